@@ -1,0 +1,113 @@
+//! The client machine: one upload or one download on one connection.
+
+use std::fmt;
+
+use rand_core::CryptoRng;
+
+use super::states::{Client, Request};
+use super::{ClientEvent, FileNeed};
+use crate::config::Config;
+use crate::cookie::OpaqueCookie;
+use crate::error::{Error, PeerText};
+use crate::random::SystemRng;
+use crate::secret::Password;
+use crate::session::{Core, Link, Machine, Step};
+use crate::time::Time;
+
+/// What a 2019 server sends, in clear, to a request that it does not know (`docs/protocol.md` §6).
+const REFUSAL_IN_CLEAR: &[u8] = b"E\0illegal user state\0";
+
+/// One connection of a client.
+///
+/// ```
+/// use fss::{Config, Password, client::ClientSession};
+/// let session = ClientSession::upload(Config::process_wide(), &Password::new("secret")?);
+/// # Ok::<(), fss::Refusal>(())
+/// ```
+pub struct ClientSession {
+    core: Core<Client>,
+}
+
+impl ClientSession {
+    /// Uploads a file: its bytes are asked for with [`FileNeed::Supply`].
+    pub fn upload(config: Config, password: &Password) -> Self {
+        Self::with_rng(config, Request::Upload { password: password.clone() }, Box::new(SystemRng))
+    }
+
+    /// Downloads a file: its bytes are handed out with [`FileNeed::Data`].
+    ///
+    /// `size` is what the client wrote down when it uploaded the file. Without it the end of the file is a guess.
+    pub fn download(config: Config, cookie: &OpaqueCookie, password: &Password, size: Option<u64>) -> Self {
+        let request = Request::Download { cookie: cookie.clone(), password: password.clone(), size };
+        Self::with_rng(config, request, Box::new(SystemRng))
+    }
+
+    fn with_rng(config: Config, request: Request, rng: Box<dyn CryptoRng + Send>) -> Self {
+        Self { core: Core::new(Client::new(request), Link::new(config, rng)) }
+    }
+
+    /// The same with random numbers of your own, for tests. Only before the first poll.
+    #[must_use]
+    pub fn with_random_numbers(mut self, rng: impl CryptoRng + Send + 'static) -> Self {
+        self.core.link.set_rng(Box::new(rng));
+        self
+    }
+
+    /// Room for the next bytes of the file, when [`FileNeed::Supply`] asks for them; else empty.
+    pub fn supply(&mut self) -> &mut [u8] {
+        self.core.side.supply()
+    }
+
+    /// The first `count` bytes of [`ClientSession::supply`] are filled; 0 means that the file has no more.
+    pub fn supplied(&mut self, count: usize) {
+        self.core.turn(|client, turn| client.supplied(count, turn));
+    }
+
+    /// Bytes of the file that came, when [`FileNeed::Data`] says so; else empty.
+    pub fn data(&self) -> &[u8] {
+        self.core.side.data()
+    }
+
+    /// The first `count` bytes of [`ClientSession::data`] are taken.
+    pub fn consumed(&mut self, count: usize) {
+        self.core.turn(|client, turn| client.consumed(count, turn));
+    }
+}
+
+impl Machine for ClientSession {
+    type Event = ClientEvent;
+    type Need = FileNeed;
+
+    fn poll(&mut self, now: Time) -> Result<Step<ClientEvent, FileNeed>, Error> {
+        if self.core.link.is_first_input(REFUSAL_IN_CLEAR) && !self.core.is_ending() {
+            self.core.fail(Error::PeerRefused(PeerText::new(b"illegal user state")));
+        }
+        self.core.poll(now)
+    }
+
+    fn buffers(&mut self) -> (&mut [u8], &[u8]) {
+        self.core.buffers()
+    }
+
+    fn received(&mut self, count: usize) {
+        self.core.link.input.filled(count);
+    }
+
+    fn sent(&mut self, count: usize) {
+        self.core.link.output.sent(count);
+    }
+
+    fn send_failed(&mut self) {
+        self.core.link.output.clear();
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.core.deadline()
+    }
+}
+
+impl fmt::Debug for ClientSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSession").field("ending", &self.core.is_ending()).finish_non_exhaustive()
+    }
+}

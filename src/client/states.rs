@@ -1,0 +1,291 @@
+//! All states of a client's connection, and every transition between them (`docs/protocol.md` §5).
+//!
+//! ```text
+//!  KeyExchange ──key──▶ Greeting ──pause, U──▶ Requested ──R cookie──▶ Supplying ◀─────────────────┐
+//!                          │                                            │    │ chunk full, F       │ R OK
+//!                          │                                            │    └──▶ Unacknowledged ──┤
+//!                          │                                            │                          │ R OK after the last
+//!                          │                                            └─no more, F FIN─┐         │ chunk, F FIN
+//!                          │                                                             ▼         │
+//!                          │                            Finished ◀──R OK── Finishing ◀─────────────┘
+//!                          │
+//!                          └─pause, D──▶ Requested ──S Approved──▶ Receiving ◀──consumed, D OK──┐
+//!                                                                   │   │ F                     │
+//!                                                                   │   └────▶ Delivering ──────┘
+//!                                                                   └─F FIN──▶ Delivering the last ──consumed──▶ Whole
+//!                                                                                                                 │
+//!                                                                       Finished ◀──reported, then D OK───────────┘
+//! ```
+//!
+//! States are structs moved by value: a state that is left cannot be used again.
+
+use zeroize::Zeroizing;
+
+use super::{ClientEvent, FileNeed};
+use crate::cookie::OpaqueCookie;
+use crate::crypto::legacy::FileKey;
+use crate::crypto::legacy_content::Decryptor;
+use crate::error::{Error, Moment, PeerText, Refusal};
+use crate::secret::Password;
+use crate::session::{LastWords, Side, Turn, Wants};
+use crate::wire::frame::{Base64, CHUNK, ClientFrame, ServerFrame};
+
+/// The client's side of a connection.
+pub(super) struct Client {
+    state: State,
+}
+
+enum State {
+    KeyExchange(Request),
+    Greeting(Request),
+    Requested(Request),
+    Supplying(Outgoing),
+    Unacknowledged(Outgoing),
+    Finishing(Outgoing),
+    Receiving(Incoming),
+    Delivering(Incoming),
+    Whole,
+    Finished,
+    /// Only while a transition runs, and after one that failed.
+    Gone,
+}
+
+/// What the connection is for.
+pub(super) enum Request {
+    Upload { password: Password },
+    Download { cookie: OpaqueCookie, password: Password, size: Option<u64> },
+}
+
+/// A file on its way to the server.
+struct Outgoing {
+    cookie: OpaqueCookie,
+    chunk: Zeroizing<[u8; CHUNK]>,
+    filled: usize,
+    size: u64,
+    /// The caller has no more.
+    ended: bool,
+}
+
+/// A file on its way from the server.
+struct Incoming {
+    decryptor: Decryptor,
+    /// Plaintext for the caller, and how much of it is taken.
+    data: Zeroizing<Vec<u8>>,
+    consumed: usize,
+    size: u64,
+    stored: u64,
+    guessed: bool,
+    ended: bool,
+}
+
+impl Client {
+    pub(super) fn new(request: Request) -> Self {
+        Self { state: State::KeyExchange(request) }
+    }
+
+    pub(super) fn supply(&mut self) -> &mut [u8] {
+        match &mut self.state {
+            State::Supplying(file) => &mut file.chunk[file.filled..],
+            _ => &mut [],
+        }
+    }
+
+    pub(super) fn supplied(&mut self, count: usize, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        let State::Supplying(mut file) = std::mem::replace(&mut self.state, State::Gone) else {
+            return Err(Error::Misuse("file bytes were supplied when none were needed"));
+        };
+        if count > CHUNK - file.filled {
+            return Err(Error::Misuse("more file bytes were supplied than there was room for"));
+        }
+        file.filled += count;
+        file.ended = count == 0;
+        self.state = if file.filled == CHUNK || (file.ended && file.filled > 0) {
+            let mut text = Zeroizing::new(String::with_capacity(Base64::MAX_LENGTH));
+            send(turn, ClientFrame::Chunk(Base64::encode(&file.chunk[..file.filled], &mut text)?))?;
+            file.size += file.filled as u64;
+            file.filled = 0;
+            State::Unacknowledged(file)
+        } else if file.ended {
+            send(turn, ClientFrame::Finish)?;
+            State::Finishing(file)
+        } else {
+            State::Supplying(file)
+        };
+        Ok(())
+    }
+
+    pub(super) fn data(&self) -> &[u8] {
+        match &self.state {
+            State::Delivering(file) => &file.data[file.consumed..],
+            _ => &[],
+        }
+    }
+
+    pub(super) fn consumed(&mut self, count: usize, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        let State::Delivering(mut file) = std::mem::replace(&mut self.state, State::Gone) else {
+            return Err(Error::Misuse("file bytes were taken when there were none"));
+        };
+        if count > file.data.len() - file.consumed {
+            return Err(Error::Misuse("more file bytes were taken than there were"));
+        }
+        file.consumed += count;
+        file.size += count as u64;
+        self.state = if file.consumed < file.data.len() { State::Delivering(file) } else { delivered(file, turn)? };
+        Ok(())
+    }
+}
+
+/// All that had come was handed out: the end is reported, anything else acknowledged.
+fn delivered(mut file: Incoming, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+    file.data.clear();
+    file.consumed = 0;
+    if file.ended {
+        turn.events.push_back(ClientEvent::Downloaded { size: file.size, guessed: file.guessed });
+        return Ok(State::Whole);
+    }
+    send(turn, ClientFrame::Received)?;
+    Ok(State::Receiving(file))
+}
+
+fn on_accepted(cookie: &[u8], turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+    let cookie = OpaqueCookie::parse(cookie)?;
+    turn.events.push_back(ClientEvent::UploadStarted { cookie: cookie.clone() });
+    Ok(State::Supplying(Outgoing { cookie, chunk: Zeroizing::new([0; CHUNK]), filled: 0, size: 0, ended: false }))
+}
+
+fn on_approved(password: &Password, size: Option<u64>, turn: &mut Turn<'_, ClientEvent>) -> State {
+    turn.events.push_back(ClientEvent::DownloadStarted);
+    let decryptor = Decryptor::new(FileKey::derive(password), size);
+    let guessed = size.is_none();
+    State::Receiving(Incoming { decryptor, data: Zeroizing::default(), consumed: 0, size: 0, stored: 0, guessed, ended: false })
+}
+
+/// A chunk, or the end, of a download.
+fn on_download(mut file: Incoming, frame: ServerFrame<'_>, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+    match frame {
+        ServerFrame::Chunk(base64) => {
+            let mut chunk = [0; CHUNK];
+            let length = base64.decode(&mut chunk)?;
+            file.stored += length as u64;
+            let limit = turn.link.config().limits().largest_file;
+            if file.stored > limit {
+                return Err(Refusal::FileTooLarge { limit }.into());
+            }
+            file.decryptor.chunk(&chunk[..length], &mut file.data)?;
+        }
+        ServerFrame::Finish => {
+            file.decryptor.finish(&mut file.data)?;
+            file.ended = true;
+        }
+        other => return Err(unexpected(other, "a chunk or the end of a file")),
+    }
+    if file.data.is_empty() { delivered(file, turn) } else { Ok(State::Delivering(file)) }
+}
+
+impl Side for Client {
+    type Event = ClientEvent;
+    type Need = FileNeed;
+
+    fn wants(&self) -> Wants<FileNeed> {
+        match self.state {
+            State::Greeting(_) => Wants::Pause,
+            State::Supplying(_) => Wants::Need(FileNeed::Supply),
+            State::Delivering(_) => Wants::Need(FileNeed::Data),
+            State::Whole => Wants::Proceed,
+            State::Finished | State::Gone => Wants::End,
+            State::KeyExchange(_) | State::Requested(_) | State::Unacknowledged(_) | State::Finishing(_) | State::Receiving(_) => Wants::Peer,
+        }
+    }
+
+    fn proceed(&mut self, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        self.state = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Greeting(request) => {
+                send(
+                    turn,
+                    match &request {
+                        Request::Upload { password } => ClientFrame::Upload { password: password.expose() },
+                        Request::Download { cookie, password, .. } => {
+                            ClientFrame::Download { cookie: cookie.as_str().as_bytes(), password: Some(password.expose()) }
+                        }
+                    },
+                )?;
+                State::Requested(request)
+            }
+            State::Whole => {
+                send(turn, ClientFrame::Received)?;
+                State::Finished
+            }
+            other => other,
+        };
+        Ok(())
+    }
+
+    fn on_key(&mut self, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        turn.events.extend(turn.link.peer_key().map(|key| ClientEvent::ServerKey(key.fingerprint())));
+        self.state = match std::mem::replace(&mut self.state, State::Gone) {
+            State::KeyExchange(request) => State::Greeting(request),
+            other => other,
+        };
+        Ok(())
+    }
+
+    fn on_message(&mut self, message: &[u8], turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        let frame = ServerFrame::parse(message)?;
+        if let ServerFrame::Error { details } = frame {
+            return Err(Error::PeerRefused(PeerText::new(details)));
+        }
+        self.state = match (std::mem::replace(&mut self.state, State::Gone), frame) {
+            (State::Requested(Request::Upload { .. }), ServerFrame::Accepted { cookie }) => on_accepted(cookie, turn)?,
+            (State::Requested(Request::Upload { .. }), other) => return Err(unexpected(other, "a cookie")),
+            (State::Requested(Request::Download { password, size, .. }), ServerFrame::Approved) => on_approved(&password, size, turn),
+            (State::Requested(Request::Download { .. }), other) => return Err(unexpected(other, "an approval")),
+            (State::Unacknowledged(file), ServerFrame::Received) if file.ended => {
+                send(turn, ClientFrame::Finish)?;
+                State::Finishing(file)
+            }
+            (State::Unacknowledged(file), ServerFrame::Received) => State::Supplying(file),
+            (State::Finishing(file), ServerFrame::Received) => {
+                turn.events.push_back(ClientEvent::Uploaded { cookie: file.cookie, size: file.size });
+                State::Finished
+            }
+            (State::Receiving(file), frame) => on_download(file, frame, turn)?,
+            (_, other) => return Err(unexpected(other, "an acknowledgement")),
+        };
+        Ok(())
+    }
+
+    fn moment(&self) -> Moment {
+        match self.state {
+            State::KeyExchange(_) => Moment::KeyExchange,
+            State::Greeting(_) | State::Requested(_) => Moment::Request,
+            State::Finishing(_) | State::Whole | State::Finished => Moment::Finish,
+            State::Supplying(_) | State::Unacknowledged(_) | State::Receiving(_) | State::Delivering(_) | State::Gone => Moment::Transfer,
+        }
+    }
+
+    /// A server that broke the protocol hears so; one that refused, fell silent or went away does not.
+    fn last_words(&self, error: &Error) -> Option<LastWords> {
+        let told = matches!(
+            error,
+            Error::BlockDoesNotOpen
+                | Error::MessageTooLong { .. }
+                | Error::InvalidFrame(_)
+                | Error::UnexpectedFrame { .. }
+                | Error::Refused(_)
+                | Error::Integrity(_)
+        );
+        let mut plaintext = Vec::new();
+        ClientFrame::Error { details: b"Invalid server response" }.encode(&mut plaintext).ok()?;
+        told.then_some(LastWords::Sealed(plaintext))
+    }
+}
+
+fn send(turn: &mut Turn<'_, ClientEvent>, frame: ClientFrame<'_>) -> Result<(), Error> {
+    let mut plaintext = Zeroizing::new(Vec::with_capacity(2 * CHUNK));
+    frame.encode(&mut plaintext)?;
+    turn.link.send(&plaintext)
+}
+
+fn unexpected(frame: ServerFrame<'_>, expected: &'static str) -> Error {
+    Error::UnexpectedFrame { got: frame.name(), expected }
+}

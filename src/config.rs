@@ -1,0 +1,114 @@
+//! What a session is given: crypto, identity, and limits.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::crypto::{CryptoProvider, KeyRejected, PrivateKey, default_provider};
+use crate::random::SystemRng;
+
+/// Every bound of a session, each with its reason. Change the ones you need:
+///
+/// ```
+/// let mut limits = fss::Limits::default();
+/// limits.idle = std::time::Duration::from_secs(10);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// From the start to the first whole message: who connects wants something. 10 s.
+    pub handshake: Duration,
+    /// For each whole message after that, coming or going. Bytes that complete no message are no sign of life, so a
+    /// peer that dribbles is no better off than a silent one. 60 s.
+    pub idle: Duration,
+    /// Before a message that no acknowledgement separates from the one before it: 2019 peers take whatever one read
+    /// gives for one message (`docs/protocol.md` §3). 50 ms.
+    pub pause: Duration,
+    /// After a side has said its last word, how long it goes on reading so that the peer gets to hear it: closing with
+    /// unread input would reset the connection. 2 s.
+    pub linger: Duration,
+    /// How many bytes are read and dropped in that time. 1 MiB.
+    pub linger_bytes: u64,
+    /// The largest file, in stored bytes: none fills a disk by itself. 1 TiB.
+    pub largest_file: u64,
+    /// RSA private operations in one `poll` before it yields: the largest piece of work of FSS 1.0, so that one
+    /// connection does not keep a thread from others. 1.
+    pub private_operations: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            pause: Duration::from_millis(50),
+            linger: Duration::from_secs(2),
+            linger_bytes: 1024 * 1024,
+            largest_file: 1024 * 1024 * 1024 * 1024,
+            private_operations: 1,
+        }
+    }
+}
+
+/// What all sessions of one side share. Cheap to clone.
+///
+/// ```
+/// let config = fss::Config::generate()?;
+/// println!("our key is {}", config.identity().public_key().fingerprint());
+/// # Ok::<(), fss::crypto::KeyRejected>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    provider: Arc<dyn CryptoProvider>,
+    identity: Arc<dyn PrivateKey>,
+    limits: Arc<Limits>,
+}
+
+impl Config {
+    /// Uses a provider and a key of our own, with the default limits.
+    pub fn new(provider: Arc<dyn CryptoProvider>, identity: Arc<dyn PrivateKey>) -> Self {
+        Self { provider, identity, limits: Arc::default() }
+    }
+
+    /// Uses the default provider and a new key. Making it takes a noticeable part of a second.
+    ///
+    /// # Errors
+    /// [`KeyRejected`] if the provider cannot make one.
+    pub fn generate() -> Result<Self, KeyRejected> {
+        let provider = default_provider();
+        let identity = provider.generate_private_key(&mut SystemRng)?;
+        Ok(Self::new(provider, identity))
+    }
+
+    /// The configuration that is used where none is given: a new key, made once in a process.
+    ///
+    /// For tests and demonstrations: the key is gone with the process, so nobody can recognise the server again.
+    ///
+    /// # Panics
+    /// Where the operating system has no random numbers to make a key of. [`Config::generate`] reports that.
+    pub fn process_wide() -> Self {
+        static CONFIG: OnceLock<Config> = OnceLock::new();
+        CONFIG.get_or_init(|| Self::generate().expect("a key can be made wherever there are random numbers")).clone()
+    }
+
+    /// Replaces the limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = Arc::new(limits);
+        self
+    }
+
+    /// The crypto provider.
+    pub fn provider(&self) -> &Arc<dyn CryptoProvider> {
+        &self.provider
+    }
+
+    /// Our own key.
+    pub fn identity(&self) -> &Arc<dyn PrivateKey> {
+        &self.identity
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}

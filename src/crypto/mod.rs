@@ -1,0 +1,120 @@
+//! Crypto: a provider of key *objects*, and the content format of FSS 1.0.
+//!
+//! A machine holds keys and asks them to seal and open blocks; which library does the arithmetic is the
+//! [`CryptoProvider`]'s choice. There are two: [`rustcrypto`] (pure Rust, always there) and [`aws_lc`] (faster; the
+//! default where the feature is on). They are tested against each other.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+
+use crate::secret::Secret;
+
+#[cfg(feature = "aws-lc")]
+pub mod aws_lc;
+pub mod key_encoding;
+pub mod legacy;
+pub mod legacy_content;
+pub mod rustcrypto;
+
+pub use key_encoding::{Fingerprint, PublicKeyDer};
+
+/// The size of new keys, in bits: the only one that 2019 peers use.
+pub const KEY_BITS: usize = 2048;
+
+/// Where RSA keys come from.
+///
+/// Implement it to plug in another library or a hardware module. A key that reaches a provider from a peer has been
+/// checked for kind and size ([`PublicKeyDer::parse`]).
+pub trait CryptoProvider: Debug + Send + Sync {
+    /// The provider's name, for logs.
+    fn name(&self) -> &'static str;
+
+    /// Makes a peer's public key ready for use.
+    ///
+    /// # Errors
+    /// [`KeyRejected`] if the library does not take it.
+    fn load_public_key(&self, key: &PublicKeyDer) -> Result<Arc<dyn PublicKey>, KeyRejected>;
+
+    /// Makes a private key of our own, an RSA key in PKCS#8 DER, ready for use.
+    ///
+    /// # Errors
+    /// [`KeyRejected`] if it is not a sound RSA key of 2048 to 4096 bits.
+    fn load_private_key(&self, pkcs8_der: &Secret) -> Result<Arc<dyn PrivateKey>, KeyRejected>;
+
+    /// Makes a new private key of [`KEY_BITS`] bits.
+    ///
+    /// # Errors
+    /// [`KeyRejected`] if the library fails.
+    fn generate_private_key(&self, rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected>;
+}
+
+/// A peer's RSA key: seals blocks with OAEP (SHA-1, MGF1 with SHA-1, empty label; `docs/protocol.md` §3).
+pub trait PublicKey: Debug + Send + Sync {
+    /// Length of a block in bytes: that of the modulus.
+    fn block_length(&self) -> usize;
+
+    /// Appends one sealed block with `plaintext`, at most `block_length - 42` bytes, to `output`.
+    ///
+    /// # Errors
+    /// [`CryptoFailure`] if the plaintext is too long or the library fails.
+    fn seal(&self, plaintext: &[u8], rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), CryptoFailure>;
+}
+
+/// Our own RSA key: opens blocks that were sealed to it.
+pub trait PrivateKey: Debug + Send + Sync {
+    /// Length of a block in bytes: that of the modulus.
+    fn block_length(&self) -> usize;
+
+    /// The public half, as it is sent to peers.
+    fn public_key(&self) -> &PublicKeyDer;
+
+    /// Opens one block of `block_length` bytes and appends what it holds to `plaintext`.
+    ///
+    /// The time it takes must not depend on the block: use blinding.
+    ///
+    /// # Errors
+    /// [`CryptoFailure`] if it does not open, without saying why.
+    fn open(&self, block: &[u8], rng: &mut dyn CryptoRng, plaintext: &mut Vec<u8>) -> Result<(), CryptoFailure>;
+
+    /// The whole key in PKCS#8 DER, to be locked into a file.
+    ///
+    /// # Errors
+    /// [`CryptoFailure`] if the key cannot leave its provider.
+    fn to_pkcs8_der(&self) -> Result<Secret, CryptoFailure>;
+}
+
+/// Sealing or opening failed. There is no detail, on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the crypto provider could not seal or open")]
+pub struct CryptoFailure;
+
+/// Why an RSA key is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyRejected {
+    /// It is not an RSA key in a form that FSS reads.
+    #[error("it is not an RSA key in the expected form")]
+    NotRsa,
+    /// Its modulus is outside what FSS accepts.
+    #[error("it has {bits} bits, and only 2048 to 4096 are accepted")]
+    Size {
+        /// Bits of the modulus.
+        bits: usize,
+    },
+    /// Its exponent is even, below 3, or above 2^33 - 1.
+    #[error("its exponent is not acceptable")]
+    Exponent,
+    /// The crypto library does not take it.
+    #[error("the crypto library does not take it")]
+    Provider,
+}
+
+/// The provider to use where none is chosen: `aws-lc` where that feature is on, else `rustcrypto`.
+pub fn default_provider() -> Arc<dyn CryptoProvider> {
+    #[cfg(feature = "aws-lc")]
+    return Arc::new(aws_lc::AwsLc);
+    #[cfg(not(feature = "aws-lc"))]
+    return Arc::new(rustcrypto::RustCrypto);
+}

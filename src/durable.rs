@@ -1,0 +1,57 @@
+//! Writing files so that they survive a power cut: temporary name, sync, rename, sync of the directory.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rand_core::Rng as _;
+
+use crate::random::SystemRng;
+
+/// Makes a directory, and those above it, that only its owner can enter. One that is there already stays as it is.
+pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Creates a new file that only its owner can read.
+pub(crate) fn create_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Replaces a file by another with these bytes, or creates it: at any moment the old or the new one is there, whole.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_added_extension(format!("{:08x}.tmp", SystemRng.next_u32()));
+    let written = (|| {
+        let mut file = create_file(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    })();
+    if written.is_err() {
+        // The error to tell is the first one.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    sync_parent(path)
+}
+
+/// Removes a file for good. One that is not there is removed already.
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| sync_parent(path)),
+    }
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent),
+        _ => sync_directory(Path::new(".")),
+    }
+}

@@ -1,0 +1,197 @@
+//! Why a session ended: one error type for both sides, which says whose fault it is.
+//!
+//! An error is *sticky*: after the first, a session answers with the same one for ever. What the peer is told
+//! about it is decided elsewhere, in one function ([`crate::server::refusal_text`]).
+
+use crate::crypto::KeyRejected;
+use crate::store::StoreError;
+use crate::wire::frame::InvalidFrame;
+use crate::wire::prelude::InvalidPrelude;
+
+/// Why a session ended before its work was done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// What came before the first message was not a usable RSA public key (`docs/protocol.md` §2).
+    #[error("the peer's key exchange is not valid: {0}")]
+    InvalidPrelude(#[from] InvalidPrelude),
+    /// The peer's public key is of a kind or size that FSS does not use (`docs/protocol.md` §2).
+    #[error("the peer's public key is refused: {0}")]
+    KeyRejected(#[from] KeyRejected),
+    /// A block did not open with our key. No detail is given, on purpose.
+    #[error("a block from the peer does not open")]
+    BlockDoesNotOpen,
+    /// A message of more blocks than the protocol allows (`docs/protocol.md` §3).
+    #[error("a message from the peer has more than {limit} blocks")]
+    MessageTooLong {
+        /// The most blocks a message may have, its end mark included.
+        limit: usize,
+    },
+    /// A message opened, and is not a frame (`docs/protocol.md` §4).
+    #[error("a message from the peer is not a valid frame: {0}")]
+    InvalidFrame(#[from] InvalidFrame),
+    /// A valid frame at a moment when the protocol has no place for it (`docs/protocol.md` §5).
+    #[error("the peer sent {got} where {expected} was due")]
+    UnexpectedFrame {
+        /// What came.
+        got: &'static str,
+        /// What the protocol allows here.
+        expected: &'static str,
+    },
+    /// The server was asked for something it refuses.
+    #[error("request refused: {0}")]
+    Refused(#[from] Refusal),
+    /// The peer sent an error frame; this is its text.
+    #[error("the peer answered: {0}")]
+    PeerRefused(PeerText),
+    /// The file that came is not the file that was stored.
+    #[error("the file is damaged: {0}")]
+    Integrity(#[from] Integrity),
+    /// The connection ended in the middle of an operation.
+    #[error("the connection ended {0}")]
+    Disconnected(Moment),
+    /// The peer let a deadline pass.
+    #[error("the peer was silent too long {0}")]
+    TimedOut(Moment),
+    /// The store could not do what was asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Local crypto failed on data of our own.
+    #[error("the crypto provider failed on data of our own")]
+    Crypto,
+    /// A method was called when its documentation does not allow it.
+    #[error("the session was used wrongly: {0}")]
+    Misuse(&'static str),
+}
+
+/// Who can do something about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The other end broke the protocol, refused, or went away.
+    Peer,
+    /// The program that embeds the session, or its user.
+    Caller,
+    /// The disk, the network, the operating system.
+    Environment,
+}
+
+impl Error {
+    /// Who can do something about it.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::InvalidPrelude(_)
+            | Self::KeyRejected(_)
+            | Self::BlockDoesNotOpen
+            | Self::MessageTooLong { .. }
+            | Self::InvalidFrame(_)
+            | Self::UnexpectedFrame { .. }
+            | Self::Refused(_)
+            | Self::PeerRefused(_)
+            | Self::Integrity(_) => Fault::Peer,
+            Self::Disconnected(_) | Self::TimedOut(_) | Self::Store(_) | Self::Crypto => Fault::Environment,
+            Self::Misuse(_) => Fault::Caller,
+        }
+    }
+}
+
+/// Why a server refuses a well-formed connection's request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No file has this cookie.
+    #[error("no file has this cookie")]
+    UnknownCookie,
+    /// The cookie is not 1 to 48 decimal digits, so no file can have it.
+    #[error("the cookie is not a number of at most 48 digits")]
+    InvalidCookie,
+    /// The password is not the file's, or is missing.
+    #[error("wrong password")]
+    WrongPassword,
+    /// A password of a length that no file can have.
+    #[error("the password is empty or too long")]
+    InvalidPassword,
+    /// The first message asks for nothing that FSS 1.0 knows.
+    #[error("the first message is no request of FSS 1.0")]
+    UnknownRequest,
+    /// A chunk came after one shorter than 1024 bytes; the stored layout cannot carry that.
+    #[error("a chunk followed a short chunk")]
+    ChunkAfterShortChunk,
+    /// The file is larger than this server takes.
+    #[error("the file is larger than the limit of {limit} bytes")]
+    FileTooLarge {
+        /// The most bytes a stored file may have.
+        limit: u64,
+    },
+}
+
+/// What shows that a download is not the file that was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Integrity {
+    /// Stored chunks are whole AES blocks, at most 1024 bytes, and only the last may be shorter.
+    #[error("the server sent a chunk of an impossible length ({length} bytes)")]
+    ChunkLength {
+        /// Length of the chunk in bytes.
+        length: usize,
+    },
+    /// The stored length does not fit the size that the caller knows.
+    #[error("{stored} stored bytes cannot hold a file of {size} bytes")]
+    StoredLength {
+        /// Bytes that the server sent.
+        stored: u64,
+        /// Size of the file in bytes, as the caller gave it.
+        size: u64,
+    },
+}
+
+/// The part of an operation in which a connection ended or fell silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Moment {
+    /// Before the peer's key was complete.
+    KeyExchange,
+    /// Before the request was complete, or before it was answered.
+    Request,
+    /// While the file was on its way.
+    Transfer,
+    /// Before the last message was acknowledged.
+    Finish,
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::KeyExchange => "during the key exchange",
+            Self::Request => "before the request was answered",
+            Self::Transfer => "in the middle of the file",
+            Self::Finish => "before the end of the file was acknowledged",
+        })
+    }
+}
+
+/// Text that a peer sent with an error frame: at most 256 characters, made printable.
+///
+/// It comes from outside, so control characters are replaced before anybody prints it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerText(Box<str>);
+
+impl PeerText {
+    const LONGEST: usize = 256;
+
+    /// Makes the details of an error frame fit to be shown.
+    pub fn new(details: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(details);
+        Self(text.chars().take(Self::LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>().into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for PeerText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

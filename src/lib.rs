@@ -1,0 +1,76 @@
+//! **FSS, the File Saving Service**: saves people's files on a server and gives them back.
+//!
+//! A client uploads a file with a password and gets a *cookie*; cookie and password bring the file back. This crate is
+//! the whole of FSS 1.0, compatible to the byte with its peers of 2019, as pure state machines: they consume and emit
+//! bytes and never touch a socket, a file or a clock. Storage and crypto plug in at their edges.
+//!
+//! ```text
+//! bytes ⇄ RSA channel ⇄ frames ⇄ server or client machine ⇄ storage requests or file data
+//!             ↑ crypto provider              ↑ time is passed in       ↑ Store
+//! ```
+//!
+//! # A server in ten lines
+//!
+//! ```
+//! use fss::{Machine, MemoryStore, ServerSession, Step, Time};
+//!
+//! # fn main() {
+//! let store = MemoryStore::new();
+//! let mut session = ServerSession::new(&store);
+//! // The first thing a server does is to send its public key; a driver writes it to a socket.
+//! assert_eq!(session.poll(Time::ZERO), Ok(Step::Send));
+//! let (_, key) = session.buffers();
+//! assert!(key.starts_with(b"-----BEGIN PUBLIC KEY-----"));
+//! let count = key.len();
+//! session.sent(count);
+//! // Then it waits for the client's.
+//! assert_eq!(session.poll(Time::ZERO), Ok(Step::Receive));
+//! # }
+//! ```
+//!
+//! A real server keeps its key and its files: [`Config`] and `store::EmbeddedStore`. [`Machine`] has a complete driver
+//! in its documentation, and the `examples` directory two programs.
+//!
+//! # What FSS 1.0 does not protect against
+//!
+//! Nothing authenticates the server, so whoever stands between can read everything. There is no forward secrecy. Equal
+//! chunks under one password are stored as equal bytes. A changed file is not noticed. The stored verifier has no salt, so
+//! whoever steals a server's directory can guess passwords fast. And a transfer costs ten RSA private operations per KiB.
+//! Use it where a 2019 peer is at the other end; FSS/2 will repair each of these.
+//!
+//! # Features
+//!
+//! - `aws-lc` (default): the crypto provider on aws-lc-rs. Needs a C compiler.
+//! - `sqlite`, `filesystem` (default): the backends of a server directory. Unix.
+//! - `profile`: the client's local database and keys.
+//! - `conformance`: the tests that any storage backend must pass.
+
+pub mod client;
+mod config;
+mod cookie;
+pub mod crypto;
+#[cfg(feature = "filesystem")]
+mod durable;
+mod error;
+#[cfg(feature = "filesystem")]
+pub mod locked_key;
+mod pem;
+//#[cfg(feature = "profile")]
+//pub mod profile;
+mod random;
+mod secret;
+pub mod server;
+mod session;
+pub mod store;
+mod time;
+pub mod wire;
+
+pub use config::{Config, Limits};
+pub use cookie::{Cookie, CookieSource, IndexCookies, OpaqueCookie, RandomCookies};
+pub use error::{Error, Fault, Integrity, Moment, PeerText, Refusal};
+pub use random::SystemRng;
+pub use secret::{Password, Secret};
+pub use server::ServerSession;
+pub use session::{Machine, Step};
+pub use store::MemoryStore;
+pub use time::{SystemClock, Time, WallClock};

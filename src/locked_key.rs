@@ -1,0 +1,292 @@
+//! A private key in a directory, locked with an operation code or a password (`docs/protocol.md` §9, §10).
+//!
+//! There are two forms. The *modern* one is the standard's: encrypted PKCS#8 in PEM (PBES2 with scrypt and AES-256-CBC),
+//! and nothing else; opening the key is the check of the code. The *legacy* one of 2019 has a bare hash of the code
+//! beside the key (`.shc`, `.vh`), which lets whoever reads it guess fast. Both are read; new directories get the modern
+//! one unless the other is asked for.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, fs, io};
+
+use pkcs8::der::Decode as _;
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use rand_core::CryptoRng;
+
+use crate::crypto::key_encoding::{pkcs1_to_pkcs8, pkcs8_to_pkcs1};
+use crate::crypto::legacy::{self, FileKey, Verifier};
+use crate::crypto::{CryptoProvider, PrivateKey};
+use crate::secret::{Password, Secret};
+use crate::{durable, pem};
+
+const KEY_FILE: &str = ".pk";
+const MODERN_LABEL: &str = "ENCRYPTED PRIVATE KEY";
+const LEGACY_LABEL: &str = "RSA PRIVATE KEY";
+/// The largest key file that is read; a 4096-bit key needs about 3.5 KiB.
+const LARGEST_FILE: u64 = 64 * 1024;
+/// The most memory, in bytes, that a key file may make scrypt take. Ours need 16 MiB.
+const MOST_SCRYPT_MEMORY: u64 = 1 << 30;
+
+/// Whose directory a key is in. It decides the name of the legacy form's hash file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A server's data directory: the key is locked with the operation code.
+    Server,
+    /// A client's profile: the key is locked with the client's password.
+    Client,
+}
+
+impl Owner {
+    fn verifier_file(self) -> &'static str {
+        match self {
+            Self::Server => ".shc",
+            Self::Client => ".vh",
+        }
+    }
+}
+
+/// How a key is locked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyForm {
+    /// Encrypted PKCS#8 in PEM.
+    #[default]
+    Modern,
+    /// As in 2019: AES-256-CBC under a hash of the code, and another hash of it beside.
+    Legacy,
+}
+
+/// The place of a locked key.
+#[derive(Clone, Debug)]
+pub struct LockedKey {
+    directory: PathBuf,
+    owner: Owner,
+}
+
+impl LockedKey {
+    /// The key of this directory, whether it is there yet or not.
+    pub fn new(directory: &Path, owner: Owner) -> Self {
+        Self { directory: directory.to_owned(), owner }
+    }
+
+    /// Whether there is a key file.
+    pub fn exists(&self) -> bool {
+        self.key_path().symlink_metadata().is_ok()
+    }
+
+    /// Locks a new key into the directory.
+    ///
+    /// # Errors
+    /// [`Problem::Exists`] if there is one already; a key is never overwritten.
+    pub fn create(&self, form: KeyForm, key: &dyn PrivateKey, code: &Password, rng: &mut dyn CryptoRng) -> Result<(), KeyFileError> {
+        if self.exists() {
+            return Err(self.error(Problem::Exists));
+        }
+        self.write(form, &self.export(key)?, code, rng)
+    }
+
+    /// The form in which the key is locked.
+    ///
+    /// # Errors
+    /// [`KeyFileError`] if the file is missing or cannot be read.
+    pub fn form(&self) -> Result<KeyForm, KeyFileError> {
+        self.read().map(|bytes| form_of(&bytes))
+    }
+
+    /// Opens the key.
+    ///
+    /// # Errors
+    /// [`Problem::WrongCode`], or what else keeps the key from being used.
+    pub fn open(&self, code: &Password, provider: &dyn CryptoProvider) -> Result<Arc<dyn PrivateKey>, KeyFileError> {
+        let (_, pkcs8_der) = self.unlock(code)?;
+        provider.load_private_key(&pkcs8_der).map_err(|rejected| self.error(Problem::Damaged(rejected.to_string())))
+    }
+
+    /// Locks the key with another code, in the form in which it is.
+    ///
+    /// Should power fail at any moment, the key opens with the old or with the new code.
+    ///
+    /// # Errors
+    /// As [`LockedKey::open`], and those of writing.
+    pub fn change_code(&self, old: &Password, new: &Password, rng: &mut dyn CryptoRng) -> Result<(), KeyFileError> {
+        let (form, pkcs8_der) = self.unlock(old)?;
+        self.write(form, &pkcs8_der, new, rng)
+    }
+
+    /// Converts a legacy key to the modern form. A modern one stays as it is.
+    ///
+    /// # Errors
+    /// As [`LockedKey::open`], and those of writing.
+    pub fn upgrade(&self, code: &Password, rng: &mut dyn CryptoRng) -> Result<(), KeyFileError> {
+        match self.unlock(code)? {
+            (KeyForm::Modern, _) => Ok(()),
+            (KeyForm::Legacy, pkcs8_der) => self.write(KeyForm::Modern, &pkcs8_der, code, rng),
+        }
+    }
+
+    fn export(&self, key: &dyn PrivateKey) -> Result<Secret, KeyFileError> {
+        key.to_pkcs8_der().map_err(|_| self.error(Problem::Locking))
+    }
+
+    fn unlock(&self, code: &Password) -> Result<(KeyForm, Secret), KeyFileError> {
+        let bytes = self.read()?;
+        let form = form_of(&bytes);
+        let pkcs8_der = match form {
+            KeyForm::Modern => {
+                let pkcs8_der = unlock_modern(&bytes, code).map_err(|problem| self.error(problem))?;
+                // Left behind by an upgrade that was cut short; it would undo what scrypt is for.
+                let _ = durable::remove_file(&self.verifier_path());
+                pkcs8_der
+            }
+            KeyForm::Legacy => {
+                let right = fs::read(self.verifier_path()).is_ok_and(|stored| stored == Verifier::of_code(code).as_bytes());
+                let problem = if right { Problem::Damaged("it does not open with the right code".into()) } else { Problem::WrongCode };
+                let pkcs8_der = unlock_legacy(bytes, code).ok_or_else(|| self.error(problem))?;
+                if !right {
+                    // A change of code was cut short between the two files: finish it, so that 2019 code can read them.
+                    let _ = durable::replace_file(&self.verifier_path(), Verifier::of_code(code).as_bytes());
+                }
+                pkcs8_der
+            }
+        };
+        Ok((form, pkcs8_der))
+    }
+
+    /// Writes the key file first: it alone decides which code opens the key.
+    fn write(&self, form: KeyForm, pkcs8_der: &Secret, code: &Password, rng: &mut dyn CryptoRng) -> Result<(), KeyFileError> {
+        let locked = match form {
+            KeyForm::Modern => lock_modern(pkcs8_der, code, rng),
+            KeyForm::Legacy => lock_legacy(pkcs8_der, code),
+        };
+        let locked = locked.ok_or_else(|| self.error(Problem::Locking))?;
+        let io = |error| self.error(Problem::Io(error));
+        durable::replace_file(&self.key_path(), &locked).map_err(io)?;
+        match form {
+            KeyForm::Modern => durable::remove_file(&self.verifier_path()),
+            KeyForm::Legacy => durable::replace_file(&self.verifier_path(), Verifier::of_code(code).as_bytes()),
+        }
+        .map_err(io)
+    }
+
+    fn read(&self) -> Result<Vec<u8>, KeyFileError> {
+        let path = self.key_path();
+        let length = match fs::metadata(&path) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(self.error(Problem::Missing)),
+            Err(error) => return Err(self.error(Problem::Io(error))),
+        };
+        if length == 0 || length > LARGEST_FILE {
+            return Err(self.error(Problem::Damaged(format!("it has {length} bytes, which no key file has"))));
+        }
+        fs::read(&path).map_err(|error| self.error(Problem::Io(error)))
+    }
+
+    fn key_path(&self) -> PathBuf {
+        self.directory.join(KEY_FILE)
+    }
+
+    fn verifier_path(&self) -> PathBuf {
+        self.directory.join(self.owner.verifier_file())
+    }
+
+    fn error(&self, problem: Problem) -> KeyFileError {
+        KeyFileError { path: self.key_path(), owner: self.owner, problem }
+    }
+}
+
+fn form_of(bytes: &[u8]) -> KeyForm {
+    if bytes.starts_with(b"-----BEGIN ") { KeyForm::Modern } else { KeyForm::Legacy }
+}
+
+fn lock_modern(pkcs8_der: &Secret, code: &Password, mut rng: &mut dyn CryptoRng) -> Option<Vec<u8>> {
+    let info = PrivateKeyInfoRef::from_der(pkcs8_der.expose()).ok()?;
+    let locked = info.encrypt_with_rng(&mut rng, code.expose()).ok()?;
+    let mut text = pem::write(locked.as_bytes(), MODERN_LABEL).to_vec();
+    text.push(b'\n');
+    Some(text)
+}
+
+fn unlock_modern(bytes: &[u8], code: &Password) -> Result<Secret, Problem> {
+    let damaged = || Problem::Damaged("it is not an encrypted PKCS#8 key in PEM".into());
+    let (der, _) = pem::read(bytes, MODERN_LABEL).ok().flatten().ok_or_else(damaged)?;
+    let info = EncryptedPrivateKeyInfoRef::from_der(&der).map_err(|_| damaged())?;
+    let scrypt = info.encryption_algorithm.pbes2().and_then(|parameters| parameters.kdf.scrypt());
+    let memory = scrypt.map_or(0, |scrypt| 128 * scrypt.cost_parameter.saturating_mul(scrypt.block_size.into()));
+    if memory > MOST_SCRYPT_MEMORY {
+        return Err(Problem::Damaged("its scrypt parameters ask for more than 1 GiB of memory".into()));
+    }
+    let opened = info.decrypt(code.expose()).map_err(|_| Problem::WrongCode)?;
+    Ok(Secret::new(opened.as_bytes().to_vec()))
+}
+
+/// 2019 pads with PKCS#7, but adds nothing to a key that already fills its blocks. A full block serves every reader.
+fn lock_legacy(pkcs8_der: &Secret, code: &Password) -> Option<Vec<u8>> {
+    let pkcs1_der = pkcs8_to_pkcs1(pkcs8_der).ok()?;
+    let mut text = pem::write(pkcs1_der.expose(), LEGACY_LABEL);
+    let padding = legacy::BLOCK - text.len() % legacy::BLOCK;
+    text.extend(std::iter::repeat_n(u8::try_from(padding).ok()?, padding));
+    Some(FileKey::derive(code).encrypt(&text))
+}
+
+/// Padding needs no look: the key ends where its PEM ends.
+fn unlock_legacy(mut bytes: Vec<u8>, code: &Password) -> Option<Secret> {
+    FileKey::derive(code).decrypt(&mut bytes).ok()?;
+    let text = Secret::new(bytes);
+    let (pkcs1_der, _) = pem::read(text.expose(), LEGACY_LABEL).ok()??;
+    pkcs1_to_pkcs8(&Secret::new(pkcs1_der)).ok()
+}
+
+/// What keeps a key file from being used, and where it is.
+#[derive(Debug)]
+pub struct KeyFileError {
+    /// The key file.
+    pub path: PathBuf,
+    /// Whose key it is.
+    pub owner: Owner,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What keeps a key file from being used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Problem {
+    /// There is no key file.
+    Missing,
+    /// There is one already, and it is not overwritten.
+    Exists,
+    /// The operation code or password is wrong.
+    WrongCode,
+    /// The file is not what it should be.
+    Damaged(String),
+    /// The key cannot be put into this form.
+    Locking,
+    /// The operating system refused.
+    Io(io::Error),
+}
+
+impl fmt::Display for KeyFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        let code = match self.owner {
+            Owner::Server => "operation code",
+            Owner::Client => "password",
+        };
+        match &self.problem {
+            Problem::Missing => write!(f, "there is no key file {path}"),
+            Problem::Exists => write!(f, "there is a key file {path} already"),
+            Problem::WrongCode => write!(f, "the {code} does not open {path}"),
+            Problem::Damaged(what) => write!(f, "the key file {path} is damaged: {what}"),
+            Problem::Locking => write!(f, "the key cannot be locked into {path}"),
+            Problem::Io(error) => write!(f, "cannot use the key file {path}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for KeyFileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.problem {
+            Problem::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}

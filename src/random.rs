@@ -1,0 +1,33 @@
+//! Randomness from the operating system, as the default of what is otherwise injected.
+
+use std::convert::Infallible;
+
+use getrandom::SysRng;
+use rand_core::{TryCryptoRng, TryRng, UnwrapErr};
+
+/// The operating system's random numbers.
+///
+/// Sessions take any [`rand_core::CryptoRng`]; tests inject a seeded one, so that the same seed gives the same bytes.
+///
+/// # Panics
+/// Where the operating system has no random numbers to give: nothing secure could be done without them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRng;
+
+impl TryRng for SystemRng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        UnwrapErr(SysRng).try_next_u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        UnwrapErr(SysRng).try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        UnwrapErr(SysRng).try_fill_bytes(bytes)
+    }
+}
+
+impl TryCryptoRng for SystemRng {}

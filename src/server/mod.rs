@@ -1,0 +1,47 @@
+//! The server: a pure machine that asks for storage, and a session that answers it from a store.
+
+mod engine;
+mod refusal;
+mod session;
+mod states;
+
+pub use engine::ServerEngine;
+pub use refusal::{Operation, RefusalText, refusal_text};
+pub use session::ServerSession;
+
+use crate::cookie::Cookie;
+use crate::crypto::Fingerprint;
+
+/// What a server reports of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerEvent {
+    /// The client's key has come. Nothing shows yet that the client really has the key.
+    ClientKey(Fingerprint),
+    /// An upload began.
+    UploadStarted {
+        /// The cookie that the file will have.
+        cookie: Cookie,
+    },
+    /// A file is stored, durably. The client is told next.
+    Stored {
+        /// Its cookie.
+        cookie: Cookie,
+        /// Its stored size in bytes.
+        bytes: u64,
+    },
+    /// A download began: cookie and password are right.
+    DownloadStarted {
+        /// The file's cookie.
+        cookie: Cookie,
+        /// Its stored size in bytes.
+        bytes: u64,
+    },
+    /// A client acknowledged a whole file.
+    Delivered {
+        /// The file's cookie.
+        cookie: Cookie,
+        /// Its stored size in bytes.
+        bytes: u64,
+    },
+}

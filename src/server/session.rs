@@ -1,0 +1,94 @@
+//! The server machine with a store: what most programs want.
+
+use std::fmt;
+
+use rand_core::CryptoRng;
+
+use super::{ServerEngine, ServerEvent};
+use crate::config::Config;
+use crate::error::Error;
+use crate::session::{Machine, Step};
+use crate::store::Store;
+use crate::store::transfer::Transfer;
+use crate::time::Time;
+
+/// One connection of a server that keeps its files in a store.
+///
+/// ```
+/// let session = fss::ServerSession::new(fss::MemoryStore::new());
+/// ```
+pub struct ServerSession<S> {
+    engine: ServerEngine,
+    transfer: Transfer<S>,
+}
+
+impl<S: Store> ServerSession<S> {
+    /// A new connection that needs nothing else: with [`Config::process_wide`].
+    pub fn new(store: S) -> Self {
+        Self::with_config(store, Config::process_wide())
+    }
+
+    /// A new connection of a server that has a key of its own.
+    pub fn with_config(store: S, config: Config) -> Self {
+        Self { engine: ServerEngine::new(config), transfer: Transfer::new(store) }
+    }
+
+    /// A new connection with random numbers of your own, for tests.
+    pub fn with_rng(store: S, config: Config, rng: impl CryptoRng + Send + 'static) -> Self {
+        Self { engine: ServerEngine::with_rng(config, rng), transfer: Transfer::new(store) }
+    }
+}
+
+impl<S: Store> Machine for ServerSession<S> {
+    type Event = ServerEvent;
+    type Need = std::convert::Infallible;
+
+    fn poll(&mut self, now: Time) -> Result<Step<ServerEvent>, Error> {
+        loop {
+            let step = self.engine.poll(now);
+            if self.engine.is_ending() {
+                // An upload that will not be committed leaves the store now, not when the peer has gone.
+                self.transfer.abandon();
+            }
+            return Ok(match step? {
+                Step::Need(request) => {
+                    let reply = self.transfer.answer(request.operation);
+                    self.engine.complete(request.id, reply);
+                    continue;
+                }
+                Step::Send => Step::Send,
+                Step::Receive => Step::Receive,
+                Step::Event(event) => Step::Event(event),
+                Step::Yield => Step::Yield,
+                Step::Shutdown => Step::Shutdown,
+                Step::Close => Step::Close,
+            });
+        }
+    }
+
+    fn buffers(&mut self) -> (&mut [u8], &[u8]) {
+        self.engine.buffers()
+    }
+
+    fn received(&mut self, count: usize) {
+        self.engine.received(count);
+    }
+
+    fn sent(&mut self, count: usize) {
+        self.engine.sent(count);
+    }
+
+    fn send_failed(&mut self) {
+        self.engine.send_failed();
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.engine.deadline()
+    }
+}
+
+impl<S> fmt::Debug for ServerSession<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerSession").field("transfer", &self.transfer).finish_non_exhaustive()
+    }
+}

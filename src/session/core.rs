@@ -1,0 +1,181 @@
+//! The loop that both sides share: what is reported, sent, awaited and read, and in which order.
+//!
+//! A [`Side`] holds the states of one side and says what it wants; everything else is done here.
+
+use std::collections::VecDeque;
+
+use super::ending::Ending;
+use super::link::Progress;
+use super::{Link, Step};
+use crate::error::{Error, Moment};
+use crate::time::Time;
+
+/// The states of one side.
+pub(crate) trait Side {
+    type Event;
+    type Need;
+
+    /// What the present state waits for, when all that was to be sent is sent.
+    fn wants(&self) -> Wants<Self::Need>;
+
+    /// The state goes on by itself: the pause that it wanted is over, or it wanted to proceed at once.
+    fn proceed(&mut self, turn: &mut Turn<'_, Self::Event>) -> Result<(), Error>;
+
+    /// The peer's key has come.
+    fn on_key(&mut self, turn: &mut Turn<'_, Self::Event>) -> Result<(), Error>;
+
+    /// A message has come.
+    fn on_message(&mut self, message: &[u8], turn: &mut Turn<'_, Self::Event>) -> Result<(), Error>;
+
+    /// The part of the operation that the state belongs to.
+    fn moment(&self) -> Moment;
+
+    /// What the peer is told about an error.
+    fn last_words(&self, error: &Error) -> Option<LastWords>;
+}
+
+/// What a state waits for.
+pub(crate) enum Wants<N> {
+    /// The peer's key or next message.
+    Peer,
+    /// That a moment goes by, so that the peer does not take two messages for one (`docs/protocol.md` §3).
+    Pause,
+    /// Nothing, but what it reported comes first.
+    Proceed,
+    /// Something of the caller.
+    Need(N),
+    /// Nothing more: the operation is done.
+    End,
+}
+
+/// What the peer is told before the connection closes, as the plaintext of a frame.
+pub(crate) enum LastWords {
+    Sealed(Vec<u8>),
+    InClear(Vec<u8>),
+}
+
+/// What a state may do when it is its turn.
+pub(crate) struct Turn<'a, E> {
+    pub(crate) link: &'a mut Link,
+    pub(crate) events: &'a mut VecDeque<E>,
+}
+
+pub(crate) struct Core<S: Side> {
+    pub(crate) side: S,
+    pub(crate) link: Link,
+    events: VecDeque<S::Event>,
+    pause: Option<Time>,
+    ending: Option<Ending>,
+    /// Whether the last poll ended waiting for the caller.
+    needs_caller: bool,
+    /// The time of the last poll.
+    now: Time,
+}
+
+impl<S: Side> Core<S> {
+    pub(crate) fn new(side: S, link: Link) -> Self {
+        Self { side, link, events: VecDeque::new(), pause: None, ending: None, needs_caller: false, now: Time::ZERO }
+    }
+
+    pub(crate) fn poll(&mut self, now: Time) -> Result<Step<S::Event, S::Need>, Error> {
+        self.now = now;
+        if std::mem::take(&mut self.needs_caller) {
+            // The time that the caller took is not the peer's.
+            self.link.expect_within_idle(now);
+        }
+        let mut worked = false;
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Step::Event(event));
+            }
+            if let Some(ending) = &mut self.ending {
+                return ending.poll(&mut self.link, now);
+            }
+            match self.advance(now, &mut worked) {
+                Ok(Some(step)) => return Ok(step),
+                Ok(None) => {}
+                Err(error) => self.fail(error),
+            }
+        }
+    }
+
+    /// Does the next thing: `None` if that was not the driver's to do.
+    fn advance(&mut self, now: Time, worked: &mut bool) -> Result<Option<Step<S::Event, S::Need>>, Error> {
+        if !self.link.flushed(now) {
+            return if self.link.is_patience_over(now) { Err(Error::TimedOut(self.side.moment())) } else { Ok(Some(Step::Send)) };
+        }
+        let mut turn = Turn { link: &mut self.link, events: &mut self.events };
+        match self.side.wants() {
+            Wants::End => self.ending = Some(Ending::new(Ok(()))),
+            Wants::Need(need) => {
+                self.needs_caller = true;
+                return Ok(Some(Step::Need(need)));
+            }
+            Wants::Pause => {
+                let pause = turn.link.config().limits().pause;
+                if now < *self.pause.get_or_insert(now + pause) {
+                    return Ok(Some(Step::Receive));
+                }
+                self.pause = None;
+                turn.link.expect_within_idle(now);
+                self.side.proceed(&mut turn)?;
+            }
+            Wants::Proceed => self.side.proceed(&mut turn)?,
+            Wants::Peer if turn.link.is_patience_over(now) => return Err(Error::TimedOut(self.side.moment())),
+            Wants::Peer if *worked => return Ok(Some(Step::Yield)),
+            Wants::Peer => match turn.link.advance(now)? {
+                Progress::NeedInput if turn.link.input.ended() => return Err(Error::Disconnected(self.side.moment())),
+                Progress::NeedInput => return Ok(Some(Step::Receive)),
+                Progress::Yield => return Ok(Some(Step::Yield)),
+                Progress::Key => self.side.on_key(&mut turn)?,
+                Progress::Message(message) => {
+                    *worked = true;
+                    self.side.on_message(&message, &mut turn)?;
+                }
+            },
+        }
+        Ok(None)
+    }
+
+    /// Ends the connection because of an error; the peer is told before the caller.
+    pub(crate) fn fail(&mut self, error: Error) {
+        let told = match self.side.last_words(&error) {
+            Some(LastWords::Sealed(plaintext)) => self.link.send(&plaintext),
+            Some(LastWords::InClear(bytes)) => {
+                self.link.send_in_clear(&bytes);
+                Ok(())
+            }
+            None => Ok(()),
+        };
+        if told.is_err() {
+            // The first error is the one to report; without last words the connection just closes.
+            self.link.output.clear();
+        }
+        self.link.last_words_until(self.now);
+        self.ending = Some(Ending::new(Err(error)));
+    }
+
+    /// Runs a step of the side that the caller caused.
+    pub(crate) fn turn(&mut self, step: impl FnOnce(&mut S, &mut Turn<'_, S::Event>) -> Result<(), Error>) {
+        let mut turn = Turn { link: &mut self.link, events: &mut self.events };
+        if let Err(error) = step(&mut self.side, &mut turn) {
+            self.fail(error);
+        }
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    pub(crate) fn buffers(&mut self) -> (&mut [u8], &[u8]) {
+        (self.link.input.room(), self.link.output.bytes())
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        match &self.ending {
+            Some(ending) => ending.deadline(&self.link),
+            None if self.needs_caller => None,
+            None => self.pause.or(self.link.patience()),
+        }
+    }
+}

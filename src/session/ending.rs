@@ -1,0 +1,70 @@
+//! How a connection ends: the last words go out, sending is shut down, the rest is read and dropped, and it is closed.
+//!
+//! Closing at once would reset the connection while the peer's bytes lie unread, and the last words would be lost.
+
+use super::link::Link;
+use super::Step;
+use crate::error::Error;
+use crate::time::Time;
+
+/// The end of a connection, with what it came to.
+pub(crate) struct Ending {
+    phase: Phase,
+    outcome: Result<(), Error>,
+    dropped: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Flush,
+    Shutdown,
+    Drain { until: Time },
+    Close,
+    Over,
+}
+
+impl Ending {
+    pub(crate) fn new(outcome: Result<(), Error>) -> Self {
+        Self { phase: Phase::Flush, outcome, dropped: 0 }
+    }
+
+    pub(crate) fn poll<E, N>(&mut self, link: &mut Link, now: Time) -> Result<Step<E, N>, Error> {
+        loop {
+            match self.phase {
+                // A peer that does not take our last words has until its deadline to do so.
+                Phase::Flush if !link.output.is_empty() && !link.is_patience_over(now) => return Ok(Step::Send),
+                Phase::Flush => {
+                    link.output.clear();
+                    self.phase = Phase::Shutdown;
+                }
+                Phase::Shutdown => {
+                    self.phase = Phase::Drain { until: now + link.config().limits().linger };
+                    return Ok(Step::Shutdown);
+                }
+                Phase::Drain { until } => {
+                    let waiting = link.input.bytes().len();
+                    link.input.consume(waiting);
+                    self.dropped += waiting as u64;
+                    if link.input.ended() || now >= until || self.dropped > link.config().limits().linger_bytes {
+                        self.phase = Phase::Close;
+                    } else {
+                        return Ok(Step::Receive);
+                    }
+                }
+                Phase::Close => {
+                    self.phase = Phase::Over;
+                    return Ok(Step::Close);
+                }
+                Phase::Over => return self.outcome.clone().map(|()| Step::Close),
+            }
+        }
+    }
+
+    pub(crate) fn deadline(&self, link: &Link) -> Option<Time> {
+        match self.phase {
+            Phase::Flush => link.patience(),
+            Phase::Drain { until } => Some(until),
+            Phase::Shutdown | Phase::Close | Phase::Over => None,
+        }
+    }
+}

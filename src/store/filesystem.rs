@@ -1,0 +1,197 @@
+//! Blobs in a directory, in the layout of 2019: `F-<cookie>/F` is the content, `F-<cookie>/H` the verifier
+//! (`docs/protocol.md` §9). What is on its way in is in `.incoming`, and gets its name by one rename when it is durable.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+
+use super::indexed::{Blobs, OpenBlob, StagedBlob};
+use super::{StoreError, StoreErrorKind};
+use crate::crypto::legacy::Verifier;
+use crate::durable;
+
+const INCOMING: &str = ".incoming";
+const LOCK: &str = ".lock";
+const CONTENT: &str = "F";
+const VERIFIER: &str = "H";
+const PREFIX: &str = "F-";
+
+/// Blobs in a directory.
+#[derive(Debug)]
+pub struct FilesystemBlobs {
+    root: PathBuf,
+    /// Held as long as the blobs are: the lock goes with the file.
+    _lock: File,
+}
+
+impl FilesystemBlobs {
+    /// Uses a directory, which is created if it is not there. It is locked against other processes, and what an earlier
+    /// one left half-written is removed.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Busy`] if another process is using it, and what the operating system says.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        durable::create_directory(root).map_err(failed("create", root))?;
+        let path = root.join(LOCK);
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed("open", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let detail = format!("another process is using {}", root.display());
+                return Err(StoreError::new(StoreErrorKind::Busy, detail));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
+        }
+        let incoming = root.join(INCOMING);
+        remove_tree(&incoming)?;
+        durable::create_directory(&incoming).map_err(failed("create", &incoming))?;
+        Ok(Self { root: root.to_owned(), _lock: lock })
+    }
+
+    /// The place of a published blob. The name comes from a database that others can write, so it is not trusted.
+    fn published(&self, blob: &str) -> Result<PathBuf, StoreError> {
+        let plain = blob.starts_with(PREFIX) && !blob.contains(['/', '\\', '\0']);
+        if !plain {
+            let detail = format!("the index of {} names {blob:?}, which is not a directory of a file", self.root.display());
+            return Err(StoreError::new(StoreErrorKind::Damaged, detail));
+        }
+        Ok(self.root.join(blob))
+    }
+}
+
+impl Blobs for FilesystemBlobs {
+    fn stage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError> {
+        let published = self.published(blob)?;
+        let directory = self.root.join(INCOMING).join(blob);
+        durable::create_directory(&directory).map_err(failed("create", &directory))?;
+        let path = directory.join(CONTENT);
+        let content = durable::create_file(&path).map_err(failed("create", &path))?;
+        Ok(Box::new(Staged { content, directory, published, root: self.root.clone(), verifier: verifier.clone() }))
+    }
+
+    fn exists(&self, blob: &str) -> Result<bool, StoreError> {
+        let path = self.published(blob)?;
+        match path.symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed("look at", &path)(error)),
+        }
+    }
+
+    fn open(&self, blob: &str) -> Result<Box<dyn OpenBlob>, StoreError> {
+        let directory = self.published(blob)?;
+        let verifier_path = directory.join(VERIFIER);
+        let mut verifier = [0; Verifier::LENGTH];
+        let (file, size) = open_regular(&verifier_path)?;
+        if size != verifier.len() as u64 {
+            let detail = format!("{} has {size} bytes instead of {}", verifier_path.display(), Verifier::LENGTH);
+            return Err(StoreError::new(StoreErrorKind::Damaged, detail));
+        }
+        file.read_exact_at(&mut verifier, 0).map_err(failed("read", &verifier_path))?;
+        let path = directory.join(CONTENT);
+        let (content, size) = open_regular(&path)?;
+        Ok(Box::new(Opened { content, path, size, verifier: Verifier::from_bytes(verifier) }))
+    }
+
+    fn remove(&self, blob: &str) -> Result<(), StoreError> {
+        let published = self.published(blob)?;
+        remove_tree(&self.root.join(INCOMING).join(blob))?;
+        if remove_tree(&published)? {
+            durable::sync_directory(&self.root).map_err(failed("sync", &self.root))?;
+        }
+        Ok(())
+    }
+}
+
+struct Staged {
+    content: File,
+    directory: PathBuf,
+    published: PathBuf,
+    root: PathBuf,
+    verifier: Verifier,
+}
+
+impl StagedBlob for Staged {
+    fn append(&mut self, data: &[u8]) -> Result<(), StoreError> {
+        self.content.write_all(data).map_err(failed("write to", &self.directory))
+    }
+
+    fn publish(self: Box<Self>) -> Result<(), StoreError> {
+        let io = failed("store", &self.published);
+        let publish = || {
+            let mut verifier = durable::create_file(&self.directory.join(VERIFIER))?;
+            verifier.write_all(self.verifier.as_bytes())?;
+            verifier.sync_all()?;
+            self.content.sync_all()?;
+            durable::sync_directory(&self.directory)?;
+            renameat_with(CWD, &self.directory, CWD, &self.published, RenameFlags::NOREPLACE)?;
+            durable::sync_directory(&self.root)
+        };
+        publish().map_err(io)
+    }
+}
+
+struct Opened {
+    content: File,
+    path: PathBuf,
+    size: u64,
+    verifier: Verifier,
+}
+
+impl OpenBlob for Opened {
+    fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
+        let mut data = BytesMut::zeroed(length);
+        match self.content.read_exact_at(&mut data, offset) {
+            Ok(()) => Ok(data.freeze()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                let detail = format!("{} has become shorter than {} bytes", self.path.display(), self.size);
+                Err(StoreError::new(StoreErrorKind::Damaged, detail))
+            }
+            Err(error) => Err(failed("read", &self.path)(error)),
+        }
+    }
+}
+
+/// Opens a file that must be a regular one: a link or a device in its place is not followed.
+fn open_regular(path: &Path) -> Result<(File, u64), StoreError> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(StoreError::new(StoreErrorKind::Damaged, format!("{} is missing", path.display())));
+        }
+        Err(error) => return Err(failed("open", path)(error)),
+    };
+    let metadata = file.metadata().map_err(failed("open", path))?;
+    if metadata.is_file() {
+        Ok((file, metadata.len()))
+    } else {
+        Err(StoreError::new(StoreErrorKind::Damaged, format!("{} is not a regular file", path.display())))
+    }
+}
+
+/// Removes a directory and all in it, and says whether there was one.
+fn remove_tree(path: &Path) -> Result<bool, StoreError> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("remove", path)(error)),
+    }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> StoreError + use<> {
+    let what = format!("cannot {action} {}", path.display());
+    move |error| StoreError::io(&what, &error)
+}

@@ -1,0 +1,147 @@
+//! Messages of RSA blocks: at most `k - 42` bytes a block, and an empty block at the end (`docs/protocol.md` §3).
+//!
+//! [`Receiver`] opens one block a call, because one private operation is the largest piece of work in FSS 1.0 and a
+//! driver wants to serve others in between. It copes with any segmentation, and with white space that a peer appended
+//! to its key.
+
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::prelude::MAX_WHITE_SPACE;
+use crate::crypto::{PrivateKey, PublicKey};
+use crate::error::Error;
+
+/// The longest message, in bytes on the wire: what a 2019 peer takes with one `recv`.
+pub const MAX_MESSAGE: usize = 4096;
+
+/// Bytes of a block that OAEP with SHA-1 needs for itself.
+const OVERHEAD: usize = 42;
+
+/// The most blocks in a message to or from a key of `block_length` bytes, the end mark included.
+fn max_blocks(block_length: usize) -> usize {
+    MAX_MESSAGE / block_length
+}
+
+/// Seals one message to `key` and appends its blocks, end mark included, to `output`.
+///
+/// # Errors
+/// [`Error::MessageTooLong`] if the plaintext needs more than 4096 bytes of blocks, [`Error::Crypto`] if the provider
+/// fails. `output` may then hold a part of the message.
+pub fn seal_message(
+    key: &dyn PublicKey,
+    plaintext: &[u8],
+    rng: &mut dyn CryptoRng,
+    output: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let length = key.block_length();
+    let piece = length.checked_sub(OVERHEAD).filter(|&piece| piece > 0).ok_or(Error::Crypto)?;
+    if plaintext.len().div_ceil(piece) >= max_blocks(length) {
+        return Err(Error::MessageTooLong { limit: max_blocks(length) });
+    }
+    for piece in plaintext.chunks(piece).chain([[].as_slice()]) {
+        key.seal(piece, rng, output).map_err(|_| Error::Crypto)?;
+    }
+    Ok(())
+}
+
+/// What one call of [`Receiver::open_block`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// There is no whole block: more bytes must come first. Nothing was done.
+    Incomplete,
+    /// One private operation was done, and the message goes on.
+    Block,
+    /// One private operation was done, and the message is complete.
+    Message,
+}
+
+/// Opens the messages that a peer sends.
+pub struct Receiver {
+    key: Arc<dyn PrivateKey>,
+    message: Zeroizing<Vec<u8>>,
+    blocks: usize,
+    /// Until the first block has opened: how many tries have failed to find where it begins.
+    failed_starts: Option<usize>,
+}
+
+impl Receiver {
+    /// Starts right behind the peer's key.
+    pub fn new(key: Arc<dyn PrivateKey>) -> Self {
+        Self { key, message: Zeroizing::default(), blocks: 0, failed_starts: Some(0) }
+    }
+
+    /// Opens the block at the beginning of `input`, if it is whole, and says how many bytes are used up.
+    ///
+    /// # Errors
+    /// [`Error::BlockDoesNotOpen`], [`Error::MessageTooLong`].
+    pub fn open_block(&mut self, input: &[u8], rng: &mut dyn CryptoRng) -> Result<(usize, Opened), Error> {
+        let length = self.key.block_length();
+        let skipped = match self.failed_starts {
+            None => 0,
+            Some(failed) => possible_starts(input).nth(failed).ok_or(Error::BlockDoesNotOpen)?,
+        };
+        let Some(block) = input.get(skipped..skipped + length) else {
+            return Ok((0, Opened::Incomplete));
+        };
+        if self.blocks >= max_blocks(length) {
+            return Err(Error::MessageTooLong { limit: max_blocks(length) });
+        }
+        let before = self.message.len();
+        // The whole message fits from the start, so that no reallocation leaves secrets behind.
+        self.message.reserve_exact(MAX_MESSAGE.saturating_sub(before));
+        let opened = self.key.open(block, rng, &mut self.message);
+        match (opened, self.failed_starts) {
+            (Ok(()), _) => self.failed_starts = None,
+            (Err(_), Some(failed)) if possible_starts(input).nth(failed + 1).is_some() => {
+                self.failed_starts = Some(failed + 1);
+                self.message.truncate(before);
+                return Ok((0, Opened::Block));
+            }
+            (Err(_), _) => return Err(Error::BlockDoesNotOpen),
+        }
+        self.blocks += 1;
+        let ended = self.message.len() == before;
+        Ok((skipped + length, if ended { Opened::Message } else { Opened::Block }))
+    }
+
+    /// The plaintext of the message that [`Opened::Message`] announced.
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// Takes the complete message out and gets ready for the next.
+    pub fn take_message(&mut self) -> Zeroizing<Vec<u8>> {
+        self.blocks = 0;
+        std::mem::take(&mut self.message)
+    }
+
+    /// Whether any block has opened yet.
+    pub fn has_opened(&self) -> bool {
+        self.failed_starts.is_none()
+    }
+
+    /// Whether a message has begun and not ended.
+    pub fn in_message(&self) -> bool {
+        self.blocks > 0
+    }
+}
+
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver").field("blocks", &self.blocks).finish_non_exhaustive()
+    }
+}
+
+/// Where the first block may begin: white space that a peer appends to its key looks like a block's first bytes.
+///
+/// Most likely there is none; else the block begins behind the run of it, or, if its own first byte happens to be
+/// white space, one byte earlier (`docs/protocol.md` §2). A garbage block thus costs one private operation, at most 3.
+fn possible_starts(input: &[u8]) -> impl Iterator<Item = usize> {
+    let white = |byte: &&u8| matches!(byte, b'\t'..=b'\r' | b' ');
+    let run = input.iter().take(MAX_WHITE_SPACE).take_while(white).count();
+    let behind = (run > 0).then_some(run);
+    let earlier = (run > 1).then(|| run - 1);
+    [Some(0), behind, earlier].into_iter().flatten()
+}

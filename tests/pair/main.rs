@@ -1,0 +1,68 @@
+//! Two machines, a simulated wire, virtual time: the properties that hold for every exchange.
+//!
+//! The numbers P1, P2, … are those of `docs/design.md`.
+
+mod bad_peers;
+mod properties;
+
+use std::sync::Arc;
+
+use fss::client::ClientSession;
+use fss::crypto::{CryptoProvider, PrivateKey};
+use fss::store::Store;
+use fss::{Config, Cookie, MemoryStore, OpaqueCookie, Password, ServerSession};
+use fss_test_support::no_security::NoSecurity;
+use fss_test_support::pair::{Outcome, Wire, run};
+use fss_test_support::{keys, rng::SeededRng};
+
+/// Sizes around every border of the protocol, and a few in between.
+const SIZES: [usize; 25] = [
+    0, 1, 2, 15, 16, 17, 31, 32, 33, 213, 214, 215, 1007, 1008, 1009, 1023, 1024, 1025, 2047, 2048, 2049, 3000, 65_535, 65_536, 65_537,
+];
+
+fn password() -> Password {
+    Password::new("correct horse battery staple").expect("valid")
+}
+
+fn file(size: usize) -> Vec<u8> {
+    (0..size).map(|i| (i.wrapping_mul(7).wrapping_add(3) % 256) as u8).collect()
+}
+
+/// A store whose first file gets the cookie 1, the second 2.
+fn store() -> MemoryStore {
+    MemoryStore::with(fss::IndexCookies, fss::store::Retention::Forever)
+}
+
+fn cookie() -> OpaqueCookie {
+    Cookie::from_index(1).into()
+}
+
+/// A client and a server with the recorded keys.
+struct Scenario {
+    server: Config,
+    client: Config,
+    seed: u64,
+}
+
+impl Scenario {
+    fn with(provider: impl CryptoProvider + Clone + 'static) -> Self {
+        let config = |key: Arc<dyn PrivateKey>| Config::new(Arc::new(provider.clone()), key);
+        Self { server: config(keys::server(&provider)), client: config(keys::client(&provider)), seed: 1 }
+    }
+
+    fn fast() -> Self {
+        Self::with(NoSecurity)
+    }
+
+    fn upload(&self, store: impl Store, source: &[u8], wire: Wire) -> Outcome {
+        let mut server = ServerSession::with_rng(store, self.server.clone(), SeededRng(self.seed));
+        let mut client = ClientSession::upload(self.client.clone(), &password()).with_random_numbers(SeededRng(self.seed + 1));
+        run(&mut server, &mut client, source, wire)
+    }
+
+    fn download(&self, store: impl Store, size: Option<u64>, wire: Wire) -> Outcome {
+        let mut server = ServerSession::with_rng(store, self.server.clone(), SeededRng(self.seed));
+        let client = ClientSession::download(self.client.clone(), &cookie(), &password(), size);
+        run(&mut server, &mut client.with_random_numbers(SeededRng(self.seed + 1)), &[], wire)
+    }
+}

@@ -1,0 +1,11 @@
+//! What the tests, fuzz targets and benchmarks of `fss` share.
+//!
+//! Two machines on a simulated wire in virtual time ([`pair`]), providers that count or leave out the arithmetic
+//! ([`counting`], [`no_security`]), repeatable random numbers ([`rng`]), and the bodies of the fuzz targets ([`fuzz`]).
+
+pub mod counting;
+pub mod fuzz;
+pub mod keys;
+pub mod no_security;
+pub mod pair;
+pub mod rng;

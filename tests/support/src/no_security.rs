@@ -1,0 +1,94 @@
+//! A provider without any security: blocks carry their plaintext in the open.
+//!
+//! With it a fuzzer gets past the first block, and a test of the machines costs microseconds. It lives outside the
+//! library, so that nobody can use it by mistake.
+
+use std::sync::Arc;
+
+use fss::Secret;
+use fss::crypto::{CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKey, PublicKeyDer, key_encoding};
+use rand_core::CryptoRng;
+
+/// Length of a block in bytes, as with RSA-2048.
+pub const BLOCK: usize = 256;
+
+/// The most plaintext in a block, as with OAEP and SHA-1.
+const PIECE: usize = BLOCK - 42;
+
+/// The provider.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSecurity;
+
+/// A key that locks nothing. Its public half is a real RSA key, so that it passes the key exchange.
+#[derive(Clone, Debug)]
+struct OpenKey(PublicKeyDer);
+
+/// One block with a piece of plaintext, as this provider's keys seal it.
+pub fn block(piece: &[u8]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    block[1] = u8::try_from(piece.len()).expect("a piece has at most 214 bytes");
+    block[2..2 + piece.len()].copy_from_slice(piece);
+    block
+}
+
+/// A whole message, end mark included.
+pub fn message(plaintext: &[u8]) -> Vec<u8> {
+    plaintext.chunks(PIECE).chain([[].as_slice()]).flat_map(block).collect()
+}
+
+impl CryptoProvider for NoSecurity {
+    fn name(&self) -> &'static str {
+        "no security"
+    }
+
+    fn load_public_key(&self, key: &PublicKeyDer) -> Result<Arc<dyn PublicKey>, KeyRejected> {
+        Ok(Arc::new(OpenKey(key.clone())))
+    }
+
+    fn load_private_key(&self, pkcs8_der: &Secret) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+        let public = key_encoding::public_key_of(pkcs8_der)?;
+        Ok(Arc::new(OpenKey(public)))
+    }
+
+    fn generate_private_key(&self, _rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+        Ok(crate::keys::server(self))
+    }
+}
+
+impl PublicKey for OpenKey {
+    fn block_length(&self) -> usize {
+        BLOCK
+    }
+
+    fn seal(&self, plaintext: &[u8], _rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), CryptoFailure> {
+        if plaintext.len() > PIECE {
+            return Err(CryptoFailure);
+        }
+        output.extend(block(plaintext));
+        Ok(())
+    }
+}
+
+impl PrivateKey for OpenKey {
+    fn block_length(&self) -> usize {
+        BLOCK
+    }
+
+    fn public_key(&self) -> &PublicKeyDer {
+        &self.0
+    }
+
+    fn open(&self, block: &[u8], _rng: &mut dyn CryptoRng, plaintext: &mut Vec<u8>) -> Result<(), CryptoFailure> {
+        match block {
+            [0, length, rest @ ..] if rest.len() == BLOCK - 2 && usize::from(*length) <= PIECE => {
+                plaintext.extend_from_slice(&rest[..usize::from(*length)]);
+                Ok(())
+            }
+            _ => Err(CryptoFailure),
+        }
+    }
+
+    fn to_pkcs8_der(&self) -> Result<Secret, CryptoFailure> {
+        Err(CryptoFailure)
+    }
+}
