@@ -14,6 +14,11 @@ pub fn stored_length(size: u64) -> u64 {
     size.div_ceil(BLOCK as u64).saturating_mul(BLOCK as u64)
 }
 
+/// The stored length of a file of `size` bytes with the stray block of a 2019 server.
+fn longest(size: u64) -> u64 {
+    stored_length(size).saturating_add(BLOCK as u64)
+}
+
 /// Decrypts a stored file, chunk by chunk, and cuts it at its true size.
 ///
 /// The stored length hides the size. A caller who knows the size gives it, and a file that cannot have it is refused.
@@ -44,6 +49,11 @@ impl Decryptor {
             return Err(Integrity::ChunkLength { length: stored.len() });
         }
         self.stored += stored.len() as u64;
+        if let Some(size) = self.size
+            && self.stored > longest(size)
+        {
+            return Err(Integrity::StoredLength { stored: self.stored, size });
+        }
         self.waiting.push_back(stored.to_vec());
         if self.waiting.len() > 2 {
             self.release(output)?;
@@ -63,8 +73,7 @@ impl Decryptor {
     }
 
     fn finish_at(&mut self, size: u64, output: &mut Vec<u8>) -> Result<(), Integrity> {
-        let expected = stored_length(size);
-        if self.stored != expected && self.stored != expected.saturating_add(BLOCK as u64) {
+        if self.stored != stored_length(size) && self.stored != longest(size) {
             return Err(Integrity::StoredLength { stored: self.stored, size });
         }
         let waiting: u64 = self.waiting.iter().map(|chunk| chunk.len() as u64).sum();

@@ -19,7 +19,6 @@ enum Phase {
     Flush,
     Shutdown,
     Drain { until: Time },
-    Close,
     Over,
 }
 
@@ -46,14 +45,10 @@ impl Ending {
                     link.input.consume(waiting);
                     self.dropped += waiting as u64;
                     if link.input.ended() || now >= until || self.dropped > link.config().limits().linger_bytes {
-                        self.phase = Phase::Close;
+                        self.phase = Phase::Over;
                     } else {
                         return Ok(Step::Receive);
                     }
-                }
-                Phase::Close => {
-                    self.phase = Phase::Over;
-                    return Ok(Step::Close);
                 }
                 Phase::Over => return self.outcome.clone().map(|()| Step::Close),
             }
@@ -64,7 +59,7 @@ impl Ending {
         match self.phase {
             Phase::Flush => link.patience(),
             Phase::Drain { until } => Some(until),
-            Phase::Shutdown | Phase::Close | Phase::Over => None,
+            Phase::Shutdown | Phase::Over => None,
         }
     }
 }

@@ -56,7 +56,8 @@ pub trait Machine {
     /// `now` must not go backwards; if it does, deadlines come late.
     ///
     /// # Errors
-    /// Why the connection failed. It comes last, when all is sent and closed, and is the same from then on.
+    /// Why the connection failed. It comes last, when the peer has been told: close the connection. It is the same from
+    /// then on.
     fn poll(&mut self, now: Time) -> Result<Step<Self::Event, Self::Need>, Error>;
 
     /// Where to read into, and what to write: split, so that a driver can do both at once.
@@ -93,6 +94,6 @@ pub enum Step<E, N = Infallible> {
     Yield,
     /// Shut down sending, so that the peer sees the end; go on reading. Comes once.
     Shutdown,
-    /// The connection is over: close it.
+    /// The connection is over and all went well: close it.
     Close,
 }

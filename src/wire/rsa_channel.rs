@@ -16,6 +16,9 @@ use crate::error::Error;
 /// The longest message, in bytes on the wire: what a 2019 peer takes with one `recv`.
 pub const MAX_MESSAGE: usize = 4096;
 
+/// How often the first block is tried at different places (`docs/protocol.md` §11).
+const MAX_TRIES: usize = 3;
+
 /// Bytes of a block that OAEP with SHA-1 needs for itself.
 const OVERHEAD: usize = 42;
 
@@ -80,7 +83,7 @@ impl Receiver {
         let length = self.key.block_length();
         let skipped = match self.failed_starts {
             None => 0,
-            Some(failed) => possible_starts(input).nth(failed).ok_or(Error::BlockDoesNotOpen)?,
+            Some(failed) => possible_starts(input).get(failed).copied().ok_or(Error::BlockDoesNotOpen)?,
         };
         let Some(block) = input.get(skipped..skipped + length) else {
             return Ok((0, Opened::Incomplete));
@@ -94,7 +97,7 @@ impl Receiver {
         let opened = self.key.open(block, rng, &mut self.message);
         match (opened, self.failed_starts) {
             (Ok(()), _) => self.failed_starts = None,
-            (Err(_), Some(failed)) if possible_starts(input).nth(failed + 1).is_some() => {
+            (Err(_), Some(failed)) if failed + 1 < possible_starts(input).len() => {
                 self.failed_starts = Some(failed + 1);
                 self.message.truncate(before);
                 return Ok((0, Opened::Block));
@@ -136,12 +139,21 @@ impl std::fmt::Debug for Receiver {
 
 /// Where the first block may begin: white space that a peer appends to its key looks like a block's first bytes.
 ///
-/// Most likely there is none; else the block begins behind the run of it, or, if its own first byte happens to be
-/// white space, one byte earlier (`docs/protocol.md` §2). A garbage block thus costs one private operation, at most 3.
-fn possible_starts(input: &[u8]) -> impl Iterator<Item = usize> {
+/// Most likely there is none. Else it is a line end, or the whole run of white space, or that but for the block's own
+/// first byte (`docs/protocol.md` §2). A garbage block thus costs one private operation, and at most 3.
+fn possible_starts(input: &[u8]) -> Vec<usize> {
     let white = |byte: &&u8| matches!(byte, b'\t'..=b'\r' | b' ');
     let run = input.iter().take(MAX_WHITE_SPACE).take_while(white).count();
-    let behind = (run > 0).then_some(run);
-    let earlier = (run > 1).then(|| run - 1);
-    [Some(0), behind, earlier].into_iter().flatten()
+    let line_end = match input {
+        [b'\n', ..] => 1,
+        [b'\r', b'\n', ..] => 2,
+        _ => 0,
+    };
+    let mut starts = Vec::with_capacity(MAX_TRIES);
+    for start in [0, line_end, run, run.saturating_sub(1)] {
+        if starts.len() < MAX_TRIES && !starts.contains(&start) {
+            starts.push(start);
+        }
+    }
+    starts
 }

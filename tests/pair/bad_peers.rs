@@ -393,7 +393,7 @@ fn misuse_is_an_error_and_not_a_panic() {
     let mut client = download(None);
     client.supplied(3);
     client.consumed(3);
-    let error = (0..10).find_map(|_| client.poll(Time::ZERO + Duration::from_secs(60)).err());
+    let error = (0..10).find_map(|seconds| client.poll(Time::ZERO + Duration::from_secs(seconds)).err());
     assert!(matches!(error, Some(Error::Misuse(_))), "{error:?}");
 }
 
