@@ -37,8 +37,9 @@ impl Cookie {
 
     /// The cookie of sixteen random bytes: each as three decimal digits.
     pub fn from_random(bytes: [u8; 16]) -> Self {
-        let digits: String = bytes.iter().map(|byte| format!("{byte:03}")).collect();
-        Self(digits.into())
+        let digit = |value: u8| char::from(b'0' + value);
+        let digits = bytes.iter().flat_map(|byte| [byte / 100, byte / 10 % 10, byte % 10]).map(digit);
+        Self(digits.collect::<String>().into())
     }
 
     /// The cookie that is a record's index number.
@@ -49,6 +50,11 @@ impl Cookie {
     /// The digits.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// As much of the cookie as a log may show: its first digits, never the whole.
+    pub fn short(&self) -> String {
+        abbreviated(&self.0)
     }
 }
 
@@ -68,8 +74,7 @@ impl std::fmt::Display for Cookie {
 
 impl std::fmt::Debug for Cookie {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let shown = &self.0[..self.0.len().min(6)];
-        write!(f, "Cookie({shown}…)")
+        write!(f, "Cookie({})", self.short())
     }
 }
 
@@ -114,8 +119,13 @@ impl std::fmt::Display for OpaqueCookie {
 
 impl std::fmt::Debug for OpaqueCookie {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "OpaqueCookie({}…)", self.0.chars().take(6).collect::<String>())
+        write!(f, "OpaqueCookie({})", abbreviated(&self.0))
     }
+}
+
+fn abbreviated(cookie: &str) -> String {
+    let shown = (cookie.chars().count() / 2).min(6);
+    cookie.chars().take(shown).chain(['…']).collect()
 }
 
 /// Where the cookies of new files come from.

@@ -21,9 +21,10 @@ pub(crate) fn create_file(path: &Path) -> io::Result<File> {
 
 /// Replaces a file by another with these bytes, or creates it: at any moment the old or the new one is there, whole.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_added_extension(format!("{:08x}.tmp", SystemRng.next_u32()));
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{:08x}.tmp", SystemRng.next_u32()));
     let written = (|| {
-        let mut file = create_file(&temporary)?;
+        let mut file = create_file(temporary.as_ref())?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)

@@ -45,18 +45,20 @@
 //! - `profile`: the client's local database and keys.
 //! - `conformance`: the tests that any storage backend must pass.
 
+#![warn(unreachable_pub)]
+
 pub mod client;
 mod config;
 mod cookie;
 pub mod crypto;
-#[cfg(feature = "filesystem")]
+#[cfg(any(feature = "filesystem", feature = "sqlite"))]
 mod durable;
 mod error;
 #[cfg(feature = "filesystem")]
 pub mod locked_key;
 mod pem;
-//#[cfg(feature = "profile")]
-//pub mod profile;
+#[cfg(feature = "profile")]
+pub mod profile;
 mod random;
 mod secret;
 pub mod server;

@@ -77,7 +77,13 @@ impl LockedKey {
     ///
     /// # Errors
     /// [`Problem::Exists`] if there is one already; a key is never overwritten.
-    pub fn create(&self, form: KeyForm, key: &dyn PrivateKey, code: &Password, rng: &mut dyn CryptoRng) -> Result<(), KeyFileError> {
+    pub fn create(
+        &self,
+        form: KeyForm,
+        key: &dyn PrivateKey,
+        code: &Password,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), KeyFileError> {
         if self.exists() {
             return Err(self.error(Problem::Exists));
         }
@@ -139,7 +145,8 @@ impl LockedKey {
             }
             KeyForm::Legacy => {
                 let right = fs::read(self.verifier_path()).is_ok_and(|stored| stored == Verifier::of_code(code).as_bytes());
-                let problem = if right { Problem::Damaged("it does not open with the right code".into()) } else { Problem::WrongCode };
+                let problem =
+                    if right { Problem::Damaged("it does not open with the right code".into()) } else { Problem::WrongCode };
                 let pkcs8_der = unlock_legacy(bytes, code).ok_or_else(|| self.error(problem))?;
                 if !right {
                     // A change of code was cut short between the two files: finish it, so that 2019 code can read them.

@@ -64,7 +64,7 @@ fn copy_directory(from: &Path, to: &Path) {
 
 /// The bytes by the rule of the content vectors.
 fn by_rule(length: usize) -> Vec<u8> {
-    (0..length).map(|i| ((7 * i + 3) % 256) as u8).collect()
+    (0..length).map(|i| u8::try_from((7 * i + 3) % 256).expect("below 256")).collect()
 }
 
 #[test]
@@ -262,10 +262,14 @@ fn our_server_answers_the_recorded_clients_as_theirs_did() {
             let mut session = ServerSession::with_config(&store, config.clone());
             let mut stored = None;
             let wire = recording(upload, "client").wire;
-            let (end, _, said) = play(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, |event| stored = Some(event));
+            let (end, _, said) =
+                play(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, |event| stored = Some(event));
             assert_eq!(end, Ok(()));
             assert_eq!(said, recording(upload, "server").plaintexts);
-            assert_eq!(stored, Some(ServerEvent::Stored { cookie: cookie.clone(), bytes: sample.len().next_multiple_of(16) as u64 }));
+            assert_eq!(
+                stored,
+                Some(ServerEvent::Stored { cookie: cookie.clone(), bytes: sample.len().next_multiple_of(16) as u64 })
+            );
             // What is stored is what 2019 stored, but for the stray block that it appends.
             let theirs = fs::read(vectors().join(format!("server-dir/F-{cookie}/F"))).expect("recorded");
             let ours = fs::read(directory.path().join(format!("F-{cookie}/F"))).expect("stored");
@@ -319,13 +323,15 @@ fn our_server_serves_a_directory_of_2019_in_place() {
         assert!(store.create(&Verifier::of_code(&code)).and_then(fss::store::Upload::commit).is_ok());
     }
     let database = rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("a database");
-    let schema: String = database.query_row("SELECT sql FROM sqlite_schema WHERE name = 'stored'", [], |row| row.get(0)).expect("there");
+    let schema: String =
+        database.query_row("SELECT sql FROM sqlite_schema WHERE name = 'stored'", [], |row| row.get(0)).expect("there");
     let recorded = rusqlite::Connection::open_with_flags(
         format!("file:{}?immutable=1", vectors().join("server-dir/fssGlobal.db").display()),
         rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI,
     )
     .expect("a database");
-    let theirs: String = recorded.query_row("SELECT sql FROM sqlite_schema WHERE name = 'stored'", [], |row| row.get(0)).expect("there");
+    let theirs: String =
+        recorded.query_row("SELECT sql FROM sqlite_schema WHERE name = 'stored'", [], |row| row.get(0)).expect("there");
     assert_eq!(schema, theirs, "the 2019 table is never altered");
     // What 2019 code does: it inserts without naming columns.
     database.execute("INSERT INTO stored VALUES ('1', 'F-1', '2019-01-01')", []).expect("the old insert works");

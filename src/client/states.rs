@@ -193,7 +193,11 @@ impl Side for Client {
             State::Delivering(_) => Wants::Need(FileNeed::Data),
             State::Whole => Wants::Proceed,
             State::Finished | State::Gone => Wants::End,
-            State::KeyExchange(_) | State::Requested(_) | State::Unacknowledged(_) | State::Finishing(_) | State::Receiving(_) => Wants::Peer,
+            State::KeyExchange(_)
+            | State::Requested(_)
+            | State::Unacknowledged(_)
+            | State::Finishing(_)
+            | State::Receiving(_) => Wants::Peer,
         }
     }
 
@@ -237,7 +241,9 @@ impl Side for Client {
         self.state = match (std::mem::replace(&mut self.state, State::Gone), frame) {
             (State::Requested(Request::Upload { .. }), ServerFrame::Accepted { cookie }) => on_accepted(cookie, turn)?,
             (State::Requested(Request::Upload { .. }), other) => return Err(unexpected(other, "a cookie")),
-            (State::Requested(Request::Download { password, size, .. }), ServerFrame::Approved) => on_approved(&password, size, turn),
+            (State::Requested(Request::Download { password, size, .. }), ServerFrame::Approved) => {
+                on_approved(&password, size, turn)
+            }
             (State::Requested(Request::Download { .. }), other) => return Err(unexpected(other, "an approval")),
             (State::Unacknowledged(file), ServerFrame::Received) if file.ended => {
                 send(turn, ClientFrame::Finish)?;
@@ -259,7 +265,9 @@ impl Side for Client {
             State::KeyExchange(_) => Moment::KeyExchange,
             State::Greeting(_) | State::Requested(_) => Moment::Request,
             State::Finishing(_) | State::Whole | State::Finished => Moment::Finish,
-            State::Supplying(_) | State::Unacknowledged(_) | State::Receiving(_) | State::Delivering(_) | State::Gone => Moment::Transfer,
+            State::Supplying(_) | State::Unacknowledged(_) | State::Receiving(_) | State::Delivering(_) | State::Gone => {
+                Moment::Transfer
+            }
         }
     }
 

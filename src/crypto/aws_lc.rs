@@ -30,11 +30,11 @@ impl CryptoProvider for AwsLc {
     }
 
     fn load_private_key(&self, pkcs8_der: &Secret) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
-        Opening::new(PrivateDecryptingKey::from_pkcs8(pkcs8_der.expose()).map_err(|_| KeyRejected::NotRsa)?)
+        Opening::load(PrivateDecryptingKey::from_pkcs8(pkcs8_der.expose()).map_err(|_| KeyRejected::NotRsa)?)
     }
 
     fn generate_private_key(&self, _rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
-        Opening::new(PrivateDecryptingKey::generate(KeySize::Rsa2048).map_err(|_| KeyRejected::Provider)?)
+        Opening::load(PrivateDecryptingKey::generate(KeySize::Rsa2048).map_err(|_| KeyRejected::Provider)?)
     }
 }
 
@@ -48,13 +48,11 @@ impl PublicKey for Sealing {
     fn seal(&self, plaintext: &[u8], _rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), CryptoFailure> {
         let before = output.len();
         output.resize(before + self.block_length(), 0);
-        match self.0.encrypt(&OAEP_SHA1_MGF1SHA1, plaintext, &mut output[before..], None) {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                output.truncate(before);
-                Err(CryptoFailure)
-            }
+        let sealed = self.0.encrypt(&OAEP_SHA1_MGF1SHA1, plaintext, &mut output[before..], None).is_ok();
+        if !sealed {
+            output.truncate(before);
         }
+        sealed.then_some(()).ok_or(CryptoFailure)
     }
 }
 
@@ -71,7 +69,7 @@ struct Opening {
 }
 
 impl Opening {
-    fn new(key: PrivateDecryptingKey) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+    fn load(key: PrivateDecryptingKey) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
         let der: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(|_| KeyRejected::Provider)?;
         let public = PublicKeyDer::parse(der.as_ref())?;
         let oaep = OaepPrivateDecryptingKey::new(key.clone()).map_err(|_| KeyRejected::Provider)?;

@@ -44,7 +44,11 @@ impl PublicKeyDer {
         if key.modulus.as_bytes().last().is_none_or(|low| low % 2 == 0) {
             return Err(KeyRejected::NotRsa);
         }
-        let exponent = key.public_exponent.as_bytes().iter().try_fold(0_u64, |value, &byte| value.checked_mul(256)?.checked_add(byte.into()));
+        let exponent = key
+            .public_exponent
+            .as_bytes()
+            .iter()
+            .try_fold(0_u64, |value, &byte| value.checked_mul(256)?.checked_add(byte.into()));
         if !exponent.is_some_and(|e| e % 2 == 1 && (3..=LARGEST_EXPONENT).contains(&e)) {
             return Err(KeyRejected::Exponent);
         }

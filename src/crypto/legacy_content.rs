@@ -44,8 +44,8 @@ impl Decryptor {
     /// # Errors
     /// [`Integrity`] for a chunk that FSS 1.0 could not have stored.
     pub fn chunk(&mut self, stored: &[u8], output: &mut Vec<u8>) -> Result<(), Integrity> {
-        let after_a_short_one = self.stored % CHUNK as u64 != 0;
-        if stored.is_empty() || stored.len() > CHUNK || stored.len() % BLOCK != 0 || after_a_short_one {
+        let after_a_short_one = !self.stored.is_multiple_of(CHUNK as u64);
+        if stored.is_empty() || stored.len() > CHUNK || !stored.len().is_multiple_of(BLOCK) || after_a_short_one {
             return Err(Integrity::ChunkLength { length: stored.len() });
         }
         self.stored += stored.len() as u64;
@@ -112,7 +112,9 @@ impl Decryptor {
 
 /// How many bytes at the end count up 1, 2, … n, as the padding of FSS 1.0 does; n is at most 15.
 fn padding(bytes: &[u8]) -> usize {
-    let counts = |&n: &usize| bytes.len() >= n && bytes[bytes.len() - n..].iter().zip(1..).all(|(&byte, expected): (&u8, u8)| byte == expected);
+    let counts = |&n: &usize| {
+        bytes.len() >= n && bytes[bytes.len() - n..].iter().zip(1..).all(|(&byte, expected): (&u8, u8)| byte == expected)
+    };
     (1..BLOCK).find(counts).unwrap_or(0)
 }
 

@@ -33,11 +33,11 @@ impl CryptoProvider for RustCrypto {
     fn load_private_key(&self, pkcs8_der: &Secret) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
         let key = RsaPrivateKey::from_pkcs8_der(pkcs8_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
         key.validate().map_err(|_| KeyRejected::Provider)?;
-        Opening::new(key)
+        Opening::load(key)
     }
 
     fn generate_private_key(&self, rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
-        Opening::new(RsaPrivateKey::new(rng, KEY_BITS).map_err(|_| KeyRejected::Provider)?)
+        Opening::load(RsaPrivateKey::new(rng, KEY_BITS).map_err(|_| KeyRejected::Provider)?)
     }
 }
 
@@ -67,7 +67,7 @@ struct Opening {
 }
 
 impl Opening {
-    fn new(private: RsaPrivateKey) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+    fn load(private: RsaPrivateKey) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
         let der = private.to_public_key().to_public_key_der().map_err(|_| KeyRejected::Provider)?;
         Ok(Arc::new(Self { private, public: PublicKeyDer::parse(der.as_bytes())? }))
     }

@@ -205,7 +205,9 @@ impl Side for Server {
 
     fn wants(&self) -> Wants<StoreRequest> {
         match &self.state {
-            State::KeyExchange | State::Request | State::Uploading(_) | State::Unacknowledged(_) | State::Finishing(_) => Wants::Peer,
+            State::KeyExchange | State::Request | State::Uploading(_) | State::Unacknowledged(_) | State::Finishing(_) => {
+                Wants::Peer
+            }
             State::Asking(request, _) => Wants::Need(request.clone()),
             State::Approved(_) => Wants::Pause,
             State::Finished | State::Gone => Wants::End,
@@ -242,7 +244,9 @@ impl Side for Server {
     fn moment(&self) -> Moment {
         match (&self.state, self.operation) {
             (State::KeyExchange, _) => Moment::KeyExchange,
-            (State::Finishing(_) | State::Finished | State::Asking(_, Asked::Committing(_) | Asked::Delivering(_)), _) => Moment::Finish,
+            (State::Finishing(_) | State::Finished | State::Asking(_, Asked::Committing(_) | Asked::Delivering(_)), _) => {
+                Moment::Finish
+            }
             (_, Operation::None) => Moment::Request,
             (_, Operation::Upload | Operation::Download) => Moment::Transfer,
         }

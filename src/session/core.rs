@@ -60,6 +60,9 @@ pub(crate) struct Turn<'a, E> {
     pub(crate) events: &'a mut VecDeque<E>,
 }
 
+/// What a driver is to do next, if anything.
+type NextStep<S> = Option<Step<<S as Side>::Event, <S as Side>::Need>>;
+
 pub(crate) struct Core<S: Side> {
     pub(crate) side: S,
     pub(crate) link: Link,
@@ -100,7 +103,7 @@ impl<S: Side> Core<S> {
     }
 
     /// Does the next thing: `None` if that was not the driver's to do.
-    fn advance(&mut self, now: Time, worked: &mut bool) -> Result<Option<Step<S::Event, S::Need>>, Error> {
+    fn advance(&mut self, now: Time, worked: &mut bool) -> Result<NextStep<S>, Error> {
         if !self.link.flushed(now) {
             return if self.link.is_patience_over(now) { Err(Error::TimedOut(self.side.moment())) } else { Ok(Some(Step::Send)) };
         }

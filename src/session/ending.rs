@@ -2,8 +2,8 @@
 //!
 //! Closing at once would reset the connection while the peer's bytes lie unread, and the last words would be lost.
 
-use super::link::Link;
 use super::Step;
+use super::link::Link;
 use crate::error::Error;
 use crate::time::Time;
 

@@ -72,7 +72,7 @@ fn verifier(content: &[u8]) -> Verifier {
 }
 
 fn content(size: usize) -> Vec<u8> {
-    (0..size).map(|i| (i % 251) as u8).collect()
+    (0..251).cycle().take(size).collect()
 }
 
 fn works<T>(result: Result<T, StoreError>) -> T {

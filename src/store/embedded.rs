@@ -4,10 +4,10 @@
 
 use std::path::Path;
 
+use super::StoreError;
 use super::filesystem::FilesystemBlobs;
 use super::indexed::{IndexedStore, Retention};
 use super::sqlite::SqliteIndex;
-use super::StoreError;
 use crate::cookie::{CookieSource, RandomCookies};
 use crate::time::{SystemClock, WallClock};
 

@@ -37,7 +37,8 @@ impl FilesystemBlobs {
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         durable::create_directory(root).map_err(failed("create", root))?;
         let path = root.join(LOCK);
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed("open", &path))?;
+        let lock =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed("open", &path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -183,7 +183,13 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn recover(index: I, blobs: B, cookies: Box<dyn CookieSource>, clock: Box<dyn WallClock>, retention: Retention) -> Result<Self, StoreError> {
+    pub fn recover(
+        index: I,
+        blobs: B,
+        cookies: Box<dyn CookieSource>,
+        clock: Box<dyn WallClock>,
+        retention: Retention,
+    ) -> Result<Self, StoreError> {
         for blob in index.unowned()? {
             blobs.remove(&blob)?;
             index.forget(&blob)?;
@@ -279,7 +285,8 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
 
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {
         let staged = self.staged.as_mut().filter(|_| offset == self.written);
-        let staged = staged.ok_or_else(|| StoreError::new(StoreErrorKind::Misuse, "a write that does not follow the one before"))?;
+        let staged =
+            staged.ok_or_else(|| StoreError::new(StoreErrorKind::Misuse, "a write that does not follow the one before"))?;
         staged.append(&data)?;
         self.written += data.len() as u64;
         Ok(())

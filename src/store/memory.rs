@@ -83,7 +83,8 @@ impl Store for MemoryStore {
             let cookie = self.shared.cookies.cookie(files.created);
             if !files.by_cookie.contains_key(&cookie) {
                 files.by_cookie.insert(cookie.clone(), None);
-                let upload = Incoming { shared: Arc::clone(&self.shared), cookie, verifier: verifier.clone(), data: BytesMut::new() };
+                let upload =
+                    Incoming { shared: Arc::clone(&self.shared), cookie, verifier: verifier.clone(), data: BytesMut::new() };
                 return Ok(Box::new(upload));
             }
         }
@@ -159,7 +160,8 @@ impl Download for Outgoing {
     }
 
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
-        let start = usize::try_from(offset).ok().filter(|start| start.checked_add(length).is_some_and(|end| end <= self.file.data.len()));
+        let start =
+            usize::try_from(offset).ok().filter(|start| start.checked_add(length).is_some_and(|end| end <= self.file.data.len()));
         let start = start.ok_or_else(|| StoreError::new(StoreErrorKind::Misuse, "a read beyond the end of the file"))?;
         Ok(self.file.data.slice(start..start + length))
     }

@@ -2,6 +2,7 @@
 //!
 //! The same database opens with the code of 2019, which knows nothing of the side tables and loses nothing by it.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, Trans
 use super::indexed::{COOKIE_TRIES, Index, Reservation, Taken, no_cookie_left};
 use super::{StoreError, StoreErrorKind};
 use crate::cookie::{Cookie, CookieSource};
+use crate::durable;
 
 /// The 2019 table, to the letter.
 const STORED: &str = "CREATE TABLE stored(
@@ -47,7 +49,10 @@ impl SqliteIndex {
     /// # Errors
     /// [`StoreErrorKind::Foreign`] if it is the database of something else, [`StoreErrorKind::Damaged`] if it is none.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = open_database(path, &Schema { table: "stored", columns: &["cookie", "path", "date"], create: STORED, side: SIDE_TABLES })?;
+        let connection = open_database(
+            path,
+            &Schema { table: "stored", columns: &["cookie", "path", "date"], create: STORED, side: SIDE_TABLES },
+        )?;
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
@@ -116,7 +121,8 @@ impl Index for SqliteIndex {
         self.write(|transaction| {
             let failed = self.failed();
             let delete = "DELETE FROM stored WHERE cookie = ?1 RETURNING path";
-            let blob: Option<String> = transaction.query_row(delete, [cookie.as_str()], |row| row.get(0)).optional().map_err(failed)?;
+            let blob: Option<String> =
+                transaction.query_row(delete, [cookie.as_str()], |row| row.get(0)).optional().map_err(failed)?;
             if let Some(blob) = &blob {
                 transaction.execute("DELETE FROM fss_file WHERE cookie = ?1", [cookie.as_str()]).map_err(failed)?;
                 transaction.execute("INSERT OR IGNORE INTO fss_unowned(path) VALUES (?1)", [blob]).map_err(failed)?;
@@ -128,7 +134,8 @@ impl Index for SqliteIndex {
     fn cookies(&self, expired_at: Option<u64>) -> Result<Vec<Cookie>, StoreError> {
         let failed = self.failed();
         let connection = self.connection();
-        let cookies = "SELECT cookie FROM stored LEFT JOIN fss_file USING (cookie) WHERE ?1 IS NULL OR expires <= ?1 ORDER BY stored.rowid";
+        let cookies =
+            "SELECT cookie FROM stored LEFT JOIN fss_file USING (cookie) WHERE ?1 IS NULL OR expires <= ?1 ORDER BY stored.rowid";
         let mut statement = connection.prepare(cookies).map_err(failed)?;
         let rows = statement.query_map([expired_at.map(sql_integer)], |row| row.get::<_, String>(0)).map_err(failed)?;
         // A cookie that is none can be asked for by nobody, so it is no file of this store.
@@ -162,6 +169,13 @@ pub(crate) struct Schema {
 /// Opens a database durably, creating it if it is not there, and checks that it is one of ours or of 2019.
 pub(crate) fn open_database(path: &Path, schema: &Schema) -> Result<Connection, StoreError> {
     let failed = |error| database_error(path, &error);
+    // For its owner only; the files that SQLite puts beside it get the same rights. One that is there stays as it is.
+    match durable::create_file(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(StoreError::io(format_args!("cannot create {}", path.display()), &error));
+        }
+        _ => {}
+    }
     let mut connection = Connection::open(path).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     check_schema(path, &connection, schema)?;

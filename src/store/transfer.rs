@@ -123,9 +123,7 @@ impl<S: Store> Transfer<S> {
             StoreOperation::Read { offset, length } => {
                 self.download.as_mut().ok_or_else(out_of_order)?.read(offset, length).map(StoreReply::Data)
             }
-            StoreOperation::Delivered => {
-                self.download.take().ok_or_else(out_of_order)?.delivered().map(|()| StoreReply::Done)
-            }
+            StoreOperation::Delivered => self.download.take().ok_or_else(out_of_order)?.delivered().map(|()| StoreReply::Done),
         }
     }
 

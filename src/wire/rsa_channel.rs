@@ -32,12 +32,7 @@ fn max_blocks(block_length: usize) -> usize {
 /// # Errors
 /// [`Error::MessageTooLong`] if the plaintext needs more than 4096 bytes of blocks, [`Error::Crypto`] if the provider
 /// fails. `output` may then hold a part of the message.
-pub fn seal_message(
-    key: &dyn PublicKey,
-    plaintext: &[u8],
-    rng: &mut dyn CryptoRng,
-    output: &mut Vec<u8>,
-) -> Result<(), Error> {
+pub fn seal_message(key: &dyn PublicKey, plaintext: &[u8], rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), Error> {
     let length = key.block_length();
     let piece = length.checked_sub(OVERHEAD).filter(|&piece| piece > 0).ok_or(Error::Crypto)?;
     if plaintext.len().div_ceil(piece) >= max_blocks(length) {

@@ -87,7 +87,11 @@ fn requests_that_are_refused_hear_the_text_of_the_protocol() {
         (b"D\0../../etc\0pw\0", Error::Refused(Refusal::InvalidCookie), "Invalid cookie"),
         (b"D\0F-12\0pw\0", Error::Refused(Refusal::InvalidCookie), "Invalid cookie"),
         (b"D\0\0pw\0", Error::Refused(Refusal::InvalidCookie), "Invalid cookie"),
-        (b"D\x001234567890123456789012345678901234567890123456789\0pw\0", Error::Refused(Refusal::InvalidCookie), "Invalid cookie"),
+        (
+            b"D\x001234567890123456789012345678901234567890123456789\0pw\0",
+            Error::Refused(Refusal::InvalidCookie),
+            "Invalid cookie",
+        ),
         (b"D\x001\0", Error::Refused(Refusal::WrongPassword), "Invalid password"),
         (b"D\x001\0\0", Error::Refused(Refusal::WrongPassword), "Invalid password"),
         (b"U\0\0", Error::Refused(Refusal::InvalidPassword), "Failed to proceed with the selected operation"),
@@ -126,10 +130,7 @@ fn uploads_that_go_wrong_store_nothing() {
         (vec![b"F\0Q\0".as_slice()], Error::InvalidFrame(InvalidFrame::Base64)),
         (vec![b"F\0QQ==\0", b"F\0QQ==\0"], Error::Refused(Refusal::ChunkAfterShortChunk)),
         (vec![&long_chunk], Error::InvalidFrame(InvalidFrame::Base64)),
-        (
-            vec![b"D\0OK\0"],
-            Error::UnexpectedFrame { got: "an acknowledgement", expected: "a chunk or the end of a file" },
-        ),
+        (vec![b"D\0OK\0"], Error::UnexpectedFrame { got: "an acknowledgement", expected: "a chunk or the end of a file" }),
         (vec![b"U\0again\0"], Error::UnexpectedFrame { got: "an upload request", expected: "a chunk or the end of a file" }),
         (vec![b"Q\0x\0"], Error::InvalidFrame(InvalidFrame::UnknownFlag)),
     ] {
@@ -154,7 +155,10 @@ fn a_file_beyond_the_limit_is_refused() {
     for (size, fits) in [(2048, true), (2049, false)] {
         let outcome = scenario.upload(store(), &super::file(size), fss_test_support::pair::Wire::default());
         assert_eq!(outcome.server.is_ok(), fits);
-        assert_eq!(outcome.client.map_err(|error| error.to_string()), if fits { Ok(()) } else { Err("the peer answered: cannot upload the file".into()) });
+        assert_eq!(
+            outcome.client.map_err(|error| error.to_string()),
+            if fits { Ok(()) } else { Err("the peer answered: cannot upload the file".into()) }
+        );
     }
 }
 
@@ -334,7 +338,11 @@ fn a_client_names_what_a_server_did_wrong() {
         (download(None), vec![b"S\0Denied\0"], Error::InvalidFrame(InvalidFrame::UnknownWord)),
         (download(None), vec![approved, b"F\0QQ==\0"], Error::Integrity(Integrity::ChunkLength { length: 1 })),
         (download(None), vec![approved, &short, &short], Error::Integrity(Integrity::ChunkLength { length: 32 })),
-        (download(Some(5000)), vec![approved, &short, b"F\0FIN\0"], Error::Integrity(Integrity::StoredLength { stored: 32, size: 5000 })),
+        (
+            download(Some(5000)),
+            vec![approved, &short, b"F\0FIN\0"],
+            Error::Integrity(Integrity::StoredLength { stored: 32, size: 5000 }),
+        ),
         (download(Some(3)), vec![approved, &long], Error::Integrity(Integrity::StoredLength { stored: 1024, size: 3 })),
     ] {
         let (end, said) = client_hears(client, &[server_key(), messages(&frames)].concat());
@@ -444,7 +452,14 @@ proptest! {
 fn frame() -> impl Strategy<Value = Vec<u8>> {
     let flag = prop::sample::select(b"UDFERSHQ".to_vec());
     let word = prop_oneof![
-        prop::sample::select(vec![b"OK".to_vec(), b"FIN".to_vec(), b"Approved".to_vec(), b"1".to_vec(), b"secret".to_vec(), b"QQ==".to_vec()]),
+        prop::sample::select(vec![
+            b"OK".to_vec(),
+            b"FIN".to_vec(),
+            b"Approved".to_vec(),
+            b"1".to_vec(),
+            b"secret".to_vec(),
+            b"QQ==".to_vec()
+        ]),
         prop::collection::vec(1_u8.., 0..40),
         Just(chunk(CHUNK)[2..1370].to_vec()),
         Just(chunk(32)[2..46].to_vec()),

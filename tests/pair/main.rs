@@ -17,7 +17,8 @@ use fss_test_support::{keys, rng::SeededRng};
 
 /// Sizes around every border of the protocol, and a few in between.
 const SIZES: [usize; 25] = [
-    0, 1, 2, 15, 16, 17, 31, 32, 33, 213, 214, 215, 1007, 1008, 1009, 1023, 1024, 1025, 2047, 2048, 2049, 3000, 65_535, 65_536, 65_537,
+    0, 1, 2, 15, 16, 17, 31, 32, 33, 213, 214, 215, 1007, 1008, 1009, 1023, 1024, 1025, 2047, 2048, 2049, 3000, 65_535, 65_536,
+    65_537,
 ];
 
 fn password() -> Password {
@@ -25,7 +26,7 @@ fn password() -> Password {
 }
 
 fn file(size: usize) -> Vec<u8> {
-    (0..size).map(|i| (i.wrapping_mul(7).wrapping_add(3) % 256) as u8).collect()
+    (0..size).map(|i| u8::try_from((7 * i + 3) % 256).expect("below 256")).collect()
 }
 
 /// A store whose first file gets the cookie 1, the second 2.

@@ -77,10 +77,10 @@ proptest! {
 
     /// P10: a transfer that is cut off anywhere is an error, never success, and leaves nothing in the store.
     #[test]
-    fn p10_every_prefix_of_an_upload_fails(size in 0_usize..3000, at in 0.0_f64..1.0) {
+    fn p10_every_prefix_of_an_upload_fails(size in 0_usize..3000, at in any::<prop::sample::Index>()) {
         let scenario = Scenario::fast();
         let length = scenario.upload(store(), &file(size), Wire::default()).from_client.len();
-        let cut_at = (length as f64 * at) as usize;
+        let cut_at = at.index(length);
         let store = store();
         let wire = Wire { to_server: Some(cut_at), ..Wire::default() };
         let outcome = scenario.upload(&store, &file(size), wire);
@@ -91,11 +91,11 @@ proptest! {
 
     /// P10 for downloads: a cut answer is an error for the client, whatever it has handed out before.
     #[test]
-    fn p10_every_prefix_of_a_download_fails(size in 0_usize..3000, at in 0.0_f64..1.0) {
+    fn p10_every_prefix_of_a_download_fails(size in 0_usize..3000, at in any::<prop::sample::Index>()) {
         let store = uploaded(size);
         let scenario = Scenario::fast();
         let length = scenario.download(&store, Some(size as u64), Wire::default()).from_server.len();
-        let wire = Wire { to_client: Some((length as f64 * at) as usize), ..Wire::default() };
+        let wire = Wire { to_client: Some(at.index(length)), ..Wire::default() };
         let outcome = scenario.download(&store, Some(size as u64), wire);
         prop_assert!(outcome.client.is_err());
         let claimed = outcome.client_events.iter().any(|event| matches!(event, ClientEvent::Downloaded { .. }));
@@ -131,7 +131,8 @@ fn a_lost_last_acknowledgement_is_no_success_for_the_client() {
 #[test]
 fn p12_the_same_seed_gives_the_same_bytes() {
     let scenario = Scenario::with(RustCrypto);
-    let (first, second) = (scenario.upload(store(), b"hello", Wire::default()), scenario.upload(store(), b"hello", Wire::default()));
+    let (first, second) =
+        (scenario.upload(store(), b"hello", Wire::default()), scenario.upload(store(), b"hello", Wire::default()));
     assert_eq!(first, second);
     let other = Scenario { seed: 77, ..scenario }.upload(store(), b"hello", Wire::default());
     assert_ne!(first.from_client, other.from_client);
@@ -263,7 +264,8 @@ fn white_space_after_a_key_is_told_from_ciphertext() {
     let provider = RustCrypto;
     let scenario = Scenario::with(provider);
     let key = fss::wire::prelude::write(scenario.client.identity().public_key().as_bytes());
-    let sealing = fss::crypto::CryptoProvider::load_public_key(&provider, scenario.server.identity().public_key()).expect("valid");
+    let sealing =
+        fss::crypto::CryptoProvider::load_public_key(&provider, scenario.server.identity().public_key()).expect("valid");
     let mut white_starts = 0;
     for seed in 0..120 {
         let mut request = Vec::new();
@@ -280,7 +282,12 @@ fn white_space_after_a_key_is_told_from_ciphertext() {
             }
             let wire = [key.as_slice(), space.as_bytes(), &request].concat();
             let mut server = fss::ServerSession::with_config(store(), scenario.server.clone());
-            assert_eq!(answer(&mut server, &wire), Err(Error::Refused(fss::Refusal::UnknownCookie)), "{seed} {space:?} {:?}", &request[..4]);
+            assert_eq!(
+                answer(&mut server, &wire),
+                Err(Error::Refused(fss::Refusal::UnknownCookie)),
+                "{seed} {space:?} {:?}",
+                &request[..4]
+            );
         }
     }
     assert!(white_starts > 0, "no seed gave an ambiguous block");

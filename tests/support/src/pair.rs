@@ -160,11 +160,17 @@ where
             now = next.filter(|&next| next > now).unwrap_or(now + Duration::from_millis(1));
         }
     }
-    panic!("the exchange does not end: {server:?} {client:?}", server = server_events, client = client_events);
+    panic!("the exchange does not end: {server_events:?} {client_events:?}");
 }
 
 /// Does what a step asks of a socket, and says whether any byte moved.
-fn io<M: Machine>(step: &Step<M::Event, M::Need>, machine: &mut M, incoming: &mut Direction, outgoing: &mut Direction, cut: &mut dyn FnMut() -> usize) -> bool {
+fn io<M: Machine>(
+    step: &Step<M::Event, M::Need>,
+    machine: &mut M,
+    incoming: &mut Direction,
+    outgoing: &mut Direction,
+    cut: &mut dyn FnMut() -> usize,
+) -> bool {
     match step {
         Step::Send => {
             let waiting = machine.buffers().1;

@@ -1,0 +1,61 @@
+//! The FSS client, blocking: uploads and downloads files, and keeps the list of them.
+//!
+//! `cargo run --release --example client -- --help`
+
+mod account;
+mod listing;
+mod menu;
+mod options;
+mod output;
+mod transfer;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use account::Account;
+use clap::{CommandFactory as _, Parser as _};
+use options::{Command, Options};
+use support::failure::Failure;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(options: &Options) -> Result<ExitCode, Failure> {
+    options.check_protocol()?;
+    let Some(command) = &options.command else {
+        if !std::io::stdin().is_terminal() {
+            let hint = format!("one of: {}", command_names().join(", "));
+            return Err(Failure::usage("no command was given", "the menu needs a terminal", hint));
+        }
+        return menu::run(&Account::open(options)?, options).map(|()| ExitCode::SUCCESS);
+    };
+    let account = Account::open(options)?;
+    match command {
+        Command::Upload { paths, name, own_password } => {
+            return transfer::upload_all(&account, options, paths, name.as_deref(), *own_password);
+        }
+        Command::Download { file, output, force, own_password, size } => {
+            let wish =
+                transfer::Wish { file, output: output.as_deref(), force: *force, own_password: *own_password, size: *size };
+            transfer::download(&account, options, &wish)?;
+        }
+        Command::List => listing::show(&account.profile.files().list()?),
+        Command::Search { text } => listing::show(&account.profile.files().search(text)?),
+        Command::Forget { file } => listing::forget(&account, file)?,
+        Command::Clean { yes } => listing::clean(&account, *yes)?,
+        Command::ChangePassword => account.change_password()?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn command_names() -> Vec<String> {
+    Options::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}

@@ -1,0 +1,55 @@
+//! The menu of the 2019 client, for a terminal: download, upload, change the password, exit.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use crate::account::Account;
+use crate::listing;
+use crate::options::Options;
+use crate::support::failure::Failure;
+use crate::transfer::{Wish, download, upload_all};
+
+/// Asks until the user leaves, or standard input ends. What fails is told, and the menu goes on.
+pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
+    loop {
+        println!("\n  1  Download a file\n  2  Upload a file\n  3  Change the password\n  4  Exit");
+        let Some(choice) = ask("Your choice: ") else { return Ok(()) };
+        let done = match choice.as_str() {
+            "1" => choose_download(account, options),
+            "2" => choose_upload(account, options),
+            "3" => account.change_password(),
+            "4" => return Ok(()),
+            "" => Ok(()),
+            other => {
+                Err(Failure::usage("This Operation Does Not Exist", format!("{other:?} is none of the choices"), "1, 2, 3 or 4"))
+            }
+        };
+        if let Err(failure) = done {
+            failure.report();
+        }
+    }
+}
+
+fn choose_download(account: &Account, options: &Options) -> Result<(), Failure> {
+    listing::show(&account.profile.files().list()?);
+    let Some(file) = ask("Name or cookie: ").filter(|file| !file.is_empty()) else { return Ok(()) };
+    let output = ask("Save as [its own name]: ").filter(|path| !path.is_empty()).map(PathBuf::from);
+    download(account, options, &Wish { file: &file, output: output.as_deref(), force: false, own_password: false, size: None })
+}
+
+fn choose_upload(account: &Account, options: &Options) -> Result<(), Failure> {
+    let Some(path) = ask("File: ").filter(|path| !path.is_empty()) else { return Ok(()) };
+    upload_all(account, options, &[PathBuf::from(path)], None, false).map(drop)
+}
+
+/// A line from the user; `None` at the end of input.
+fn ask(question: &str) -> Option<String> {
+    print!("{question}");
+    // If nobody sees the question, nobody answers it.
+    io::stdout().flush().ok()?;
+    let mut line = String::new();
+    match io::stdin().read_line(&mut line) {
+        Ok(count) if count > 0 => Some(line.trim().to_owned()),
+        _ => None,
+    }
+}

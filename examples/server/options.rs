@@ -1,0 +1,176 @@
+//! The server's command line.
+
+// Help texts are shown as they are written, without markup.
+#![allow(clippy::doc_markdown)]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use fss::locked_key::KeyForm;
+use fss::store::{EmbeddedStore, OpenOptions, Retention};
+use fss::{IndexCookies, Limits, RandomCookies};
+
+use crate::support::failure::Failure;
+
+/// Saves people's files and gives them back.
+///
+/// The operation code that opens the server's key is asked for, or taken from FSS_CODE, FSS_CODE_FILE or FSS_CODE_COMMAND.
+#[derive(Debug, Parser)]
+#[command(name = "server", version, after_help = EXAMPLES)]
+pub struct Options {
+    /// Address and port to listen on; [::]:954 for IPv6
+    #[arg(long, env = "FSS_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:954")]
+    pub listen: SocketAddr,
+    /// Directory of files, database and key; one of 2019 is served in place
+    #[arg(long, env = "FSS_DATA", value_name = "DIR", default_value = "fss-data")]
+    pub data: PathBuf,
+    /// Protocol versions to speak
+    #[arg(long, env = "FSS_PROTOCOL", value_enum, default_value = "any")]
+    pub protocol: Protocol,
+    /// How long to keep new files: forever, until-downloaded, or a duration such as 90s, 12h or 30d
+    #[arg(long, env = "FSS_KEEP", value_name = "TIME", value_parser = retention, default_value = "forever")]
+    pub keep: Retention,
+    /// Cookies of new files: random, or their index number, which can be guessed
+    #[arg(long, env = "FSS_COOKIES", value_enum, default_value = "random")]
+    pub cookies: Cookies,
+    /// How to lock a new key: the modern form, or that of 2019
+    #[arg(long, env = "FSS_KEY_FORM", value_enum, default_value = "modern")]
+    pub key_form: Form,
+    /// Convert a key that is locked in the form of 2019 to the modern one
+    #[arg(long)]
+    pub upgrade_key: bool,
+    /// How to write the log, on standard error
+    #[arg(long, env = "FSS_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// Connections at once; more wait
+    #[arg(long, env = "FSS_CONNECTIONS", value_name = "COUNT", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub connections: u32,
+    /// Time for a new connection's first message
+    #[arg(long, env = "FSS_HANDSHAKE", value_name = "TIME", value_parser = duration, default_value = "10s")]
+    pub handshake: Duration,
+    /// Time for each message after that
+    #[arg(long, env = "FSS_IDLE", value_name = "TIME", value_parser = duration, default_value = "60s")]
+    pub idle: Duration,
+    /// Largest file, in stored bytes
+    #[arg(long, env = "FSS_LARGEST_FILE", value_name = "BYTES")]
+    pub largest_file: Option<u64>,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXAMPLES: &str = "Examples:
+  server --listen 127.0.0.1:9540 --data files      serve, making directory and key if they are not there
+  server --data files fingerprint                  show the key's fingerprint
+  server --data files --keep 30d                   keep new files for a month";
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the fingerprint of the server's key
+    Fingerprint,
+    /// Lock the key with another operation code (FSS_NEW_CODE, or asked for)
+    ChangeCode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    Any,
+    #[value(name = "1.0")]
+    V1,
+    #[value(name = "2")]
+    V2,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Cookies {
+    Random,
+    Index,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Form {
+    Modern,
+    #[value(name = "1.0")]
+    Legacy,
+}
+
+impl From<Form> for KeyForm {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Modern => Self::Modern,
+            Form::Legacy => Self::Legacy,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl LogFormat {
+    /// From now on the log goes to standard error.
+    pub fn start(self) {
+        let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+        match self {
+            Self::Text => log.with_ansi(false).init(),
+            Self::Json => log.json().flatten_event(true).init(),
+        }
+    }
+}
+
+impl Options {
+    pub fn check_protocol(&self) -> Result<(), Failure> {
+        match self.protocol {
+            Protocol::Any | Protocol::V1 => Ok(()),
+            Protocol::V2 => {
+                Err(Failure::usage("--protocol 2 cannot be used", "this version speaks FSS 1.0 only", "--protocol any"))
+            }
+        }
+    }
+
+    pub fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        limits.handshake = self.handshake;
+        limits.idle = self.idle;
+        limits.largest_file = self.largest_file.unwrap_or(limits.largest_file);
+        limits
+    }
+
+    pub fn open_store(&self) -> Result<EmbeddedStore, Failure> {
+        let options = match self.cookies {
+            Cookies::Random => OpenOptions::default().cookies(RandomCookies),
+            Cookies::Index => OpenOptions::default().cookies(IndexCookies),
+        };
+        Ok(options.retention(self.keep).open(&self.data)?)
+    }
+}
+
+fn retention(text: &str) -> Result<Retention, String> {
+    match text {
+        "forever" => Ok(Retention::Forever),
+        "until-downloaded" => Ok(Retention::UntilDownloaded),
+        _ => duration(text).map(Retention::For),
+    }
+}
+
+/// A whole number and a unit: s, m, h or d.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time: write a whole number and s, m, h or d, such as 90s or 30d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    match count.checked_mul(seconds) {
+        Some(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
+        _ => Err(wrong()),
+    }
+}

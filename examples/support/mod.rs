@@ -1,0 +1,5 @@
+//! What the example programs share: the blocking driver, failures as they are shown, and where secrets come from.
+
+pub mod driver;
+pub mod failure;
+pub mod secrets;

@@ -1,0 +1,93 @@
+//! Where passwords and operation codes come from: the environment, a file, a command, or a hidden prompt. Never the
+//! command line, where every user of the machine could read them.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use fss::{Password, Secret};
+
+use super::failure::{Failure, code};
+
+/// A secret that the program needs: what it is called in prompts, and the variable that may hold it. The same name with
+/// `_FILE` and `_COMMAND` says where else to get it from.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub name: &'static str,
+    pub variable: &'static str,
+}
+
+impl Wanted {
+    /// The secret, asked for once.
+    pub fn get(self) -> Result<Password, Failure> {
+        match self.environment()? {
+            Some(secret) => self.check(secret.expose().to_vec()),
+            None => self.check(self.prompt(&format!("{}: ", capitalized(self.name)))?),
+        }
+    }
+
+    /// A secret that is new, and so asked for twice.
+    pub fn get_new(self) -> Result<Password, Failure> {
+        if let Some(secret) = self.environment()? {
+            return self.check(secret.expose().to_vec());
+        }
+        let first = Secret::new(self.prompt(&format!("New {}: ", self.name))?);
+        let second = Secret::new(self.prompt(&format!("The same {} again: ", self.name))?);
+        if first.expose() != second.expose() {
+            return Err(Failure::usage(format!("no new {}", self.name), "the two were not the same", "the same command again"));
+        }
+        self.check(first.expose().to_vec())
+    }
+
+    fn check(self, bytes: Vec<u8>) -> Result<Password, Failure> {
+        let hint = "one of 1 to 1024 bytes, without a NUL";
+        Password::new(bytes)
+            .map_err(|refusal| Failure::usage(format!("the {} cannot be used", self.name), refusal.to_string(), hint))
+    }
+
+    fn environment(self) -> Result<Option<Secret>, Failure> {
+        let variable = |suffix: &str| env::var_os(format!("{}{suffix}", self.variable));
+        if let Some(value) = variable("") {
+            return Ok(Some(Secret::new(value.into_vec())));
+        }
+        if let Some(path) = variable("_FILE") {
+            let read = fs::read(&path).map_err(|error| self.unavailable(&path, &error.to_string()))?;
+            return Ok(Some(first_line(read)));
+        }
+        if let Some(command) = variable("_COMMAND") {
+            let output = Command::new("sh").arg("-c").arg(&command).stderr(Stdio::inherit()).output();
+            let output = output.map_err(|error| self.unavailable(&command, &error.to_string()))?;
+            if !output.status.success() {
+                return Err(self.unavailable(&command, &output.status.to_string()));
+            }
+            return Ok(Some(first_line(output.stdout)));
+        }
+        Ok(None)
+    }
+
+    fn unavailable(self, source: &OsString, why: &str) -> Failure {
+        let what = format!("the {} cannot be had from {}", self.name, source.to_string_lossy());
+        Failure::new(code::USAGE, what, why, format!("check {0}_FILE or {0}_COMMAND", self.variable))
+    }
+
+    fn prompt(self, text: &str) -> Result<Vec<u8>, Failure> {
+        rpassword::prompt_password(text).map(String::into_bytes).map_err(|error| {
+            let why = format!("there is no terminal to ask for it: {error}");
+            let hint = format!("set {0}, {0}_FILE or {0}_COMMAND", self.variable);
+            Failure::usage(format!("no {}", self.name), why, hint)
+        })
+    }
+}
+
+/// A file or a command gives one line; its end is not part of the secret.
+fn first_line(bytes: Vec<u8>) -> Secret {
+    let bytes = Secret::new(bytes);
+    let end = bytes.expose().iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(bytes.expose().len());
+    Secret::new(bytes.expose()[..end].to_vec())
+}
+
+fn capitalized(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
