@@ -99,7 +99,8 @@ impl Blobs for FilesystemBlobs {
     }
 
     fn remove(&self, blob: &str) -> Result<(), StoreError> {
-        let published = self.published(blob)?;
+        // A name that no blob can have names nothing that could be removed.
+        let Ok(published) = self.published(blob) else { return Ok(()) };
         remove_tree(&self.root.join(INCOMING).join(blob))?;
         if remove_tree(&published)? {
             durable::sync_directory(&self.root).map_err(failed("sync", &self.root))?;
