@@ -47,6 +47,11 @@
 
 #![warn(unreachable_pub)]
 
+/// The examples of the README are compiled and run.
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;
+
 pub mod client;
 mod config;
 mod cookie;
