@@ -3,7 +3,8 @@
 use fss::client::ClientSession;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::crypto::{CryptoProvider as _, KeyRejected};
-use fss::store::Store as _;
+use fss::crypto::legacy::Verifier;
+use fss::store::{Download, Store, StoreError, StoreErrorKind, Upload};
 use fss::wire::frame::{CHUNK, InvalidFrame, ServerFrame};
 use fss::wire::prelude::{self, InvalidPrelude};
 use fss::{Config, Error, Integrity, Machine, MemoryStore, Moment, Refusal, ServerSession, Step, Time};
@@ -160,6 +161,74 @@ fn a_file_beyond_the_limit_is_refused() {
             if fits { Ok(()) } else { Err("the peer answered: cannot upload the file".into()) }
         );
     }
+}
+
+/// A store that fails at its nth step, as one on a full disk does.
+struct Failing(MemoryStore, std::sync::Arc<std::sync::atomic::AtomicI64>);
+
+impl Failing {
+    fn step(&self) -> Result<(), StoreError> {
+        match self.1.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Err(StoreError::new(StoreErrorKind::Full, "no room on the disk")),
+            _ => Ok(()),
+        }
+    }
+}
+
+struct FailingUpload(Box<dyn Upload>, Failing);
+
+impl Store for Failing {
+    fn create(&self, verifier: &Verifier) -> Result<Box<dyn Upload>, StoreError> {
+        self.step()?;
+        Ok(Box::new(FailingUpload(self.0.create(verifier)?, Self(self.0.clone(), self.1.clone()))))
+    }
+
+    fn open(&self, cookie: &fss::Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
+        self.step()?;
+        self.0.open(cookie)
+    }
+
+    fn remove(&self, cookie: &fss::Cookie) -> Result<bool, StoreError> {
+        self.0.remove(cookie)
+    }
+}
+
+impl Upload for FailingUpload {
+    fn cookie(&self) -> &fss::Cookie {
+        self.0.cookie()
+    }
+
+    fn write(&mut self, offset: u64, data: bytes::Bytes) -> Result<(), StoreError> {
+        self.1.step()?;
+        self.0.write(offset, data)
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.1.step()?;
+        self.0.commit()
+    }
+}
+
+/// A full disk at any step: the client hears so, nothing is stored, and what was stored before is still served.
+#[test]
+fn a_store_that_fails_is_told_and_stores_nothing() {
+    let scenario = Scenario::fast();
+    for step in 0..4 {
+        let memory = store();
+        let failing = Failing(memory.clone(), std::sync::Arc::new(step.into()));
+        let outcome = scenario.upload(&failing, &super::file(2000), fss_test_support::pair::Wire::default());
+        assert!(matches!(&outcome.server, Err(Error::Store(error)) if error.kind() == StoreErrorKind::Full), "{:?}", outcome.server);
+        assert_eq!(outcome.client.map_err(|error| error.to_string()), Err("the peer answered: cannot upload the file".into()));
+        assert!(memory.is_empty());
+    }
+    let memory = store();
+    assert!(scenario.upload(&memory, b"x", fss_test_support::pair::Wire::default()).client.is_ok());
+    let failing = Failing(memory, std::sync::Arc::new(0.into()));
+    let outcome = scenario.download(&failing, None, fss_test_support::pair::Wire::default());
+    assert_eq!(
+        outcome.client.map_err(|error| error.to_string()),
+        Err("the peer answered: Failed to proceed with the selected operation".into())
+    );
 }
 
 #[test]
