@@ -9,9 +9,12 @@ use rand_core::Rng as _;
 
 use crate::random::SystemRng;
 
-/// Makes a directory, and those above it, that only its owner can enter. One that is there already stays as it is.
+/// Makes a directory that only its owner can enter, and those above it, for good. One that is there stays as it is.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    let missing = |path: &&Path| !path.as_os_str().is_empty() && path.symlink_metadata().is_err();
+    let made: Vec<&Path> = path.ancestors().take_while(missing).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    made.into_iter().try_for_each(sync_parent)
 }
 
 /// Creates a new file that only its owner can read.

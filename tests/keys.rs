@@ -158,7 +158,9 @@ fn damaged_key_files_are_told_from_wrong_codes() {
     let locked = LockedKey::new(directory.path(), Owner::Server);
     let path = directory.path().join(".pk");
     assert!(matches!(problem(locked.open(&code("old"), &AwsLc)), Problem::Missing));
-    for bytes in [vec![], vec![b'x'; 100_000], b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nnonsense".to_vec(), b"-----BEGIN X-----".to_vec()] {
+    for bytes in
+        [vec![], vec![b'x'; 100_000], b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nnonsense".to_vec(), b"-----BEGIN X-----".to_vec()]
+    {
         fs::write(&path, bytes).expect("written");
         assert!(matches!(problem(locked.open(&code("old"), &AwsLc)), Problem::Damaged(_)));
     }
@@ -188,7 +190,8 @@ fn a_hostile_key_file_cannot_take_all_memory() {
     der[cost + 2] = 0x7f;
     der[cost + 6] = 0x7f;
     let bytes = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
-    fs::write(&path, format!("-----BEGIN ENCRYPTED PRIVATE KEY-----\n{bytes}\n-----END ENCRYPTED PRIVATE KEY-----\n")).expect("written");
+    fs::write(&path, format!("-----BEGIN ENCRYPTED PRIVATE KEY-----\n{bytes}\n-----END ENCRYPTED PRIVATE KEY-----\n"))
+        .expect("written");
     assert!(locked.open(&code("old"), &AwsLc).is_err());
 }
 

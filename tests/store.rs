@@ -134,7 +134,8 @@ fn files_expire_at_their_time() {
     let directory = directory();
     let clock = HandClock::default();
     let retention = Retention::For(Duration::from_secs(100));
-    let open = || OpenOptions::default().retention(retention).clock(clock.clone()).open(directory.path()).expect("the store opens");
+    let open =
+        || OpenOptions::default().retention(retention).clock(clock.clone()).open(directory.path()).expect("the store opens");
     let store = open();
     let cookie = put(&store, b"for a while").expect("stored");
     clock.0.store(99, Ordering::Relaxed);
@@ -276,7 +277,8 @@ fn p15_a_cut_at_every_step_loses_nothing_and_leaves_nothing() {
             assert_eq!(get(&store, cookie).as_ref(), Ok(content), "cut after {steps} steps");
             visible += usize::from(content.is_some());
         }
-        let first_may_be_there = usize::from(!expected.contains_key(&Cookie::from_index(1)) && get(&store, &Cookie::from_index(1)) != Ok(None));
+        let first_may_be_there =
+            usize::from(!expected.contains_key(&Cookie::from_index(1)) && get(&store, &Cookie::from_index(1)) != Ok(None));
         assert_eq!(store.count(), Ok(visible + first_may_be_there), "cut after {steps} steps");
         assert_eq!(entries(directory.path()).len(), visible + first_may_be_there, "{:?}", entries(directory.path()));
     }
@@ -320,7 +322,10 @@ fn records_that_lead_astray_are_damage_and_not_followed() {
     drop(database);
     let store = open(directory.path());
     for cookie in 1..=6 {
-        assert!(matches!(store.open(&Cookie::from_index(cookie)).map(drop), Err(error) if error.kind() != StoreErrorKind::Full), "{cookie}");
+        assert!(
+            matches!(store.open(&Cookie::from_index(cookie)).map(drop), Err(error) if error.kind() != StoreErrorKind::Full),
+            "{cookie}"
+        );
     }
     fs::create_dir(directory.path().join("F-1")).expect("created");
     for cookie in 1..=6 {

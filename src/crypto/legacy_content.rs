@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use zeroize::Zeroizing;
+
 use super::legacy::{BLOCK, FileKey};
 use crate::error::Integrity;
 use crate::wire::frame::CHUNK;
@@ -30,7 +32,7 @@ pub struct Decryptor {
     size: Option<u64>,
     stored: u64,
     /// Chunks that may still turn out to hold the end: the last, and one before it that a stray block may follow.
-    waiting: VecDeque<Vec<u8>>,
+    waiting: VecDeque<Zeroizing<Vec<u8>>>,
 }
 
 impl Decryptor {
@@ -54,7 +56,7 @@ impl Decryptor {
         {
             return Err(Integrity::StoredLength { stored: self.stored, size });
         }
-        self.waiting.push_back(stored.to_vec());
+        self.waiting.push_back(Zeroizing::new(stored.to_vec()));
         if self.waiting.len() > 2 {
             self.release(output)?;
         }
@@ -90,7 +92,8 @@ impl Decryptor {
     fn finish_by_guess(&mut self, output: &mut Vec<u8>) -> Result<(), Integrity> {
         let stray = self.key.encrypt(&STRAY);
         if let Some(last) = self.waiting.back_mut().filter(|last| last.ends_with(&stray)) {
-            last.truncate(last.len() - BLOCK);
+            let length = last.len();
+            last.truncate(length - BLOCK);
         }
         let start = output.len();
         while !self.waiting.is_empty() {
@@ -104,7 +107,7 @@ impl Decryptor {
     fn release(&mut self, output: &mut Vec<u8>) -> Result<(), Integrity> {
         if let Some(mut chunk) = self.waiting.pop_front() {
             self.key.decrypt(&mut chunk)?;
-            output.append(&mut chunk);
+            output.extend_from_slice(&chunk);
         }
         Ok(())
     }

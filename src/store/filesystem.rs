@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
@@ -68,7 +68,8 @@ impl Blobs for FilesystemBlobs {
     fn stage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError> {
         let published = self.published(blob)?;
         let directory = self.root.join(INCOMING).join(blob);
-        durable::create_directory(&directory).map_err(failed("create", &directory))?;
+        // Not durable by itself: the rename that publishes it is.
+        fs::DirBuilder::new().mode(0o700).create(&directory).map_err(failed("create", &directory))?;
         let path = directory.join(CONTENT);
         let content = durable::create_file(&path).map_err(failed("create", &path))?;
         Ok(Box::new(Staged { content, directory, published, root: self.root.clone(), verifier: verifier.clone() }))

@@ -1,9 +1,9 @@
 //! Peers that send anything at all: a declared error, the text of FSS 1.0, the connection closed, nothing stored.
 
 use fss::client::ClientSession;
+use fss::crypto::legacy::Verifier;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::crypto::{CryptoProvider as _, KeyRejected};
-use fss::crypto::legacy::Verifier;
 use fss::store::{Download, Store, StoreError, StoreErrorKind, Upload};
 use fss::wire::frame::{CHUNK, InvalidFrame, ServerFrame};
 use fss::wire::prelude::{self, InvalidPrelude};
@@ -217,7 +217,11 @@ fn a_store_that_fails_is_told_and_stores_nothing() {
         let memory = store();
         let failing = Failing(memory.clone(), std::sync::Arc::new(step.into()));
         let outcome = scenario.upload(&failing, &super::file(2000), fss_test_support::pair::Wire::default());
-        assert!(matches!(&outcome.server, Err(Error::Store(error)) if error.kind() == StoreErrorKind::Full), "{:?}", outcome.server);
+        assert!(
+            matches!(&outcome.server, Err(Error::Store(error)) if error.kind() == StoreErrorKind::Full),
+            "{:?}",
+            outcome.server
+        );
         assert_eq!(outcome.client.map_err(|error| error.to_string()), Err("the peer answered: cannot upload the file".into()));
         assert!(memory.is_empty());
     }

@@ -21,6 +21,14 @@ const SIZES: [usize; 25] = [
     65_537,
 ];
 
+/// Machines move between threads, and live as long as their owner likes.
+const _: () = {
+    const fn moves<T: Send + 'static>() {}
+    moves::<ServerSession<MemoryStore>>();
+    moves::<fss::server::ServerEngine>();
+    moves::<ClientSession>();
+};
+
 fn password() -> Password {
     Password::new("correct horse battery staple").expect("valid")
 }
