@@ -19,56 +19,51 @@ use crate::time::Time;
 ///
 /// [`super::ServerSession`] is the same with a store that answers at once.
 ///
-/// This walks an upload of one byte through every state, with the client's machine as the other end:
+/// An upload of one byte, with the client's machine as the other end and storage answered by hand:
 ///
 /// ```
-/// use fss::client::{ClientEvent, ClientSession, FileNeed};
-/// use fss::server::{ServerEngine, ServerEvent};
+/// use fss::client::ClientSession;
+/// use fss::server::ServerEngine;
 /// use fss::store::transfer::{StoreOperation, StoreReply};
 /// use fss::{Config, Machine, Password, Step, Time};
+///
+/// fn carry(from: &mut impl Machine, to: &mut impl Machine) {
+///     let bytes = from.buffers().1.to_vec();
+///     to.buffers().0[..bytes.len()].copy_from_slice(&bytes);
+///     to.received(bytes.len());
+///     from.sent(bytes.len());
+/// }
 ///
 /// let config = Config::process_wide();
 /// let mut server = ServerEngine::new(config.clone());
 /// let mut client = ClientSession::upload(config, &Password::new("secret")?);
-/// let mut seen = Vec::new();
-/// for tick in 0..100 {
-///     let now = Time::ZERO + std::time::Duration::from_millis(50 * tick);
+/// let (mut now, mut asked) = (Time::ZERO, Vec::new());
+/// let mut file = [1, 0].into_iter(); // one byte, then no more
+/// loop {
+///     now = now + std::time::Duration::from_millis(50);
 ///     match server.poll(now)? {
+///         Step::Send => carry(&mut server, &mut client),
 ///         Step::Need(request) => {
-///             let reply = match request.operation {
-///                 StoreOperation::Create { .. } => StoreReply::Created { cookie: "7".parse()? },
-///                 _ => StoreReply::Done,
+///             let (name, reply) = match request.operation {
+///                 StoreOperation::Create { .. } => ("create", StoreReply::Created { cookie: "7".parse()? }),
+///                 StoreOperation::Write { .. } => ("write", StoreReply::Done),
+///                 StoreOperation::Commit => ("commit", StoreReply::Done),
+///                 other => panic!("an upload does not ask for {other:?}"),
 ///             };
+///             asked.push(name);
 ///             server.complete(request.id, Ok(reply));
 ///         }
-///         Step::Event(event) => seen.push(event),
-///         Step::Send => {
-///             let sent = server.buffers().1.to_vec();
-///             server.sent(sent.len());
-///             client.buffers().0[..sent.len()].copy_from_slice(&sent);
-///             client.received(sent.len());
-///         }
 ///         Step::Close => break,
-///         Step::Receive | Step::Yield | Step::Shutdown => {}
+///         Step::Event(_) | Step::Receive | Step::Yield | Step::Shutdown => {}
 ///     }
 ///     match client.poll(now)? {
-///         Step::Need(FileNeed::Supply) if seen.len() == 2 => {
-///             client.supply()[0] = b'x';
-///             client.supplied(1);
-///             seen.push(ServerEvent::UploadStarted { cookie: "8".parse()? });
-///         }
-///         Step::Need(FileNeed::Supply) => client.supplied(0),
-///         Step::Send => {
-///             let sent = client.buffers().1.to_vec();
-///             client.sent(sent.len());
-///             server.buffers().0[..sent.len()].copy_from_slice(&sent);
-///             server.received(sent.len());
-///         }
+///         Step::Send => carry(&mut client, &mut server),
+///         Step::Need(_) => client.supplied(file.next().unwrap_or(0)),
 ///         Step::Close => server.received(0),
-///         _ => {}
+///         Step::Event(_) | Step::Receive | Step::Yield | Step::Shutdown => {}
 ///     }
 /// }
-/// assert_eq!(seen.last(), Some(&ServerEvent::Stored { cookie: "7".parse()?, bytes: 16 }));
+/// assert_eq!(asked, ["create", "write", "commit"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ServerEngine {
