@@ -56,7 +56,7 @@ pub mod client;
 mod config;
 mod cookie;
 pub mod crypto;
-#[cfg(any(feature = "filesystem", feature = "sqlite"))]
+#[cfg(feature = "filesystem")]
 mod durable;
 mod error;
 #[cfg(feature = "filesystem")]

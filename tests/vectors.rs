@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use fss::client::{ClientEvent, ClientSession, FileNeed};
 use fss::crypto::legacy::{FileKey, Verifier};
@@ -16,8 +15,9 @@ use fss::store::conformance::get;
 use fss::store::{EmbeddedStore, OpenOptions, Store};
 use fss::wire::prelude;
 use fss::wire::rsa_channel::{Opened, Receiver};
-use fss::{Config, Cookie, Error, Machine, OpaqueCookie, Password, ServerSession, Step, SystemRng, Time, WallClock};
+use fss::{Config, Cookie, Error, Machine, OpaqueCookie, Password, ServerSession, SystemRng, WallClock};
 use fss_test_support::keys;
+use fss_test_support::play::play;
 use serde_json::Value;
 
 fn vectors() -> PathBuf {
@@ -195,43 +195,18 @@ fn samples() -> Vec<(Cookie, Vec<u8>)> {
 }
 
 /// Plays the recorded bytes of one side to a machine, and opens what it answers with the recorded peer's key.
-fn play<M: Machine>(
+fn answer<M: Machine>(
     machine: &mut M,
     recorded: &[u8],
     peer: Arc<dyn PrivateKey>,
-    mut serve: impl FnMut(&mut M, M::Need),
-    mut report: impl FnMut(M::Event),
+    serve: impl FnMut(&mut M, M::Need),
+    report: impl FnMut(M::Event),
 ) -> (Result<(), Error>, Vec<u8>, Vec<Vec<u8>>) {
-    let (mut said, mut rest, mut now) = (Vec::new(), recorded, Time::ZERO);
-    let end = loop {
-        match machine.poll(now) {
-            Err(error) => break Err(error),
-            Ok(Step::Close) => break Ok(()),
-            Ok(Step::Send) => {
-                let output = machine.buffers().1;
-                said.extend_from_slice(output);
-                let count = output.len();
-                machine.sent(count);
-            }
-            Ok(Step::Receive) => {
-                let room = machine.buffers().0;
-                let count = room.len().min(rest.len());
-                if !room.is_empty() {
-                    room[..count].copy_from_slice(&rest[..count]);
-                    rest = &rest[count..];
-                    machine.received(count);
-                }
-                now = now + Duration::from_millis(10);
-            }
-            Ok(Step::Need(need)) => serve(machine, need),
-            Ok(Step::Event(event)) => report(event),
-            Ok(Step::Yield | Step::Shutdown) => {}
-        }
-    };
-    let (key, messages) = said.split_at(450);
+    let played = play(machine, recorded, serve, report);
+    let (key, messages) = played.said.split_at(450);
     assert!(prelude::read(key).is_ok_and(|key| key.is_some()), "the first thing said is a key, without a newline");
     let plaintexts = if messages.len() % 256 == 0 { open_all(peer, messages) } else { vec![messages.to_vec()] };
-    (end, messages.to_vec(), plaintexts)
+    (played.end, messages.to_vec(), plaintexts)
 }
 
 /// 2026-11-23, as in the recordings; midday, so that no time zone changes the date by much.
@@ -263,7 +238,7 @@ fn our_server_answers_the_recorded_clients_as_theirs_did() {
             let mut stored = None;
             let wire = recording(upload, "client").wire;
             let (end, _, said) =
-                play(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, |event| stored = Some(event));
+                answer(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, |event| stored = Some(event));
             assert_eq!(end, Ok(()));
             assert_eq!(said, recording(upload, "server").plaintexts);
             assert_eq!(
@@ -304,7 +279,7 @@ fn our_server_serves_a_directory_of_2019_in_place() {
         for download in list(&transcripts["downloads"]) {
             let mut session = ServerSession::with_config(&store, config.clone());
             let wire = recording(download, "client").wire;
-            let (end, _, said) = play(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, drop);
+            let (end, _, said) = answer(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, drop);
             assert_eq!(end, Ok(()));
             assert_eq!(said, recording(download, "server").plaintexts);
         }
@@ -312,7 +287,7 @@ fn our_server_serves_a_directory_of_2019_in_place() {
             let key = prelude::write(client.public_key().as_bytes());
             let wire = [key, hex(&refusal["client_wire"])].concat();
             let mut session = ServerSession::with_config(&store, config.clone());
-            let (end, bytes, said) = play(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, drop);
+            let (end, bytes, said) = answer(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, drop);
             assert!(end.is_err(), "{}", refusal["name"]);
             assert_eq!(said.concat(), hex(&refusal["server_plaintext"]), "{}", refusal["name"]);
             if refusal["encrypted"] == false {
@@ -354,7 +329,7 @@ fn our_client_takes_the_recorded_servers_for_theirs() {
                 session.supplied(count);
             };
             let wire = recording(upload, "server").wire;
-            let (end, _, said) = play(&mut session, &wire, Arc::clone(&server), supply, |event| last = Some(event));
+            let (end, _, said) = answer(&mut session, &wire, Arc::clone(&server), supply, |event| last = Some(event));
             assert_eq!(end, Ok(()));
             assert_eq!(said, recording(upload, "client").plaintexts);
             assert_eq!(last, Some(ClientEvent::Uploaded { cookie: cookie.into(), size: sample.len() as u64 }));
@@ -371,7 +346,7 @@ fn our_client_takes_the_recorded_servers_for_theirs() {
                     session.consumed(count);
                 };
                 let wire = recording(download, "server").wire;
-                let (end, _, said) = play(&mut session, &wire, Arc::clone(&server), take, drop);
+                let (end, _, said) = answer(&mut session, &wire, Arc::clone(&server), take, drop);
                 assert_eq!(end, Ok(()));
                 assert_eq!(file, sample, "the stray block of 2019 is cut off");
                 let theirs = recording(download, "client").plaintexts;

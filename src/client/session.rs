@@ -8,14 +8,9 @@ use super::states::{Client, Request};
 use super::{ClientEvent, FileNeed};
 use crate::config::Config;
 use crate::cookie::OpaqueCookie;
-use crate::error::{Error, PeerText};
 use crate::random::SystemRng;
 use crate::secret::Password;
-use crate::session::{Core, Link, Machine, Step};
-use crate::time::Time;
-
-/// What a 2019 server sends, in clear, to a request that it does not know (`docs/protocol.md` §6).
-const REFUSAL_IN_CLEAR: &[u8] = b"E\0illegal user state\0";
+use crate::session::{Core, Link, machine_with_core};
 
 /// One connection of a client.
 ///
@@ -74,37 +69,7 @@ impl ClientSession {
     }
 }
 
-impl Machine for ClientSession {
-    type Event = ClientEvent;
-    type Need = FileNeed;
-
-    fn poll(&mut self, now: Time) -> Result<Step<ClientEvent, FileNeed>, Error> {
-        if self.core.link.is_first_input(REFUSAL_IN_CLEAR) && !self.core.is_ending() {
-            self.core.fail(Error::PeerRefused(PeerText::new(b"illegal user state")));
-        }
-        self.core.poll(now)
-    }
-
-    fn buffers(&mut self) -> (&mut [u8], &[u8]) {
-        self.core.buffers()
-    }
-
-    fn received(&mut self, count: usize) {
-        self.core.link.input.filled(count);
-    }
-
-    fn sent(&mut self, count: usize) {
-        self.core.link.output.sent(count);
-    }
-
-    fn send_failed(&mut self) {
-        self.core.link.output.clear();
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.core.deadline()
-    }
-}
+machine_with_core!(ClientSession, ClientEvent, FileNeed);
 
 impl fmt::Debug for ClientSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -186,6 +186,9 @@ impl Side for Client {
     type Event = ClientEvent;
     type Need = FileNeed;
 
+    /// What a 2019 server answers to a request that it does not know (`docs/protocol.md` §6).
+    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = Some((b"E\0illegal user state\0", "illegal user state"));
+
     fn wants(&self) -> Wants<FileNeed> {
         match self.state {
             State::Greeting(_) => Wants::Pause,

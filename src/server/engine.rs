@@ -7,12 +7,10 @@ use rand_core::CryptoRng;
 use super::ServerEvent;
 use super::states::Server;
 use crate::config::Config;
-use crate::error::Error;
 use crate::random::SystemRng;
-use crate::session::{Core, Link, Machine, Step};
+use crate::session::{Core, Link, machine_with_core};
 use crate::store::StoreError;
 use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
-use crate::time::Time;
 
 /// One connection of a server, as a machine that asks for storage with `Step::Need` and is answered with
 /// [`ServerEngine::complete`], at any time later.
@@ -84,7 +82,7 @@ impl ServerEngine {
     /// Answers the storage request `id`.
     ///
     /// An answer to a request that is not open, or of another kind, is a mistake of the caller's and ends the
-    /// connection with [`Error::Misuse`]. After the end answers are ignored.
+    /// connection with [`crate::Error::Misuse`]. After the end answers are ignored.
     pub fn complete(&mut self, id: RequestId, reply: Result<StoreReply, StoreError>) {
         if !self.core.is_ending() {
             self.core.turn(|server, turn| server.on_reply(id, reply, turn));
@@ -97,34 +95,7 @@ impl ServerEngine {
     }
 }
 
-impl Machine for ServerEngine {
-    type Event = ServerEvent;
-    type Need = StoreRequest;
-
-    fn poll(&mut self, now: Time) -> Result<Step<ServerEvent, StoreRequest>, Error> {
-        self.core.poll(now)
-    }
-
-    fn buffers(&mut self) -> (&mut [u8], &[u8]) {
-        self.core.buffers()
-    }
-
-    fn received(&mut self, count: usize) {
-        self.core.link.input.filled(count);
-    }
-
-    fn sent(&mut self, count: usize) {
-        self.core.link.output.sent(count);
-    }
-
-    fn send_failed(&mut self) {
-        self.core.link.output.clear();
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.core.deadline()
-    }
-}
+machine_with_core!(ServerEngine, ServerEvent, StoreRequest);
 
 impl fmt::Debug for ServerEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -203,6 +203,8 @@ impl Side for Server {
     type Event = ServerEvent;
     type Need = StoreRequest;
 
+    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = None;
+
     fn wants(&self) -> Wants<StoreRequest> {
         match &self.state {
             State::KeyExchange | State::Request | State::Uploading(_) | State::Unacknowledged(_) | State::Finishing(_) => {

@@ -15,6 +15,9 @@ pub(crate) trait Side {
     type Event;
     type Need;
 
+    /// What a peer may send, in clear, instead of its first message, and what that says.
+    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)>;
+
     /// What the present state waits for, when all that was to be sent is sent.
     fn wants(&self) -> Wants<Self::Need>;
 
@@ -126,7 +129,7 @@ impl<S: Side> Core<S> {
             Wants::Proceed => self.side.proceed(&mut turn)?,
             Wants::Peer if turn.link.is_patience_over(now) => return Err(Error::TimedOut(self.side.moment())),
             Wants::Peer if *worked => return Ok(Some(Step::Yield)),
-            Wants::Peer => match turn.link.advance(now)? {
+            Wants::Peer => match turn.link.advance(now, S::REFUSAL_IN_CLEAR)? {
                 Progress::NeedInput if turn.link.input.ended() => return Err(Error::Disconnected(self.side.moment())),
                 Progress::NeedInput => return Ok(Some(Step::Receive)),
                 Progress::Yield => return Ok(Some(Step::Yield)),
@@ -168,10 +171,6 @@ impl<S: Side> Core<S> {
 
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.is_some()
-    }
-
-    pub(crate) fn buffers(&mut self) -> (&mut [u8], &[u8]) {
-        (self.link.input.room(), self.link.output.bytes())
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::buffers::{Input, Output};
 use crate::config::Config;
 use crate::crypto::{PublicKey, PublicKeyDer};
-use crate::error::Error;
+use crate::error::{Error, PeerText};
 use crate::time::Time;
 use crate::wire::prelude;
 use crate::wire::rsa_channel::{Opened, Receiver, seal_message};
@@ -63,7 +63,9 @@ impl Link {
     }
 
     /// Makes progress with the input: at most the budget of private operations, at most one message.
-    pub(crate) fn advance(&mut self, now: Time) -> Result<Progress, Error> {
+    ///
+    /// If `refusal` comes in clear, as the first thing after the key, it is what the peer has to say.
+    pub(crate) fn advance(&mut self, now: Time, refusal: Option<(&[u8], &str)>) -> Result<Progress, Error> {
         if self.peer.is_none() {
             let Some((der, used)) = prelude::read(self.input.bytes())? else { return Ok(Progress::NeedInput) };
             self.input.consume(used);
@@ -71,6 +73,12 @@ impl Link {
             let key = self.config.provider().load_public_key(&der)?;
             self.peer = Some(Peer { der, key });
             return Ok(Progress::Key);
+        }
+        if let Some((bytes, text)) = refusal
+            && !self.receiver.has_opened()
+            && self.input.bytes().starts_with(bytes)
+        {
+            return Err(Error::PeerRefused(PeerText::new(text.as_bytes())));
         }
         for _ in 0..self.config.limits().private_operations.max(1) {
             let (used, opened) = self.receiver.open_block(self.input.bytes(), &mut *self.rng)?;
@@ -96,11 +104,6 @@ impl Link {
     /// Sends bytes as they are, for the one text of FSS 1.0 that goes in clear.
     pub(crate) fn send_in_clear(&mut self, bytes: &[u8]) {
         self.output.append().extend_from_slice(bytes);
-    }
-
-    /// Whether these bytes, in clear, are the first thing that the peer sent after its key.
-    pub(crate) fn is_first_input(&self, bytes: &[u8]) -> bool {
-        self.peer.is_some() && !self.receiver.has_opened() && self.input.bytes().starts_with(bytes)
     }
 
     pub(crate) fn set_rng(&mut self, rng: Box<dyn CryptoRng + Send>) {

@@ -79,6 +79,41 @@ pub trait Machine {
     fn deadline(&self) -> Option<Time>;
 }
 
+/// Makes a type with a `core` a [`Machine`].
+macro_rules! machine_with_core {
+    ($machine:ty, $event:ty, $need:ty) => {
+        impl $crate::Machine for $machine {
+            type Event = $event;
+            type Need = $need;
+
+            fn poll(&mut self, now: $crate::Time) -> Result<$crate::Step<$event, $need>, $crate::Error> {
+                self.core.poll(now)
+            }
+
+            fn buffers(&mut self) -> (&mut [u8], &[u8]) {
+                (self.core.link.input.room(), self.core.link.output.bytes())
+            }
+
+            fn received(&mut self, count: usize) {
+                self.core.link.input.filled(count);
+            }
+
+            fn sent(&mut self, count: usize) {
+                self.core.link.output.sent(count);
+            }
+
+            fn send_failed(&mut self) {
+                self.core.link.output.clear();
+            }
+
+            fn deadline(&self) -> Option<$crate::Time> {
+                self.core.deadline()
+            }
+        }
+    };
+}
+pub(crate) use machine_with_core;
+
 /// The one thing to do now. `Send`, `Receive` and `Need` stay the same until they are done; an event comes once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<E, N = Infallible> {

@@ -2,7 +2,9 @@
 //!
 //! The same database opens with the code of 2019, which knows nothing of the side tables and loses nothing by it.
 
+use std::fs::OpenOptions;
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +14,6 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, Trans
 use super::indexed::{COOKIE_TRIES, Index, Reservation, Taken, no_cookie_left};
 use super::{StoreError, StoreErrorKind};
 use crate::cookie::{Cookie, CookieSource};
-use crate::durable;
 
 /// The 2019 table, to the letter.
 const STORED: &str = "CREATE TABLE stored(
@@ -170,7 +171,7 @@ pub(crate) struct Schema {
 pub(crate) fn open_database(path: &Path, schema: &Schema) -> Result<Connection, StoreError> {
     let failed = |error| database_error(path, &error);
     // For its owner only; the files that SQLite puts beside it get the same rights. One that is there stays as it is.
-    match durable::create_file(path) {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             return Err(StoreError::io(format_args!("cannot create {}", path.display()), &error));
         }

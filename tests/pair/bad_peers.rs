@@ -9,11 +9,15 @@ use fss::wire::frame::{CHUNK, InvalidFrame, ServerFrame};
 use fss::wire::prelude::{self, InvalidPrelude};
 use fss::{Config, Error, Integrity, Machine, MemoryStore, Moment, Refusal, ServerSession, Step, Time};
 use fss_test_support::no_security::{BLOCK, NoSecurity, block, message};
+use fss_test_support::play::play;
 use fss_test_support::{fuzz, keys};
 use proptest::prelude::*;
 use std::time::Duration;
 
 use super::{Scenario, cookie, password, store};
+
+/// Length of a recorded key in PEM.
+const KEY: usize = 450;
 
 /// What a server said and how it ended, for a client that sends these bytes and goes.
 struct Answer {
@@ -30,35 +34,10 @@ fn server_hears(wire: &[u8]) -> Answer {
     Answer { end, said, store }
 }
 
-/// Feeds a machine; `serve` gives it what it needs of its caller. What it said first, its key, is left out.
-fn hear<M: Machine>(machine: &mut M, mut wire: &[u8], mut serve: impl FnMut(&mut M, M::Need)) -> (Result<(), Error>, Vec<u8>) {
-    let mut said = Vec::new();
-    let mut now = Time::ZERO;
-    for _ in 0..100_000 {
-        match machine.poll(now) {
-            Err(error) => return (Err(error), said.split_off(450)),
-            Ok(Step::Close) => return (machine.poll(now).map(drop), said.split_off(450)),
-            Ok(Step::Send) => {
-                let output = machine.buffers().1;
-                said.extend_from_slice(output);
-                let count = output.len();
-                machine.sent(count);
-            }
-            Ok(Step::Receive) => {
-                let room = machine.buffers().0;
-                let count = room.len().min(wire.len());
-                if !room.is_empty() {
-                    room[..count].copy_from_slice(&wire[..count]);
-                    wire = &wire[count..];
-                    machine.received(count);
-                }
-                now = now + Duration::from_millis(10);
-            }
-            Ok(Step::Need(need)) => serve(machine, need),
-            Ok(Step::Event(_) | Step::Yield | Step::Shutdown) => {}
-        }
-    }
-    panic!("the machine does not end");
+/// Plays bytes to a machine. What it said first, its key, is left out.
+fn hear<M: Machine>(machine: &mut M, wire: &[u8], serve: impl FnMut(&mut M, M::Need)) -> (Result<(), Error>, Vec<u8>) {
+    let mut played = play(machine, wire, serve, drop);
+    (played.end, played.said.split_off(KEY))
 }
 
 fn client_key() -> Vec<u8> {
@@ -487,7 +466,7 @@ fn a_block_for_another_key_does_not_open() {
     let mut wire = client_key();
     fss::wire::rsa_channel::seal_message(&*other, b"U\0a\0", &mut fss::SystemRng, &mut wire).expect("short");
     let mut server = ServerSession::with_config(store(), config);
-    assert_eq!(super::properties::answer(&mut server, &wire), Err(Error::BlockDoesNotOpen));
+    assert_eq!(play(&mut server, &wire, |_, need| match need {}, drop).end, Err(Error::BlockDoesNotOpen));
 }
 
 proptest! {

@@ -54,13 +54,13 @@ struct Scenario {
 }
 
 impl Scenario {
-    fn with(provider: impl CryptoProvider + Clone + 'static) -> Self {
+    fn with(provider: &(impl CryptoProvider + Clone + 'static)) -> Self {
         let config = |key: Arc<dyn PrivateKey>| Config::new(Arc::new(provider.clone()), key);
-        Self { server: config(keys::server(&provider)), client: config(keys::client(&provider)), seed: 1 }
+        Self { server: config(keys::server(provider)), client: config(keys::client(provider)), seed: 1 }
     }
 
     fn fast() -> Self {
-        Self::with(NoSecurity)
+        Self::with(&NoSecurity)
     }
 
     fn upload(&self, store: impl Store, source: &[u8], wire: Wire) -> Outcome {

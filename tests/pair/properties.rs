@@ -8,6 +8,7 @@ use fss::{Error, Machine, MemoryStore, Moment, OpaqueCookie, Step};
 use fss_test_support::counting::Counting;
 use fss_test_support::no_security::NoSecurity;
 use fss_test_support::pair::{Wire, run};
+use fss_test_support::play::play;
 use proptest::prelude::*;
 
 use super::{SIZES, Scenario, cookie, file, password, store};
@@ -130,7 +131,7 @@ fn a_lost_last_acknowledgement_is_no_success_for_the_client() {
 /// P12: with `rustcrypto` the same seed gives the same bytes on the wire.
 #[test]
 fn p12_the_same_seed_gives_the_same_bytes() {
-    let scenario = Scenario::with(RustCrypto);
+    let scenario = Scenario::with(&RustCrypto);
     let (first, second) =
         (scenario.upload(store(), b"hello", Wire::default()), scenario.upload(store(), b"hello", Wire::default()));
     assert_eq!(first, second);
@@ -209,8 +210,8 @@ fn p13_a_session_is_an_engine_answered_by_hand() {
 fn p16_private_operations_are_exactly_those_of_the_cost_model() {
     for chunks in [0_u64, 1, 2, 10] {
         let (at_server, at_client) = (Counting::new(NoSecurity), Counting::new(NoSecurity));
-        let mut scenario = Scenario::with(at_server.clone());
-        scenario.client = Scenario::with(at_client.clone()).client;
+        let mut scenario = Scenario::with(&at_server);
+        scenario.client = Scenario::with(&at_client).client;
         let size = usize::try_from(chunks).expect("small") * 1024;
         let store = store();
         scenario.upload(&store, &file(size), Wire::default());
@@ -227,7 +228,7 @@ fn p16_private_operations_are_exactly_those_of_the_cost_model() {
 #[test]
 fn a_poll_does_one_private_operation() {
     let counting = Counting::new(NoSecurity);
-    let scenario = Scenario::with(counting.clone());
+    let scenario = Scenario::with(&counting);
     let recorded = scenario.upload(store(), &file(3000), Wire::default()).from_client;
     let mut server = fss::ServerSession::with_config(store(), scenario.server.clone());
     let (mut rest, mut yields, mut before) = (recorded.as_slice(), 0, counting.opened());
@@ -262,7 +263,7 @@ fn white_space_after_a_key_is_told_from_ciphertext() {
     // Blocks of the provider without security begin with 0, so white space is never ambiguous with them; with real
     // keys each seed gives other first bytes, and some of them are white space.
     let provider = RustCrypto;
-    let scenario = Scenario::with(provider);
+    let scenario = Scenario::with(&provider);
     let key = fss::wire::prelude::write(scenario.client.identity().public_key().as_bytes());
     let sealing =
         fss::crypto::CryptoProvider::load_public_key(&provider, scenario.server.identity().public_key()).expect("valid");
@@ -283,7 +284,7 @@ fn white_space_after_a_key_is_told_from_ciphertext() {
             let wire = [key.as_slice(), space.as_bytes(), &request].concat();
             let mut server = fss::ServerSession::with_config(store(), scenario.server.clone());
             assert_eq!(
-                answer(&mut server, &wire),
+                play(&mut server, &wire, |_, need| match need {}, drop).end,
                 Err(Error::Refused(fss::Refusal::UnknownCookie)),
                 "{seed} {space:?} {:?}",
                 &request[..4]
@@ -291,32 +292,6 @@ fn white_space_after_a_key_is_told_from_ciphertext() {
         }
     }
     assert!(white_starts > 0, "no seed gave an ambiguous block");
-}
-
-/// Feeds a server with all bytes and gives how it ends.
-pub(super) fn answer(server: &mut fss::ServerSession<MemoryStore>, mut wire: &[u8]) -> Result<(), Error> {
-    let mut now = fss::Time::ZERO;
-    for _ in 0..100_000 {
-        match server.poll(now)? {
-            Step::Close => return server.poll(now).map(drop),
-            Step::Send => {
-                let count = server.buffers().1.len();
-                server.sent(count);
-            }
-            Step::Receive => {
-                let room = server.buffers().0;
-                let count = room.len().min(wire.len());
-                if count > 0 || !room.is_empty() {
-                    room[..count].copy_from_slice(&wire[..count]);
-                    wire = &wire[count..];
-                    server.received(count);
-                }
-                now = now + std::time::Duration::from_millis(10);
-            }
-            Step::Event(_) | Step::Yield | Step::Shutdown => {}
-        }
-    }
-    panic!("the server does not end");
 }
 
 /// The cookie of an upload reaches the client before the file, but only the acknowledged end makes it worth something.

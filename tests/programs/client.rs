@@ -1,7 +1,7 @@
 //! Every command of the client, and every error that a user can run into.
 
-use std::net::{TcpListener, TcpStream};
 use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 
 use super::world::{Server, World, client_program, fails};
 
@@ -55,9 +55,9 @@ fn nothing_is_overwritten_without_force() {
     assert!(world.client(&server, &["download", "file", "--force"]).status.success());
     assert_eq!(world.read("file"), b"stored");
     fails(&world.client(&server, &["download", "file", "-o", "profile"]), 1, &["profile"]);
-    let parts = std::fs::read_dir(world.directory.path()).expect("readable").filter(|entry| {
-        entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().contains("fss-part"))
-    });
+    let parts = std::fs::read_dir(world.directory.path())
+        .expect("readable")
+        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().contains("fss-part")));
     assert_eq!(parts.count(), 0);
 }
 
@@ -82,7 +82,8 @@ fn a_file_with_a_password_of_its_own_can_be_handed_on() {
     let world = World::new();
     let server = world.serve(&NONE);
     world.write("gift", b"a gift\n");
-    let upload = world.client_command(&server).args(["upload", "gift", "--own-password"]).env("FSS_FILE_PASSWORD", "theirs").output();
+    let upload =
+        world.client_command(&server).args(["upload", "gift", "--own-password"]).env("FSS_FILE_PASSWORD", "theirs").output();
     let cookie = String::from_utf8(upload.expect("it runs").stdout).expect("text").trim_end().to_owned();
     let other = |password: &str, more: &[&str]| {
         let mut command = client_program();
@@ -163,7 +164,12 @@ fn passwords_come_from_files_and_commands_and_never_from_the_command_line() {
         ("FSS_PASSWORD_COMMAND", "exit 3", 2),
     ] {
         let mut command = world.client_command(&server);
-        let output = command.env_remove("FSS_PASSWORD").env(variable, value).args(["download", "file", "-o", "-"]).output().expect("it runs");
+        let output = command
+            .env_remove("FSS_PASSWORD")
+            .env(variable, value)
+            .args(["download", "file", "-o", "-"])
+            .output()
+            .expect("it runs");
         assert_eq!(output.status.code(), Some(code), "{variable}={value} {output:?}");
     }
     let help = client_program().args(["upload", "--help"]).output().expect("it runs").stdout;

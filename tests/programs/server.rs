@@ -94,7 +94,12 @@ fn more_clients_than_connections_wait_their_turn() {
             let name = format!("file{i}");
             world.write(&name, name.as_bytes());
             let mut command = world.client_command(&server);
-            command.args(["upload", &name]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("it starts")
+            command
+                .args(["upload", &name])
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .expect("it starts")
         })
         .collect();
     for client in clients {
