@@ -24,20 +24,28 @@ pub(crate) fn create_file(path: &Path) -> io::Result<File> {
 
 /// Replaces a file by another with these bytes, or creates it: at any moment the old or the new one is there, whole.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put_file(path, bytes, |temporary| fs::rename(temporary, path))
+}
+
+/// Creates a file with these bytes, whole or not at all; it is an error if one is there.
+pub(crate) fn new_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put_file(path, bytes, |temporary| fs::hard_link(temporary, path))
+}
+
+/// Writes a file under a temporary name, and gives it its own when it is durable.
+fn put_file(path: &Path, bytes: &[u8], publish: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{:08x}.tmp", SystemRng.next_u32()));
-    let written = (|| {
-        let mut file = create_file(temporary.as_ref())?;
+    let temporary = Path::new(&temporary);
+    let published = (|| {
+        let mut file = create_file(temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        publish(temporary)
     })();
-    if written.is_err() {
-        // The error to tell is the first one.
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    sync_parent(path)
+    // After a rename it is not there any more; after an error the error to tell is the first one.
+    let _ = fs::remove_file(temporary);
+    published.and_then(|()| sync_parent(path))
 }
 
 /// Removes a file for good. One that is not there is removed already.

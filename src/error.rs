@@ -38,7 +38,7 @@ pub enum Error {
         /// What the protocol allows here.
         expected: &'static str,
     },
-    /// The server was asked for something it refuses.
+    /// This side was asked for something, or sent something, that it does not take.
     #[error("request refused: {0}")]
     Refused(#[from] Refusal),
     /// The peer sent an error frame; this is its text.
@@ -67,12 +67,14 @@ pub enum Error {
 /// Who can do something about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The other end broke the protocol, refused, or went away.
+    /// The other end broke the protocol, or refused.
     Peer,
     /// The program that embeds the session, or its user.
     Caller,
-    /// The disk, the network, the operating system.
+    /// The disk, the network, the operating system; a peer that fell silent or went away.
     Environment,
+    /// This library, or one that it uses: please report it.
+    Bug,
 }
 
 impl Error {
@@ -88,7 +90,8 @@ impl Error {
             | Self::Refused(_)
             | Self::PeerRefused(_)
             | Self::Integrity(_) => Fault::Peer,
-            Self::Disconnected(_) | Self::TimedOut(_) | Self::Store(_) | Self::Crypto => Fault::Environment,
+            Self::Disconnected(_) | Self::TimedOut(_) | Self::Store(_) => Fault::Environment,
+            Self::Crypto => Fault::Bug,
             Self::Misuse(_) => Fault::Caller,
         }
     }

@@ -5,12 +5,13 @@
 //! beside the key (`.shc`, `.vh`), which lets whoever reads it guess fast. Both are read; new directories get the modern
 //! one unless the other is asked for.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs, io};
 
 use pkcs8::der::Decode as _;
-use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, pkcs5};
 use rand_core::CryptoRng;
 
 use crate::crypto::key_encoding::{pkcs1_to_pkcs8, pkcs8_to_pkcs1};
@@ -26,6 +27,9 @@ const LEGACY_LABEL: &str = "RSA PRIVATE KEY";
 const LARGEST_FILE: u64 = 64 * 1024;
 /// The most memory, in bytes, that a key file may make scrypt take. Ours need 16 MiB.
 const MOST_SCRYPT_MEMORY: u64 = 1 << 30;
+
+/// The most rounds of PBKDF2 that a key file may ask for. Ours have none, those of other programs may.
+const MOST_PBKDF2_ROUNDS: u32 = 10_000_000;
 
 /// Whose directory a key is in. It decides the name of the legacy form's hash file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +91,7 @@ impl LockedKey {
         if self.exists() {
             return Err(self.error(Problem::Exists));
         }
-        self.write(form, &self.export(key)?, code, rng)
+        self.write(form, &self.export(key)?, code, rng, durable::new_file)
     }
 
     /// The form in which the key is locked.
@@ -115,7 +119,7 @@ impl LockedKey {
     /// As [`LockedKey::open`], and those of writing.
     pub fn change_code(&self, old: &Password, new: &Password, rng: &mut dyn CryptoRng) -> Result<(), KeyFileError> {
         let (form, pkcs8_der) = self.unlock(old)?;
-        self.write(form, &pkcs8_der, new, rng)
+        self.write(form, &pkcs8_der, new, rng, durable::replace_file)
     }
 
     /// Converts a legacy key to the modern form. A modern one stays as it is.
@@ -125,7 +129,7 @@ impl LockedKey {
     pub fn upgrade(&self, code: &Password, rng: &mut dyn CryptoRng) -> Result<(), KeyFileError> {
         match self.unlock(code)? {
             (KeyForm::Modern, _) => Ok(()),
-            (KeyForm::Legacy, pkcs8_der) => self.write(KeyForm::Modern, &pkcs8_der, code, rng),
+            (KeyForm::Legacy, pkcs8_der) => self.write(KeyForm::Modern, &pkcs8_der, code, rng, durable::replace_file),
         }
     }
 
@@ -144,7 +148,7 @@ impl LockedKey {
                 pkcs8_der
             }
             KeyForm::Legacy => {
-                let right = fs::read(self.verifier_path()).is_ok_and(|stored| stored == Verifier::of_code(code).as_bytes());
+                let right = self.stored_verifier().is_some_and(|stored| stored == Verifier::of_code(code));
                 let problem =
                     if right { Problem::Damaged("it does not open with the right code".into()) } else { Problem::WrongCode };
                 let pkcs8_der = unlock_legacy(bytes, code).ok_or_else(|| self.error(problem))?;
@@ -159,14 +163,24 @@ impl LockedKey {
     }
 
     /// Writes the key file first: it alone decides which code opens the key.
-    fn write(&self, form: KeyForm, pkcs8_der: &Secret, code: &Password, rng: &mut dyn CryptoRng) -> Result<(), KeyFileError> {
+    fn write(
+        &self,
+        form: KeyForm,
+        pkcs8_der: &Secret,
+        code: &Password,
+        rng: &mut dyn CryptoRng,
+        put: impl FnOnce(&Path, &[u8]) -> io::Result<()>,
+    ) -> Result<(), KeyFileError> {
         let locked = match form {
             KeyForm::Modern => lock_modern(pkcs8_der, code, rng),
             KeyForm::Legacy => lock_legacy(pkcs8_der, code),
         };
         let locked = locked.ok_or_else(|| self.error(Problem::Locking))?;
         let io = |error| self.error(Problem::Io(error));
-        durable::replace_file(&self.key_path(), &locked).map_err(io)?;
+        match put(&self.key_path(), &locked) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(self.error(Problem::Exists)),
+            written => written.map_err(io)?,
+        }
         match form {
             KeyForm::Modern => durable::remove_file(&self.verifier_path()),
             KeyForm::Legacy => durable::replace_file(&self.verifier_path(), Verifier::of_code(code).as_bytes()),
@@ -185,6 +199,14 @@ impl LockedKey {
             return Err(self.error(Problem::Damaged(format!("it has {length} bytes, which no key file has"))));
         }
         fs::read(&path).map_err(|error| self.error(Problem::Io(error)))
+    }
+
+    /// The hash beside a legacy key, if it is there and has the right length.
+    fn stored_verifier(&self) -> Option<Verifier> {
+        let mut bytes = Vec::new();
+        let file = fs::File::open(self.verifier_path()).ok()?;
+        file.take(Verifier::LENGTH as u64 + 1).read_to_end(&mut bytes).ok()?;
+        bytes.try_into().ok().map(Verifier::from_bytes)
     }
 
     fn key_path(&self) -> PathBuf {
@@ -216,13 +238,32 @@ fn unlock_modern(bytes: &[u8], code: &Password) -> Result<Secret, Problem> {
     let damaged = || Problem::Damaged("it is not an encrypted PKCS#8 key in PEM".into());
     let (der, _) = pem::read(bytes, MODERN_LABEL).ok().flatten().ok_or_else(damaged)?;
     let info = EncryptedPrivateKeyInfoRef::from_der(&der).map_err(|_| damaged())?;
-    let scrypt = info.encryption_algorithm.pbes2().and_then(|parameters| parameters.kdf.scrypt());
-    let memory = scrypt.map_or(0, |scrypt| 128 * scrypt.cost_parameter.saturating_mul(scrypt.block_size.into()));
-    if memory > MOST_SCRYPT_MEMORY {
-        return Err(Problem::Damaged("its scrypt parameters ask for more than 1 GiB of memory".into()));
+    let parameters = info.encryption_algorithm.pbes2().ok_or_else(damaged)?;
+    if !is_affordable(&parameters.kdf) {
+        return Err(Problem::Damaged("the work that it asks for is none, or more than 1 GiB of memory or a minute".into()));
     }
-    let opened = info.decrypt(code.expose()).map_err(|_| Problem::WrongCode)?;
-    Ok(Secret::new(opened.as_bytes().to_vec()))
+    match info.decrypt(code.expose()) {
+        Ok(opened) => Ok(Secret::new(opened.as_bytes().to_vec())),
+        Err(pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed)) => Err(Problem::WrongCode),
+        Err(error) => Err(Problem::Damaged(error.to_string())),
+    }
+}
+
+/// A key file may come from anywhere: what it asks for is checked before any of it is done.
+fn is_affordable(kdf: &pkcs5::pbes2::Kdf) -> bool {
+    match (kdf.scrypt(), kdf.pbkdf2()) {
+        (Some(scrypt), _) => {
+            let (n, r, p) = (scrypt.cost_parameter, u64::from(scrypt.block_size), u64::from(scrypt.parallelization));
+            let memory = n.checked_mul(r).and_then(|blocks| blocks.checked_mul(128));
+            n >= 2
+                && n.is_power_of_two()
+                && r > 0
+                && (1..=16).contains(&p)
+                && memory.is_some_and(|memory| memory <= MOST_SCRYPT_MEMORY)
+        }
+        (None, Some(pbkdf2)) => (1..=MOST_PBKDF2_ROUNDS).contains(&pbkdf2.iteration_count),
+        (None, None) => false,
+    }
 }
 
 /// 2019 pads with PKCS#7, but adds nothing to a key that already fills its blocks. A full block serves every reader.

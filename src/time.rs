@@ -51,7 +51,7 @@ pub struct SystemClock;
 
 impl WallClock for SystemClock {
     fn unix_seconds(&self) -> u64 {
-        // A clock set before 1970 counts as 1970: dates are for people, nothing depends on them.
+        // A clock set before 1970 counts as 1970: then nothing has expired.
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 }

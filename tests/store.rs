@@ -92,6 +92,32 @@ fn index_cookies_never_repeat_and_go_on_where_2019_has_got_to() {
     assert!(directory.path().join("F-7").exists(), "what is not ours is left alone");
 }
 
+/// What takes a cookie's name after it was reserved is not ours, whoever made it.
+#[test]
+fn a_directory_that_appears_under_a_reserved_name_is_left_alone() {
+    let directory = directory();
+    let store = OpenOptions::default().cookies(IndexCookies).open(directory.path()).expect("the store opens");
+    let upload = store.create(&Verifier::from_bytes([1; 48])).expect("created");
+    fs::create_dir(directory.path().join("F-1")).expect("created");
+    fs::write(directory.path().join("F-1/F"), b"not ours").expect("written");
+    assert_eq!(kind(upload.commit()), StoreErrorKind::Exists);
+    drop(store);
+    drop(open(directory.path()));
+    assert_eq!(entries(directory.path()), ["F-1"]);
+}
+
+/// Many names that are taken cost tries, and not the service.
+#[test]
+fn index_cookies_get_past_names_that_are_taken() {
+    let directory = directory();
+    for number in 1..=40 {
+        fs::create_dir(directory.path().join(format!("F-{number}"))).expect("created");
+    }
+    let store = OpenOptions::default().cookies(IndexCookies).open(directory.path()).expect("the store opens");
+    let cookies: Vec<_> = (0..3).map(|_| put(&store, b"x").ok()).collect();
+    assert_eq!(cookies, [None, None, Some(Cookie::from_index(41))]);
+}
+
 #[test]
 fn a_source_that_repeats_itself_ends_in_an_error() {
     let directory = directory();
@@ -158,18 +184,23 @@ fn clean_removes_all_files() {
     assert_eq!(entries(directory.path()), Vec::<String>::new());
 }
 
-/// Stops everything from a certain step on, as a power cut would: the step itself, and all after it, fail.
+/// Stops everything from a certain step on, as a power cut would: all steps after it fail and do nothing. That one step
+/// fails too, but may have done its work.
 #[derive(Clone)]
-struct PowerCut(Arc<AtomicU64>);
+struct PowerCut {
+    steps: Arc<AtomicU64>,
+    last_is_done: bool,
+}
 
 impl PowerCut {
-    fn step(&self) -> Result<(), StoreError> {
-        let left = self.0.load(Ordering::Relaxed);
-        if left == 0 {
-            return Err(StoreError::new(StoreErrorKind::Unavailable, "the power is cut"));
+    fn step<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let cut = || StoreError::new(StoreErrorKind::Unavailable, "the power is cut");
+        match self.steps.load(Ordering::Relaxed) {
+            0 => return Err(cut()),
+            left => self.steps.store(left - 1, Ordering::Relaxed),
         }
-        self.0.store(left - 1, Ordering::Relaxed);
-        Ok(())
+        let done = work()?;
+        if self.steps.load(Ordering::Relaxed) > 0 || !self.last_is_done { Ok(done) } else { Err(cut()) }
     }
 }
 
@@ -179,23 +210,23 @@ struct CutStaged(Box<dyn StagedBlob>, PowerCut);
 
 impl Index for CutIndex {
     fn reserve(&self, cookies: &dyn CookieSource, taken: Taken<'_>) -> Result<Reservation, StoreError> {
-        self.1.step()?;
-        self.0.reserve(cookies, taken)
+        self.1.step(|| self.0.reserve(cookies, taken))
     }
 
     fn publish(&self, reservation: &Reservation, now: u64, expires: Option<u64>) -> Result<(), StoreError> {
-        self.1.step()?;
-        self.0.publish(reservation, now, expires)
+        self.1.step(|| self.0.publish(reservation, now, expires))
     }
 
     fn find(&self, cookie: &Cookie, now: u64) -> Result<Option<String>, StoreError> {
-        self.1.step()?;
-        self.0.find(cookie, now)
+        self.1.step(|| self.0.find(cookie, now))
     }
 
     fn withdraw(&self, cookie: &Cookie) -> Result<Option<String>, StoreError> {
-        self.1.step()?;
-        self.0.withdraw(cookie)
+        self.1.step(|| self.0.withdraw(cookie))
+    }
+
+    fn count(&self) -> Result<usize, StoreError> {
+        self.0.count()
     }
 
     fn cookies(&self, expired_at: Option<u64>) -> Result<Vec<Cookie>, StoreError> {
@@ -207,15 +238,14 @@ impl Index for CutIndex {
     }
 
     fn forget(&self, blob: &str) -> Result<(), StoreError> {
-        self.1.step()?;
-        self.0.forget(blob)
+        self.1.step(|| self.0.forget(blob))
     }
 }
 
 impl Blobs for CutBlobs {
     fn stage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError> {
-        self.1.step()?;
-        Ok(Box::new(CutStaged(self.0.stage(blob, verifier)?, self.1.clone())))
+        let staged = self.1.step(|| self.0.stage(blob, verifier))?;
+        Ok(Box::new(CutStaged(staged, self.1.clone())))
     }
 
     fn exists(&self, blob: &str) -> Result<bool, StoreError> {
@@ -226,21 +256,23 @@ impl Blobs for CutBlobs {
         self.0.open(blob)
     }
 
+    fn discard(&self, blob: &str) -> Result<(), StoreError> {
+        self.1.step(|| self.0.discard(blob))
+    }
+
     fn remove(&self, blob: &str) -> Result<(), StoreError> {
-        self.1.step()?;
-        self.0.remove(blob)
+        self.1.step(|| self.0.remove(blob))
     }
 }
 
 impl StagedBlob for CutStaged {
     fn append(&mut self, data: &[u8]) -> Result<(), StoreError> {
-        self.1.step()?;
-        self.0.append(data)
+        self.1.step(|| self.0.append(data))
     }
 
     fn publish(self: Box<Self>) -> Result<(), StoreError> {
-        self.1.step()?;
-        self.0.publish()
+        let Self(staged, cut) = *self;
+        cut.step(|| staged.publish())
     }
 }
 
@@ -248,16 +280,16 @@ impl StagedBlob for CutStaged {
 /// is invisible, and nothing is left over after the next start.
 #[test]
 fn p15_a_cut_at_every_step_loses_nothing_and_leaves_nothing() {
-    for steps in 0..40 {
+    for (steps, last_is_done) in (0..40).flat_map(|steps| [(steps, false), (steps, true)]) {
         let directory = directory();
-        let cut = PowerCut(Arc::new(AtomicU64::new(u64::MAX)));
+        let cut = PowerCut { steps: Arc::new(AtomicU64::new(u64::MAX)), last_is_done };
         let mut expected: HashMap<Cookie, Option<Vec<u8>>> = HashMap::new();
         {
             let blobs = CutBlobs(FilesystemBlobs::open(directory.path()).expect("opens"), cut.clone());
             let index = CutIndex(SqliteIndex::open(&directory.path().join("fssGlobal.db")).expect("opens"), cut.clone());
             let store = IndexedStore::recover(index, blobs, Box::new(IndexCookies), Box::new(SystemClock), Retention::Forever);
             let store = store.expect("an empty store opens");
-            cut.0.store(steps, Ordering::Relaxed);
+            cut.steps.store(steps, Ordering::Relaxed);
             for size in [0_usize, 500, 1500] {
                 if let Ok(cookie) = put(&store, &vec![7; size]) {
                     expected.insert(cookie, Some(vec![7; size]));
@@ -272,15 +304,15 @@ fn p15_a_cut_at_every_step_loses_nothing_and_leaves_nothing() {
             }
         }
         let store = open(directory.path());
-        let mut visible = 0;
         for (cookie, content) in &expected {
             assert_eq!(get(&store, cookie).as_ref(), Ok(content), "cut after {steps} steps");
-            visible += usize::from(content.is_some());
         }
-        let first_may_be_there =
-            usize::from(!expected.contains_key(&Cookie::from_index(1)) && get(&store, &Cookie::from_index(1)) != Ok(None));
-        assert_eq!(store.count(), Ok(visible + first_may_be_there), "cut after {steps} steps");
-        assert_eq!(entries(directory.path()).len(), visible + first_may_be_there, "{:?}", entries(directory.path()));
+        let there: Vec<_> =
+            (1..10).map(Cookie::from_index).filter_map(|cookie| get(&store, &cookie).expect("whole").map(|_| cookie)).collect();
+        assert_eq!(entries(directory.path()), there.iter().map(|cookie| format!("F-{cookie}")).collect::<Vec<_>>());
+        // At most the one whose step was cut may be there without having been acknowledged, beside the one whose removal was.
+        let unacknowledged = there.iter().filter(|cookie| !expected.contains_key(cookie) && cookie.as_str() != "1").count();
+        assert!(unacknowledged <= 1, "cut after {steps} steps");
     }
 }
 

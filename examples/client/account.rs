@@ -10,6 +10,7 @@ use fss::{Config, Password};
 
 use crate::listing;
 use crate::options::Options;
+use crate::print;
 use crate::support::failure::{Failure, code};
 use crate::support::secrets::Wanted;
 
@@ -66,15 +67,14 @@ impl Account {
             return Err(ProfileError::FilesListed { count }.into());
         }
         self.profile.change_password(&old, &NEW_PASSWORD.get_new()?)?;
-        println!("The password is changed.");
-        Ok(())
+        print::line("The password is changed.")
     }
 
     /// The one file of this name or cookie; `None` if there is none.
     pub fn find(&self, name_or_cookie: &str) -> Result<Option<FileRecord>, Failure> {
         let mut files = self.profile.files().find(name_or_cookie)?;
         if files.len() > 1 {
-            listing::show_to(&mut std::io::stderr(), &files);
+            files.iter().for_each(|file| eprintln!("{}", listing::line(file)));
             let why = format!("{} files have this name", files.len());
             return Err(Failure::usage(format!("{name_or_cookie:?} is not clear"), why, "the cookie of the one you mean"));
         }

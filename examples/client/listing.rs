@@ -1,26 +1,23 @@
 //! The list of files: shown, and shortened.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::IsTerminal as _;
 
 use fss::profile::FileRecord;
 
 use crate::account::Account;
+use crate::print;
 use crate::support::failure::{Failure, code, printable};
 
-pub fn show(files: &[FileRecord]) {
-    show_to(&mut std::io::stdout(), files);
+/// One file a line: date, size, cookie, name.
+pub fn show(files: &[FileRecord]) -> Result<(), Failure> {
+    files.iter().try_for_each(|file| print::line(line(file)))
 }
 
-/// One file a line: date, size, cookie, name. A closed pipe is no reason to complain.
-pub fn show_to(output: &mut impl Write, files: &[FileRecord]) {
-    for file in files {
-        let size = file.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
-        let own = if file.own_password { " (own password)" } else { "" };
-        let line = format!("{}  {size:>12}  {}  {}{own}", printable(&file.date), file.cookie, printable(&file.name));
-        if writeln!(output, "{line}").is_err() {
-            return;
-        }
-    }
+/// The line of a file.
+pub fn line(file: &FileRecord) -> String {
+    let size = file.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
+    let own = if file.own_password { " (own password)" } else { "" };
+    format!("{}  {size:>12}  {}  {}{own}", printable(&file.date), file.cookie, printable(&file.name))
 }
 
 pub fn forget(account: &Account, name_or_cookie: &str) -> Result<(), Failure> {
@@ -41,8 +38,7 @@ pub fn clean(account: &Account, yes: bool) -> Result<(), Failure> {
         }
     }
     let count = account.profile.files().clean()?;
-    println!("{count} files are off the list.");
-    Ok(())
+    print::line(format_args!("{count} files are off the list."))
 }
 
 pub fn not_listed(name_or_cookie: &str) -> Failure {

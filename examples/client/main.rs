@@ -7,6 +7,7 @@ mod listing;
 mod menu;
 mod options;
 mod output;
+mod print;
 mod transfer;
 
 #[path = "../support/mod.rs"]
@@ -22,6 +23,9 @@ use support::failure::Failure;
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Err(error) = output::remove_on_interrupt() {
+        eprintln!("warning: an interrupted download will leave its part file: {error}");
+    }
     match run(&options) {
         Ok(code) => code,
         Err(failure) => failure.report(),
@@ -47,8 +51,8 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
                 transfer::Wish { file, output: output.as_deref(), force: *force, own_password: *own_password, size: *size };
             transfer::download(&account, options, &wish)?;
         }
-        Command::List => listing::show(&account.profile.files().list()?),
-        Command::Search { text } => listing::show(&account.profile.files().search(text)?),
+        Command::List => listing::show(&account.profile.files().list()?)?,
+        Command::Search { text } => listing::show(&account.profile.files().search(text)?)?,
         Command::Forget { file } => listing::forget(&account, file)?,
         Command::Clean { yes } => listing::clean(&account, *yes)?,
         Command::ChangePassword => account.change_password()?,

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use crate::account::Account;
 use crate::listing;
 use crate::options::Options;
+use crate::print;
 use crate::support::failure::Failure;
 use crate::transfer::{Wish, download, upload_all};
 
 /// Asks until the user leaves, or standard input ends. What fails is told, and the menu goes on.
 pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
     loop {
-        println!("\n  1  Download a file\n  2  Upload a file\n  3  Change the password\n  4  Exit");
+        print::line("\n  1  Download a file\n  2  Upload a file\n  3  Change the password\n  4  Exit")?;
         let Some(choice) = ask("Your choice: ") else { return Ok(()) };
         let done = match choice.as_str() {
             "1" => choose_download(account, options),
@@ -31,7 +32,7 @@ pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
 }
 
 fn choose_download(account: &Account, options: &Options) -> Result<(), Failure> {
-    listing::show(&account.profile.files().list()?);
+    listing::show(&account.profile.files().list()?)?;
     let Some(file) = ask("Name or cookie: ").filter(|file| !file.is_empty()) else { return Ok(()) };
     let output = ask("Save as [its own name]: ").filter(|path| !path.is_empty()).map(PathBuf::from);
     download(account, options, &Wish { file: &file, output: output.as_deref(), force: false, own_password: false, size: None })

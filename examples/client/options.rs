@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::support::failure::Failure;
@@ -19,17 +20,17 @@ const DEFAULT_SERVER: &str = "127.0.0.1:954";
 #[derive(Debug, Parser)]
 #[command(name = "client", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
 pub struct Options {
-    /// Server to use: by default the one that a file's record names, else 127.0.0.1:954
-    #[arg(long, env = "FSS_SERVER", value_name = "HOST:PORT", global = true)]
+    /// Server to use: by default the one that a file's record names, then FSS_SERVER, then 127.0.0.1:954
+    #[arg(long, value_name = "HOST:PORT", global = true)]
     pub server: Option<String>,
     /// Directory of the profile; one of 2019 is used as it is
     #[arg(long, env = "FSS_PROFILE", value_name = "DIR", global = true)]
     pub profile: Option<PathBuf>,
     /// Protocol version to speak
-    #[arg(long, env = "FSS_PROTOCOL", value_enum, global = true)]
+    #[arg(long, env = "FSS_CLIENT_PROTOCOL", value_enum, global = true)]
     pub protocol: Option<Protocol>,
     /// Print results and errors only
-    #[arg(long, global = true)]
+    #[arg(long, env = "FSS_QUIET", value_parser = FalseyValueParser::new(), global = true)]
     pub quiet: bool,
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -41,8 +42,7 @@ const EXAMPLES: &str = "Examples:
   client --server fss.example.org:954 upload a b   several files
   client list";
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 ok, 1 other, 2 usage, 10 no such file, 12 wrong password, 14 no room, 15 damaged file, 75 network.";
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 other, 2 usage, 10 no such file, 12 wrong password, 14 no room, 15 damaged file, 75 network, 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -127,8 +127,9 @@ impl Options {
     }
 
     /// The server to ask, if the file's record may name one.
-    pub fn server<'a>(&'a self, recorded: Option<&'a str>) -> &'a str {
-        self.server.as_deref().or(recorded).unwrap_or(DEFAULT_SERVER)
+    pub fn server(&self, recorded: Option<&str>) -> String {
+        let named = self.server.as_deref().or(recorded).map(str::to_owned);
+        named.or_else(|| std::env::var("FSS_SERVER").ok()).unwrap_or_else(|| DEFAULT_SERVER.to_owned())
     }
 
     /// Tells something that is no result.

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use fss::client::{ClientEvent, ClientSession, FileNeed};
 use fss::profile::FileRecord;
-use fss::{Moment, OpaqueCookie, Password, Refusal};
+use fss::store::StoreErrorKind;
+use fss::{Cookie, Moment, OpaqueCookie, Password, Refusal};
 
 use crate::account::{Account, FILE_PASSWORD, Unlocked};
 use crate::listing::not_listed;
 use crate::options::Options;
 use crate::output::{Output, local_name};
+use crate::print;
 use crate::support::driver::{Call, run};
 use crate::support::failure::{Failure, code};
 
@@ -38,14 +40,20 @@ pub fn upload_all(
     let mut first_failure = None;
     for path in paths {
         match upload(account, &unlocked, options, path.as_ref(), name, own.as_ref()) {
-            Ok(cookie) => println!("{cookie}"),
-            Err(failure) => {
-                let code = failure.report();
-                first_failure.get_or_insert(code);
+            Ok(uploaded) => {
+                print::line(&uploaded.cookie)?;
+                first_failure = first_failure.or(uploaded.not_listed);
             }
+            Err(failure) => first_failure = first_failure.or(Some(failure.report())),
         }
     }
     Ok(first_failure.unwrap_or(ExitCode::SUCCESS))
+}
+
+/// A file that is on the server, and the exit code if it could not be listed.
+struct Uploaded {
+    cookie: OpaqueCookie,
+    not_listed: Option<ExitCode>,
 }
 
 fn upload(
@@ -55,10 +63,10 @@ fn upload(
     path: &Path,
     name: Option<&str>,
     own: Option<&Password>,
-) -> Result<OpaqueCookie, Failure> {
+) -> Result<Uploaded, Failure> {
     let (mut source, own_name) = open_source(path)?;
     let server = options.server(None);
-    let stream = connect(server)?;
+    let stream = connect(&server)?;
     let mut session = ClientSession::upload(unlocked.config.clone(), own.unwrap_or(&unlocked.password));
     let mut done = None;
     let ended: Result<(), Stopped> = run(&mut session, &stream, |session, call| {
@@ -75,14 +83,19 @@ fn upload(
     ended.map_err(|stopped| stopped.failure(&format!("cannot upload {}", path.display())))?;
     let (cookie, size) = done.ok_or_else(|| invalid_response("the server closed before it acknowledged the file"))?;
     let mut record = FileRecord::new(cookie.clone(), name.map_or(own_name, str::to_owned), size);
-    record.server = Some(server.to_owned());
+    record.server = Some(server);
     record.own_password = own.is_some();
-    if let Err(error) = account.profile.files().insert(&record) {
-        // The file is safe, and its cookie is printed all the same: it must not get lost.
-        Failure::from(error).report();
-        eprintln!("The file is on the server, but not on your list. Write its cookie down.");
-    }
-    Ok(cookie)
+    // The file is safe, and its cookie is printed all the same: it must not get lost.
+    let not_listed = account.profile.files().insert(&record).err().map(|error| {
+        let why = match error.kind() {
+            StoreErrorKind::Exists => "another of your files has the same cookie, on another server".to_owned(),
+            _ => error.to_string(),
+        };
+        let what = format!("{} is on the server, but not on your list", path.display());
+        let hint = format!("write its cookie and its size down: download {cookie} --size {size}");
+        Failure::new(code::OTHER, what, why, hint).report()
+    });
+    Ok(Uploaded { cookie, not_listed })
 }
 
 /// The file to upload, and the name to list it under.
@@ -125,7 +138,7 @@ pub struct Wish<'a> {
 pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result<(), Failure> {
     let record = account.find(wish.file)?;
     // Somebody else's file is asked for by its cookie.
-    let looks_like_a_cookie = wish.file.len() >= 3 && wish.file.bytes().all(|byte| byte.is_ascii_digit());
+    let looks_like_a_cookie = wish.file.parse::<Cookie>().is_ok();
     let cookie = match &record {
         Some(record) => record.cookie.clone(),
         None if looks_like_a_cookie || wish.own_password || wish.size.is_some() => {
@@ -141,13 +154,13 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
             Failure::usage("there is no place for the file", why, "-o PATH")
         })?),
     };
-    let mut output = Output::create(path, wish.force)?;
+    let mut output = Output::new(path, wish.force)?;
     options.warn_of_protocol();
     let unlocked = account.unlock()?;
     let own = wish.own_password || record.as_ref().is_some_and(|record| record.own_password);
     let password = if own { FILE_PASSWORD.get()? } else { unlocked.password };
     let size = wish.size.or(record.as_ref().and_then(|record| record.size));
-    let stream = connect(options.server(record.as_ref().and_then(|record| record.server.as_deref())))?;
+    let stream = connect(&options.server(record.as_ref().and_then(|record| record.server.as_deref())))?;
     let mut session = ClientSession::download(unlocked.config, &cookie, &password, size);
     let mut received = None;
     let ended: Result<(), Stopped> = run(&mut session, &stream, |session, call| {
@@ -162,6 +175,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
                 output.finish().map_err(Stopped::Program)?;
                 received = Some((size, guessed));
             }
+            Call::Event(ClientEvent::DownloadStarted) => output.create().map_err(Stopped::Program)?,
             Call::Need(FileNeed::Supply) | Call::Event(_) => {}
         }
         Ok(())
@@ -267,7 +281,7 @@ fn refused(what: &str, text: &str) -> Failure {
             Failure::new(code::OTHER, what, "the server says: illegal user state", "check that both ends speak the same version")
         }
         "cannot upload the file" => Failure::new(
-            code::NO_ROOM,
+            code::OTHER,
             what,
             "the server says: cannot upload the file; it may have no room, or the file may be too large for it",
             "the same command later, or another server",

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use fss::locked_key::KeyForm;
 use fss::store::{EmbeddedStore, OpenOptions, Retention};
@@ -27,7 +28,7 @@ pub struct Options {
     #[arg(long, env = "FSS_DATA", value_name = "DIR", default_value = "fss-data")]
     pub data: PathBuf,
     /// Protocol versions to speak
-    #[arg(long, env = "FSS_PROTOCOL", value_enum, default_value = "any")]
+    #[arg(long, env = "FSS_SERVER_PROTOCOL", value_enum, default_value = "any")]
     pub protocol: Protocol,
     /// How long to keep new files: forever, until-downloaded, or a duration such as 90s, 12h or 30d
     #[arg(long, env = "FSS_KEEP", value_name = "TIME", value_parser = retention, default_value = "forever")]
@@ -39,7 +40,7 @@ pub struct Options {
     #[arg(long, env = "FSS_KEY_FORM", value_enum, default_value = "modern")]
     pub key_form: Form,
     /// Convert a key that is locked in the form of 2019 to the modern one
-    #[arg(long)]
+    #[arg(long, env = "FSS_UPGRADE_KEY", value_parser = FalseyValueParser::new())]
     pub upgrade_key: bool,
     /// How to write the log, on standard error
     #[arg(long, env = "FSS_LOG_FORMAT", value_enum, default_value = "text")]

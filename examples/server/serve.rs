@@ -178,18 +178,23 @@ fn serve(shared: &Shared, stream: &TcpStream, peer: SocketAddr) {
     let started = Instant::now();
     let mut session = ServerSession::with_config(&shared.store, shared.config.clone());
     let mut client = None;
+    let mut operation = "request";
     let ended = run(&mut session, stream, |_, call| {
         let Call::Event(event) = call;
-        report(&event, &mut client, peer, started);
+        match event {
+            ServerEvent::UploadStarted { .. } => operation = "upload",
+            ServerEvent::DownloadStarted { .. } => operation = "download",
+            _ => report(&event, &mut client, peer, started),
+        }
         Ok::<_, fss::Error>(())
     });
     if let Err(error) = ended {
         let milliseconds = started.elapsed().as_millis();
         let key = client.map(|key: Fingerprint| key.to_string());
         if error.fault() == fss::Fault::Peer {
-            tracing::info!(%peer, key, milliseconds, why = %error, "refused");
+            tracing::info!(%peer, key, operation, milliseconds, why = %error, "refused");
         } else {
-            tracing::warn!(%peer, key, milliseconds, why = %error, "failed");
+            tracing::warn!(%peer, key, operation, milliseconds, why = %error, "Server operation was aborted");
         }
     }
 }

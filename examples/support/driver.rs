@@ -27,6 +27,7 @@ pub fn run<M: Machine, E: From<fss::Error>>(
         match machine.poll(Time::since(start)) {
             Ok(Step::Send) => exchange(machine, stream, true, start),
             Ok(Step::Receive) => exchange(machine, stream, false, start),
+            Ok(Step::Wait(time)) => std::thread::sleep(time),
             Ok(Step::Need(need)) => serve(machine, Call::Need(need))?,
             Ok(Step::Event(event)) => serve(machine, Call::Event(event))?,
             Ok(Step::Yield) => {}
@@ -47,12 +48,10 @@ fn exchange<M: Machine>(machine: &mut M, mut stream: &TcpStream, sending: bool, 
     interest.set(PollFlags::IN, !room.is_empty());
     interest.set(PollFlags::OUT, sending);
     let mut sockets = [PollFd::new(&stream, interest)];
-    // A socket that nothing is wanted of is left out: a closed one would wake us again and again.
-    let sockets = if interest.is_empty() { &mut [] } else { &mut sockets[..] };
-    if poll(sockets, patience.map(timespec).as_ref()).is_err() {
+    if poll(&mut sockets, patience.map(timespec).as_ref()).is_err() {
         return; // A signal came: the machine is asked again.
     }
-    let ready = sockets.first().map_or(PollFlags::empty(), PollFd::revents);
+    let ready = sockets[0].revents();
     let readable = !room.is_empty() && ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
     let read = readable.then(|| stream.read(room));
     let written = (sending && ready.intersects(PollFlags::OUT | PollFlags::ERR)).then(|| stream.write(output));

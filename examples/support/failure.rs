@@ -13,6 +13,7 @@ pub mod code {
     pub const NO_ROOM: u8 = 14;
     pub const INTEGRITY: u8 = 15;
     pub const NETWORK: u8 = 75;
+    pub const INTERRUPTED: u8 = 130;
 }
 
 /// What failed, why, and what to try.

@@ -52,13 +52,13 @@ use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
 ///             server.complete(request.id, Ok(reply));
 ///         }
 ///         Step::Close => break,
-///         Step::Event(_) | Step::Receive | Step::Yield | Step::Shutdown => {}
+///         Step::Event(_) | Step::Receive | Step::Wait(_) | Step::Yield | Step::Shutdown => {}
 ///     }
 ///     match client.poll(now)? {
 ///         Step::Send => carry(&mut client, &mut server),
 ///         Step::Need(_) => client.supplied(file.next().unwrap_or(0)),
 ///         Step::Close => server.received(0),
-///         Step::Event(_) | Step::Receive | Step::Yield | Step::Shutdown => {}
+///         Step::Event(_) | Step::Receive | Step::Wait(_) | Step::Yield | Step::Shutdown => {}
 ///     }
 /// }
 /// assert_eq!(asked, ["create", "write", "commit"]);
@@ -84,9 +84,7 @@ impl ServerEngine {
     /// An answer to a request that is not open, or of another kind, is a mistake of the caller's and ends the
     /// connection with [`crate::Error::Misuse`]. After the end answers are ignored.
     pub fn complete(&mut self, id: RequestId, reply: Result<StoreReply, StoreError>) {
-        if !self.core.is_ending() {
-            self.core.turn(|server, turn| server.on_reply(id, reply, turn));
-        }
+        self.core.turn(|server, turn| server.on_reply(id, reply, turn));
     }
 
     /// Whether the connection has come to its end, so that storage will not be asked again.

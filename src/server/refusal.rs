@@ -1,7 +1,6 @@
 //! What a server tells a client about an error: the texts of FSS 1.0, to the letter (`docs/protocol.md` §6).
 
 use crate::error::{Error, Moment, Refusal};
-use crate::wire::frame::InvalidFrame;
 
 /// A text for an error frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +18,7 @@ pub fn refusal_text(error: &Error, during: Operation, moment: Moment) -> Option<
     let text = match (error, during) {
         (Error::PeerRefused(_), _) => return None,
         (_, _) if moment == Moment::KeyExchange => return None,
-        (Error::Refused(Refusal::UnknownRequest) | Error::InvalidFrame(InvalidFrame::UnknownFlag), Operation::None) => {
+        (Error::Refused(Refusal::UnknownRequest), _) => {
             return Some(RefusalText { text: "illegal user state", in_clear: true });
         }
         (Error::Disconnected(_) | Error::TimedOut(_), Operation::None) => return None,

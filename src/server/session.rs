@@ -44,26 +44,26 @@ impl<S: Store> Machine for ServerSession<S> {
     type Need = std::convert::Infallible;
 
     fn poll(&mut self, now: Time) -> Result<Step<ServerEvent>, Error> {
-        loop {
-            let step = self.engine.poll(now);
-            if self.engine.is_ending() {
-                // An upload that will not be committed leaves the store now, not when the peer has gone.
-                self.transfer.abandon();
-            }
-            return Ok(match step? {
-                Step::Need(request) => {
-                    let reply = self.transfer.answer(request.operation);
-                    self.engine.complete(request.id, reply);
-                    continue;
-                }
-                Step::Send => Step::Send,
-                Step::Receive => Step::Receive,
-                Step::Event(event) => Step::Event(event),
-                Step::Yield => Step::Yield,
-                Step::Shutdown => Step::Shutdown,
-                Step::Close => Step::Close,
-            });
+        let step = self.engine.poll(now);
+        if self.engine.is_ending() {
+            // An upload that will not be committed leaves the store now, not when the peer has gone.
+            self.transfer.abandon();
         }
+        Ok(match step? {
+            Step::Need(request) => {
+                let reply = self.transfer.answer(request.operation);
+                self.engine.complete(request.id, reply);
+                // Storage took its time: the next poll must know what time it is.
+                Step::Yield
+            }
+            Step::Send => Step::Send,
+            Step::Receive => Step::Receive,
+            Step::Wait(time) => Step::Wait(time),
+            Step::Event(event) => Step::Event(event),
+            Step::Yield => Step::Yield,
+            Step::Shutdown => Step::Shutdown,
+            Step::Close => Step::Close,
+        })
     }
 
     fn buffers(&mut self) -> (&mut [u8], &[u8]) {

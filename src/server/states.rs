@@ -57,7 +57,7 @@ enum Asked {
     Writing(Incoming),
     Committing(Incoming),
     Opening { cookie: Cookie, verifier: Verifier },
-    Reading(Outgoing),
+    Reading(Outgoing, usize),
     Delivering(Outgoing),
 }
 
@@ -104,8 +104,7 @@ impl Server {
                 Ok(self.ask(StoreOperation::Open { cookie: cookie.clone() }, Asked::Opening { cookie, verifier }))
             }
             ClientFrame::Error { details } => Err(Error::PeerRefused(PeerText::new(details))),
-            ClientFrame::Chunk(_) | ClientFrame::Finish => Err(Refusal::UnknownRequest.into()),
-            ClientFrame::Received => Err(unexpected(frame, "a request")),
+            other => Err(unexpected(other, "a request")),
         }
     }
 
@@ -138,7 +137,7 @@ impl Server {
     fn go_on(&mut self, file: Outgoing, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
         let length = usize::try_from(file.size - file.sent).unwrap_or(CHUNK).min(CHUNK);
         if length > 0 {
-            return Ok(self.ask(StoreOperation::Read { offset: file.sent, length }, Asked::Reading(file)));
+            return Ok(self.ask(StoreOperation::Read { offset: file.sent, length }, Asked::Reading(file, length)));
         }
         send(turn, ServerFrame::Finish)?;
         Ok(State::Finishing(file))
@@ -184,7 +183,7 @@ impl Server {
                 turn.events.push_back(ServerEvent::DownloadStarted { cookie: cookie.clone(), bytes: file.size });
                 Ok(State::Approved(Outgoing { cookie, size: file.size, sent: 0 }))
             }
-            (Asked::Reading(mut file), StoreReply::Data(data)) => {
+            (Asked::Reading(mut file, length), StoreReply::Data(data)) if data.len() == length => {
                 let mut text = String::new();
                 send(turn, ServerFrame::Chunk(Base64::encode(&data, &mut text)?))?;
                 file.sent += data.len() as u64;
@@ -231,6 +230,9 @@ impl Side for Server {
     }
 
     fn on_message(&mut self, message: &[u8], turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
+        if matches!(self.state, State::Request) && !matches!(message, [] | [b'U' | b'D' | b'E', ..]) {
+            return Err(Refusal::UnknownRequest.into());
+        }
         let frame = ClientFrame::parse(message)?;
         self.state = match (std::mem::replace(&mut self.state, State::Gone), frame) {
             (State::Request, frame) => self.on_request(frame)?,

@@ -74,17 +74,14 @@ pub(crate) struct Core<S: Side> {
     ending: Option<Ending>,
     /// Whether the last poll ended waiting for the caller.
     needs_caller: bool,
-    /// The time of the last poll.
-    now: Time,
 }
 
 impl<S: Side> Core<S> {
     pub(crate) fn new(side: S, link: Link) -> Self {
-        Self { side, link, events: VecDeque::new(), pause: None, ending: None, needs_caller: false, now: Time::ZERO }
+        Self { side, link, events: VecDeque::new(), pause: None, ending: None, needs_caller: false }
     }
 
     pub(crate) fn poll(&mut self, now: Time) -> Result<Step<S::Event, S::Need>, Error> {
-        self.now = now;
         if std::mem::take(&mut self.needs_caller) {
             // The time that the caller took is not the peer's.
             self.link.expect_within_idle(now);
@@ -119,14 +116,19 @@ impl<S: Side> Core<S> {
             }
             Wants::Pause => {
                 let pause = turn.link.config().limits().pause;
-                if now < *self.pause.get_or_insert(now + pause) {
-                    return Ok(Some(Step::Receive));
+                let until = *self.pause.get_or_insert(now + pause);
+                if now < until {
+                    return Ok(Some(Step::Wait(until.saturating_since(now))));
                 }
                 self.pause = None;
                 turn.link.expect_within_idle(now);
                 self.side.proceed(&mut turn)?;
             }
-            Wants::Proceed => self.side.proceed(&mut turn)?,
+            Wants::Proceed => {
+                // The caller took its time with what was reported.
+                turn.link.expect_within_idle(now);
+                self.side.proceed(&mut turn)?;
+            }
             Wants::Peer if turn.link.is_patience_over(now) => return Err(Error::TimedOut(self.side.moment())),
             Wants::Peer if *worked => return Ok(Some(Step::Yield)),
             Wants::Peer => match turn.link.advance(now, S::REFUSAL_IN_CLEAR)? {
@@ -157,12 +159,15 @@ impl<S: Side> Core<S> {
             // The first error is the one to report; without last words the connection just closes.
             self.link.output.clear();
         }
-        self.link.last_words_until(self.now);
+        self.needs_caller = false;
         self.ending = Some(Ending::new(Err(error)));
     }
 
-    /// Runs a step of the side that the caller caused.
+    /// Runs a step of the side that the caller caused. After the end there is none.
     pub(crate) fn turn(&mut self, step: impl FnOnce(&mut S, &mut Turn<'_, S::Event>) -> Result<(), Error>) {
+        if self.ending.is_some() {
+            return;
+        }
         let mut turn = Turn { link: &mut self.link, events: &mut self.events };
         if let Err(error) = step(&mut self.side, &mut turn) {
             self.fail(error);
@@ -175,7 +180,7 @@ impl<S: Side> Core<S> {
 
     pub(crate) fn deadline(&self) -> Option<Time> {
         match &self.ending {
-            Some(ending) => ending.deadline(&self.link),
+            Some(ending) => ending.deadline(),
             None if self.needs_caller => None,
             None => self.pause.or(self.link.patience()),
         }

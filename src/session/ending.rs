@@ -16,7 +16,7 @@ pub(crate) struct Ending {
 
 #[derive(Clone, Copy)]
 enum Phase {
-    Flush,
+    Flush { until: Option<Time> },
     Shutdown,
     Drain { until: Time },
     Over,
@@ -24,15 +24,19 @@ enum Phase {
 
 impl Ending {
     pub(crate) fn new(outcome: Result<(), Error>) -> Self {
-        Self { phase: Phase::Flush, outcome, dropped: 0 }
+        Self { phase: Phase::Flush { until: None }, outcome, dropped: 0 }
     }
 
     pub(crate) fn poll<E, N>(&mut self, link: &mut Link, now: Time) -> Result<Step<E, N>, Error> {
         loop {
             match self.phase {
-                // A peer that does not take our last words has until its deadline to do so.
-                Phase::Flush if !link.output.is_empty() && !link.is_patience_over(now) => return Ok(Step::Send),
-                Phase::Flush => {
+                // The peer has the time of lingering to take the last words.
+                Phase::Flush { until } => {
+                    let until = until.unwrap_or(now + link.config().limits().linger);
+                    if !link.output.is_empty() && now < until {
+                        self.phase = Phase::Flush { until: Some(until) };
+                        return Ok(Step::Send);
+                    }
                     link.output.clear();
                     self.phase = Phase::Shutdown;
                 }
@@ -55,9 +59,9 @@ impl Ending {
         }
     }
 
-    pub(crate) fn deadline(&self, link: &Link) -> Option<Time> {
+    pub(crate) fn deadline(&self) -> Option<Time> {
         match self.phase {
-            Phase::Flush => link.patience(),
+            Phase::Flush { until } => until,
             Phase::Drain { until } => Some(until),
             Phase::Shutdown | Phase::Over => None,
         }

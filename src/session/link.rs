@@ -128,11 +128,6 @@ impl Link {
         self.patience = Some(now + self.config.limits().idle);
     }
 
-    /// The peer has the time of lingering to take our last words.
-    pub(crate) fn last_words_until(&mut self, now: Time) {
-        self.patience = Some(now + self.config.limits().linger);
-    }
-
     pub(crate) fn patience(&self) -> Option<Time> {
         self.patience
     }

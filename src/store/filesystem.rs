@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::fs::OFlags;
 
 use super::indexed::{Blobs, OpenBlob, StagedBlob};
 use super::{StoreError, StoreErrorKind};
@@ -99,10 +99,14 @@ impl Blobs for FilesystemBlobs {
         Ok(Box::new(Opened { content, path, size, verifier: Verifier::from_bytes(verifier) }))
     }
 
-    fn remove(&self, blob: &str) -> Result<(), StoreError> {
+    fn discard(&self, blob: &str) -> Result<(), StoreError> {
+        let staged = self.published(blob).map(|_| self.root.join(INCOMING).join(blob));
         // A name that no blob can have names nothing that could be removed.
+        staged.map_or(Ok(()), |staged| remove_tree(&staged).map(drop))
+    }
+
+    fn remove(&self, blob: &str) -> Result<(), StoreError> {
         let Ok(published) = self.published(blob) else { return Ok(()) };
-        remove_tree(&self.root.join(INCOMING).join(blob))?;
         if remove_tree(&published)? {
             durable::sync_directory(&self.root).map_err(failed("sync", &self.root))?;
         }
@@ -131,8 +135,15 @@ impl StagedBlob for Staged {
             verifier.sync_all()?;
             self.content.sync_all()?;
             durable::sync_directory(&self.directory)?;
-            renameat_with(CWD, &self.directory, CWD, &self.published, RenameFlags::NOREPLACE)?;
-            durable::sync_directory(&self.root)
+            // Nobody else makes names here, for we hold the lock; and a rename never replaces a directory with files.
+            if self.published.symlink_metadata().is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(&self.directory, &self.published)?;
+            durable::sync_directory(&self.root).inspect_err(|_| {
+                // The error to tell is this one; and a blob that is not durable must not be found.
+                let _ = fs::rename(&self.published, &self.directory);
+            })
         };
         publish().map_err(io)
     }

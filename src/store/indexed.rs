@@ -68,13 +68,19 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn withdraw(&self, cookie: &Cookie) -> Result<Option<String>, StoreError>;
 
+    /// How many files there are.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn count(&self) -> Result<usize, StoreError>;
+
     /// The cookies of all files, or of those that have expired at a moment, in Unix seconds.
     ///
     /// # Errors
     /// [`StoreError`]
     fn cookies(&self, expired_at: Option<u64>) -> Result<Vec<Cookie>, StoreError>;
 
-    /// The names of all blobs that are noted as unowned.
+    /// The names of all blobs that are noted as unowned, and that no record names.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -116,7 +122,13 @@ pub trait Blobs: Send + Sync + 'static {
     /// [`StoreErrorKind::Damaged`] if it is missing: the index said that it is there.
     fn open(&self, blob: &str) -> Result<Box<dyn OpenBlob>, StoreError>;
 
-    /// Removes a blob, staged or published, durably. One that is not there is removed already.
+    /// Removes a blob that is being written. One that is not there is removed already.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn discard(&self, blob: &str) -> Result<(), StoreError>;
+
+    /// Removes a published blob, durably. One that is not there is removed already.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -131,10 +143,10 @@ pub trait StagedBlob: Send {
     /// [`StoreError`]
     fn append(&mut self, data: &[u8]) -> Result<(), StoreError>;
 
-    /// Makes the blob durable, then gives it its name, durably. Fails if another blob has the name.
+    /// Makes the blob durable, then gives it its name, durably. Fails if there is something of that name.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`StoreError`]; there is then no blob of that name that was not there before.
     fn publish(self: Box<Self>) -> Result<(), StoreError>;
 }
 
@@ -191,6 +203,7 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
         retention: Retention,
     ) -> Result<Self, StoreError> {
         for blob in index.unowned()? {
+            blobs.discard(&blob)?;
             blobs.remove(&blob)?;
             index.forget(&blob)?;
         }
@@ -220,7 +233,7 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
     /// # Errors
     /// [`StoreError`]
     pub fn count(&self) -> Result<usize, StoreError> {
-        self.shared.index.cookies(None).map(|cookies| cookies.len())
+        self.shared.index.count()
     }
 
     fn remove_all(&self, cookies: &[Cookie]) -> Result<usize, StoreError> {
@@ -249,7 +262,7 @@ impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
         let shared = Arc::clone(&self.shared);
         let reservation = shared.index.reserve(&*shared.cookies, &|blob| shared.blobs.exists(blob))?;
         match shared.blobs.stage(&reservation.blob, verifier) {
-            Ok(staged) => Ok(Box::new(Incoming { shared, reservation, staged: Some(staged), written: 0, finished: false })),
+            Ok(staged) => Ok(Box::new(Incoming { shared, reservation, staged: Some(staged), written: 0, stage: Stage::Staged })),
             Err(error) => {
                 // The error to tell is the first one; the note in the index stays until the next start if this fails too.
                 let _ = shared.index.forget(&reservation.blob);
@@ -261,8 +274,12 @@ impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
     fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
         let shared = Arc::clone(&self.shared);
         let Some(name) = shared.index.find(cookie, shared.clock.unix_seconds())? else { return Ok(None) };
-        let blob = shared.blobs.open(&name)?;
-        Ok(Some(Box::new(Outgoing { shared, cookie: cookie.clone(), blob })))
+        match shared.blobs.open(&name) {
+            Ok(blob) => Ok(Some(Box::new(Outgoing { shared, cookie: cookie.clone(), blob }))),
+            // It may have been removed between the two steps.
+            Err(_) if shared.index.find(cookie, shared.clock.unix_seconds())?.is_none() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
@@ -275,7 +292,15 @@ struct Incoming<I: Index, B: Blobs> {
     reservation: Reservation,
     staged: Option<Box<dyn StagedBlob>>,
     written: u64,
-    finished: bool,
+    stage: Stage,
+}
+
+/// How far an upload has come, and so what is to be removed if it ends here.
+enum Stage {
+    Staged,
+    Published,
+    /// Nothing, now.
+    Settled,
 }
 
 impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
@@ -295,26 +320,32 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         if let Some(staged) = self.staged.take() {
             staged.publish()?;
+            self.stage = Stage::Published;
         }
         let now = self.shared.clock.unix_seconds();
         let published = self.shared.index.publish(&self.reservation, now, self.shared.expiry(now));
-        if published.is_err() {
-            // A failed commit of a database may have taken effect: an upload that is refused must never be seen.
-            let _ = self.shared.index.withdraw(&self.reservation.cookie);
+        // A failed commit of a database may have taken effect, and an upload that is refused must not be seen. If even
+        // that cannot be settled now, the blob stays: the next start knows whether a record names it.
+        if published.is_ok() || self.shared.index.withdraw(&self.reservation.cookie).is_err() {
+            self.stage = Stage::Settled;
         }
-        self.finished = published.is_ok();
         published
     }
 }
 
 impl<I: Index, B: Blobs> Drop for Incoming<I, B> {
     fn drop(&mut self) {
-        if !self.finished {
-            self.staged = None;
-            // Should this fail, the note in the index stays and the next start cleans up.
-            if self.shared.blobs.remove(&self.reservation.blob).is_ok() {
-                let _ = self.shared.index.forget(&self.reservation.blob);
-            }
+        self.staged = None;
+        let blob = &self.reservation.blob;
+        let removed = match self.stage {
+            // What has the blob's name, if anything, is not ours.
+            Stage::Staged => self.shared.blobs.discard(blob),
+            Stage::Published => self.shared.blobs.remove(blob),
+            Stage::Settled => return,
+        };
+        // Should this fail, the note in the index stays and the next start cleans up.
+        if removed.is_ok() {
+            let _ = self.shared.index.forget(blob);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Storage: what a server needs of it, and the backends.
 //!
-//! A store sees ciphertext and verifiers, never a password or a plaintext. Its contract, which the suite in
-//! `conformance` (behind the feature of that name) checks for any backend:
+//! A store sees ciphertext and verifiers, never a password or a plaintext. Its contract, of which the suite in
+//! `conformance` (behind the feature of that name) checks for any backend what can be checked without a crash:
 //!
 //! - A file is invisible until [`Upload::commit`] returns, and durable from then on: data, names and record.
 //! - An upload that is dropped without a commit leaves nothing behind, and neither does a crash: a store cleans up what
@@ -130,6 +130,8 @@ pub struct StoreError {
 pub enum StoreErrorKind {
     /// No room is left.
     Full,
+    /// There is something of this name already.
+    Exists,
     /// Another process is using the store.
     Busy,
     /// What is stored is not what it should be.
@@ -153,6 +155,7 @@ impl StoreError {
         use std::io::ErrorKind;
         let kind = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreErrorKind::Full,
+            ErrorKind::AlreadyExists => StoreErrorKind::Exists,
             _ => StoreErrorKind::Unavailable,
         };
         Self::new(kind, format!("{what}: {error}"))

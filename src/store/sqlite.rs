@@ -30,6 +30,7 @@ const SIDE_TABLES: &str = "
     INSERT INTO sqlite_sequence(name, seq)
         SELECT 'fss_unowned', coalesce((SELECT max(rowid) FROM stored), 0)
         WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'fss_unowned');
+    UPDATE sqlite_sequence SET seq = max(seq, coalesce((SELECT max(rowid) FROM stored), 0)) WHERE name = 'fss_unowned';
     CREATE TABLE IF NOT EXISTS fss_file(cookie TEXT PRIMARY KEY, stored INTEGER NOT NULL, expires INTEGER) WITHOUT ROWID;
     DELETE FROM fss_file WHERE cookie NOT IN (SELECT cookie FROM stored);
 ";
@@ -77,7 +78,7 @@ impl SqliteIndex {
 
 impl Index for SqliteIndex {
     fn reserve(&self, cookies: &dyn CookieSource, taken: Taken<'_>) -> Result<Reservation, StoreError> {
-        self.write(|transaction| {
+        let reserved = self.write(|transaction| {
             let failed = self.failed();
             for _ in 0..COOKIE_TRIES {
                 // A name that no blob can have, until the number and with it the cookie are known.
@@ -91,11 +92,13 @@ impl Index for SqliteIndex {
                     transaction.execute("DELETE FROM fss_unowned WHERE id = ?1", [number]).map_err(failed)?;
                 } else {
                     transaction.execute("UPDATE fss_unowned SET path = ?1 WHERE id = ?2", params![blob, number]).map_err(failed)?;
-                    return Ok(Reservation { cookie, blob });
+                    return Ok(Some(Reservation { cookie, blob }));
                 }
             }
-            Err(no_cookie_left())
-        })
+            // The numbers are used up all the same, so that the next upload does not try them again.
+            Ok(None)
+        })?;
+        reserved.ok_or_else(no_cookie_left)
     }
 
     fn publish(&self, reservation: &Reservation, now: u64, expires: Option<u64>) -> Result<(), StoreError> {
@@ -132,6 +135,12 @@ impl Index for SqliteIndex {
         })
     }
 
+    fn count(&self) -> Result<usize, StoreError> {
+        let count: i64 =
+            self.connection().query_row("SELECT count(*) FROM stored", [], |row| row.get(0)).map_err(self.failed())?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
     fn cookies(&self, expired_at: Option<u64>) -> Result<Vec<Cookie>, StoreError> {
         let failed = self.failed();
         let connection = self.connection();
@@ -146,7 +155,8 @@ impl Index for SqliteIndex {
     fn unowned(&self) -> Result<Vec<String>, StoreError> {
         let failed = self.failed();
         let connection = self.connection();
-        let mut statement = connection.prepare("SELECT path FROM fss_unowned").map_err(failed)?;
+        let mut statement =
+            connection.prepare("SELECT path FROM fss_unowned WHERE path NOT IN (SELECT path FROM stored)").map_err(failed)?;
         let rows = statement.query_map([], |row| row.get(0)).map_err(failed)?;
         rows.collect::<Result<_, _>>().map_err(failed)
     }
@@ -215,6 +225,7 @@ fn check_schema(path: &Path, connection: &Connection, schema: &Schema) -> Result
 pub(crate) fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     let kind = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreErrorKind::Full,
+        Some(ErrorCode::ConstraintViolation) => StoreErrorKind::Exists,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreErrorKind::Busy,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreErrorKind::Damaged,
         _ => StoreErrorKind::Unavailable,

@@ -21,8 +21,8 @@ const FINISH: &[u8] = b"FIN";
 const OK: &[u8] = b"OK";
 const APPROVED: &[u8] = b"Approved";
 
-/// A frame that a client sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A frame that a client sends. `Debug` shows neither password nor cookie.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ClientFrame<'a> {
     /// `U`: asks to store a file under a password.
     Upload {
@@ -49,8 +49,8 @@ pub enum ClientFrame<'a> {
     },
 }
 
-/// A frame that a server sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A frame that a server sends. `Debug` shows no cookie.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ServerFrame<'a> {
     /// `R COOKIE`: an upload may begin, and this will be the file's cookie.
     Accepted {
@@ -106,6 +106,18 @@ impl<'a> Base64<'a> {
 impl std::fmt::Debug for Base64<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Base64({} characters)", self.0.len())
+    }
+}
+
+impl std::fmt::Debug for ServerFrame<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ServerFrame({})", self.name())
+    }
+}
+
+impl std::fmt::Debug for ClientFrame<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClientFrame({})", self.name())
     }
 }
 

@@ -311,6 +311,7 @@ fn silent_peers_are_let_go_at_their_deadlines() {
                     server.received(count);
                 }
                 Ok(Step::Receive) => now = server.deadline().expect("every wait for a peer has a deadline"),
+                Ok(Step::Wait(time)) => now = now + time,
                 Ok(_) => {}
             }
         };
@@ -344,6 +345,7 @@ fn dribbling_does_not_prolong_a_deadline() {
                 }
                 now = now + if sent > 962 { Duration::from_secs(5) } else { Duration::from_millis(1) };
             }
+            Ok(Step::Wait(time)) => now = now + time,
             Ok(_) => {}
         }
         assert!(now.saturating_since(Time::ZERO) < Duration::from_secs(80));
@@ -442,6 +444,7 @@ fn a_refusal_is_heard_even_if_sending_fails() {
                 let count = client.supply().len();
                 client.supplied(count);
             }
+            Ok(Step::Wait(time)) => now = now + time,
             Ok(_) => {}
         }
     };

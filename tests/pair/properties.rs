@@ -158,6 +158,7 @@ impl Machine for ByHand {
                 }
                 Step::Send => return Ok(Step::Send),
                 Step::Receive => return Ok(Step::Receive),
+                Step::Wait(time) => return Ok(Step::Wait(time)),
                 Step::Event(event) => return Ok(Step::Event(event)),
                 Step::Yield => return Ok(Step::Yield),
                 Step::Shutdown => return Ok(Step::Shutdown),

@@ -86,7 +86,7 @@ impl World {
 
     pub fn client_command(&self, server: &Server) -> Command {
         let mut command = client_program();
-        command.current_dir(self.directory.path()).env("FSS_PASSWORD", "the password").env("FSS_PROTOCOL", "1.0");
+        command.current_dir(self.directory.path()).env("FSS_PASSWORD", "the password").env("FSS_CLIENT_PROTOCOL", "1.0");
         command.env("FSS_SERVER", &server.address).env("FSS_PROFILE", "profile");
         command
     }

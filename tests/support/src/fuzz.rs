@@ -131,7 +131,7 @@ fn survive<M: Machine>(machine: &mut M, data: &[u8], mut serve: impl FnMut(&mut 
                 let count = output.len();
                 machine.sent(count);
             }
-            Ok(Step::Receive) if room.is_empty() => now = now + Duration::from_millis(25),
+            Ok(Step::Wait(time)) => now = now + time,
             Ok(Step::Receive) => {
                 let count = room.len().min(rest.len());
                 room[..count].copy_from_slice(&rest[..count]);

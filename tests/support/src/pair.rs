@@ -201,7 +201,7 @@ fn io<M: Machine>(
             true
         }
         Step::Yield => true,
-        Step::Need(_) | Step::Event(_) | Step::Close => false,
+        Step::Wait(_) | Step::Need(_) | Step::Event(_) | Step::Close => false,
     }
 }
 
@@ -212,7 +212,7 @@ where
     M::Need: std::fmt::Debug + PartialEq,
 {
     let step = machine.poll(now);
-    if needless && matches!(step, Ok(Step::Send | Step::Receive | Step::Need(_))) {
+    if needless && matches!(step, Ok(Step::Send | Step::Receive | Step::Wait(_) | Step::Need(_))) {
         assert_eq!(machine.poll(now), step, "a needless poll changes nothing");
     }
     step

@@ -41,13 +41,13 @@ pub fn play<M: Machine>(
             Ok(Step::Receive) => {
                 let room = machine.buffers().0;
                 let count = room.len().min(wire.len());
-                if !room.is_empty() {
-                    room[..count].copy_from_slice(&wire[..count]);
-                    wire = &wire[count..];
-                    machine.received(count);
-                }
+                assert!(!room.is_empty(), "there is room when something is to be received");
+                room[..count].copy_from_slice(&wire[..count]);
+                wire = &wire[count..];
+                machine.received(count);
                 now = now + Duration::from_millis(10);
             }
+            Ok(Step::Wait(time)) => now = now + time,
             Ok(Step::Need(need)) => serve(machine, need),
             Ok(Step::Event(event)) => report(event),
             Ok(Step::Yield | Step::Shutdown) => {}

@@ -1,0 +1,310 @@
+//! The corpora of the fuzz targets: every file goes through the body of its target, and the seeds are what the machines
+//! themselves say to each other.
+//!
+//! After a change of what the machines say, `FSS_WRITE_CORPUS=1 cargo test --test corpora seeds` writes the seeds anew.
+//! It removes nothing: a file that is no longer made is still worth replaying.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fss::client::ClientSession;
+use fss::crypto::PrivateKey;
+use fss::store::Retention;
+use fss::wire::prelude;
+use fss::{Config, Cookie, IndexCookies, MemoryStore, OpaqueCookie, Password, ServerSession};
+use fss_test_support::no_security::{BLOCK, NoSecurity};
+use fss_test_support::pair::{Outcome, Wire, run};
+use fss_test_support::{fuzz, keys, rng::SeededRng};
+
+/// What a target runs.
+type Body = fn(&[u8]);
+
+const TARGETS: [(&str, Body); 4] = [
+    ("frame_parser", fuzz::frame_parser),
+    ("key_exchange", fuzz::key_exchange),
+    ("server_machine", fuzz::server),
+    ("client_machine", fuzz::client),
+];
+
+/// Sizes around the borders that matter to a machine: nothing, a cipher block, a chunk, several chunks.
+const SIZES: [usize; 8] = [0, 1, 16, 1023, 1024, 1025, 2048, 3000];
+
+/// The password of the fuzz targets.
+const PASSWORD: &str = "secret";
+
+/// What the client's target does with the rest of its input, by the first byte.
+const UPLOAD: u8 = 0;
+const DOWNLOAD: u8 = 1;
+const DOWNLOAD_OF_1030: u8 = 3;
+
+#[test]
+fn every_input_of_the_corpora_is_survived() {
+    for (target, body) in TARGETS {
+        let inputs = inputs(target);
+        assert!(!inputs.is_empty(), "the corpus of {target} is empty");
+        for input in inputs {
+            // The name is shown only if the test fails.
+            println!("{}", input.display());
+            body(&read(&input));
+        }
+    }
+}
+
+#[test]
+fn every_target_has_a_corpus_and_is_replayed() {
+    let replayed: BTreeSet<String> = TARGETS.iter().map(|(target, _)| (*target).to_owned()).collect();
+    assert_eq!(names(&fuzz_directory().join("corpus")), replayed);
+    let targets = names(&fuzz_directory().join("fuzz_targets"));
+    assert_eq!(targets, replayed.iter().map(|target| format!("{target}.rs")).collect());
+}
+
+#[test]
+fn the_seeds_are_what_the_machines_say() {
+    let write = std::env::var_os("FSS_WRITE_CORPUS").is_some_and(|value| value == "1");
+    for (target, _) in TARGETS {
+        let corpus = fuzz_directory().join("corpus").join(target);
+        if write {
+            fs::create_dir_all(&corpus).expect("the corpus can be made");
+        }
+        for (name, seed) in seeds(target) {
+            let path = corpus.join(&name);
+            if write {
+                fs::write(&path, seed).expect("a seed can be written");
+            } else {
+                let committed = fs::read(&path).unwrap_or_default();
+                assert!(path.exists() && committed == seed, "{target}/{name} is out of date: run with FSS_WRITE_CORPUS=1");
+            }
+        }
+    }
+}
+
+type Seeds = BTreeMap<String, Vec<u8>>;
+
+fn seeds(target: &str) -> Seeds {
+    match target {
+        "frame_parser" => frames(),
+        "key_exchange" => key_exchanges(),
+        "server_machine" => what_clients_say(),
+        "client_machine" => what_servers_say(),
+        other => panic!("no seeds are made for {other}"),
+    }
+}
+
+/// Every frame of the protocol, each once, and frames that are slightly wrong.
+fn frames() -> Seeds {
+    let mut seeds = Seeds::new();
+    for (name, exchange) in exchanges() {
+        for (side, sent) in [("client", &exchange.from_client), ("server", &exchange.from_server)] {
+            for (number, plaintext) in plaintexts(sent).into_iter().enumerate() {
+                if !seeds.values().any(|seed| *seed == plaintext) {
+                    seeds.insert(format!("{name}-{side}-{number}"), plaintext);
+                }
+            }
+        }
+    }
+    let malformed: [(&str, &[u8]); 13] = [
+        ("acknowledgement-of-2019", b"D\0OK"),
+        ("download-without-password", b"D\x001\0"),
+        ("illegal-user-state", b"E\0illegal user state\0"),
+        ("malformed-argument-unterminated", b"U\0secret"),
+        ("malformed-argument-missing", b"U\0"),
+        ("malformed-argument-extra", b"U\0secret\0secret\0"),
+        ("malformed-three-arguments", b"D\x001\0secret\0secret\0"),
+        ("malformed-flag-unknown", b"Q\0x\0"),
+        ("malformed-flag-long", b"Up\0x\0"),
+        ("malformed-base64-not-canonical", b"F\0QR==\0"),
+        ("malformed-base64-unpadded", b"F\0QQ\0"),
+        ("malformed-word-unknown", b"S\0Denied\0"),
+        ("malformed-empty", b""),
+    ];
+    seeds.extend(malformed.map(|(name, plaintext)| (name.to_owned(), plaintext.to_vec())));
+    let chunk_of_1026 = [b"F\0".as_slice(), &b"QUFB".repeat(342), b"\0"].concat();
+    seeds.insert("malformed-base64-of-1026-bytes".to_owned(), chunk_of_1026);
+    seeds
+}
+
+/// Both recorded keys as they are sent, and what is no key, or not one that is taken.
+fn key_exchanges() -> Seeds {
+    let client = keys::client(&NoSecurity).public_key().as_bytes().to_vec();
+    let server = keys::server(&NoSecurity).public_key().as_bytes().to_vec();
+    let pem = prelude::write(&client);
+    let body = String::from_utf8_lossy(&pem).replace('\n', "\r\n").into_bytes();
+    let [first, last] = ["-----BEGIN PUBLIC KEY-----\n", "-----END PUBLIC KEY-----"];
+    // The last five bytes of the key are its exponent, 02 03 01 00 01.
+    let even_exponent = [&client[..client.len() - 1], &[0]].concat();
+    let mut wrong_algorithm = client.clone();
+    // Byte 14 lies in the object identifier of rsaEncryption.
+    wrong_algorithm[14] ^= 1;
+    [
+        ("key-of-the-client", pem.clone()),
+        ("key-of-the-server", prelude::write(&server)),
+        ("key-then-newline", [pem.as_slice(), b"\n"].concat()),
+        ("key-then-block", [pem.as_slice(), &[0x2a; 64]].concat()),
+        ("key-twice", [pem.as_slice(), &pem].concat()),
+        ("key-in-lines-of-dos", body),
+        ("key-cut-off", pem[..300].to_vec()),
+        ("key-without-last-dash", pem[..pem.len() - 1].to_vec()),
+        ("key-with-byte-of-modulus-changed", prelude::write(&changed(&client, 100))),
+        ("key-with-even-exponent", prelude::write(&even_exponent)),
+        ("key-of-another-algorithm", prelude::write(&wrong_algorithm)),
+        ("key-der-cut-off", prelude::write(&client[..200])),
+        ("key-der-then-more", prelude::write(&[client.as_slice(), b"more"].concat())),
+        ("no-der", prelude::write(b"not a key")),
+        ("no-base64", [first, "*\n", last].concat().into_bytes()),
+        ("no-content", [first, last].concat().into_bytes()),
+        ("no-key-http", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
+        ("no-key-certificate", b"-----BEGIN CERTIFICATE-----\n".to_vec()),
+        ("nothing", Vec::new()),
+    ]
+    .map(|(name, seed)| (name.to_owned(), seed))
+    .into()
+}
+
+/// What the server's target hears: whole exchanges, and those that a server must refuse.
+fn what_clients_say() -> Seeds {
+    let mut seeds: Seeds = exchanges()
+        .into_iter()
+        .map(|(name, exchange)| (name, fuzz::from_plaintexts(slices(&plaintexts(&exchange.from_client)))))
+        .collect();
+    let chunk: &[u8] = b"F\0QQ==\0";
+    let refused: [(&str, &[&[u8]]); 10] = [
+        ("refused-cookie-is-a-path", &[b"D\0../../etc\0secret\0"]),
+        ("refused-no-password", &[b"D\x001\0"]),
+        ("refused-no-request", &[b"Q\0x\0"]),
+        ("refused-chunk-for-a-request", &[chunk]),
+        ("refused-empty-message", &[b""]),
+        ("refused-chunk-after-a-short-one", &[b"U\0secret\0", chunk, chunk]),
+        ("refused-base64", &[b"U\0secret\0", b"F\0Q\0"]),
+        ("refused-acknowledgement-in-an-upload", &[b"U\0secret\0", b"D\0OK"]),
+        ("refused-raw-bytes-for-a-block", &[b"U\0secret\0", &[0xff; 260]]),
+        ("given-up-by-the-client", &[b"U\0secret\0", b"E\0no more\0"]),
+    ];
+    seeds.extend(refused.map(|(name, plaintexts)| (name.to_owned(), fuzz::from_plaintexts(plaintexts.iter().copied()))));
+    seeds
+}
+
+/// What the client's target hears. It uploads 3000 bytes, and downloads whatever comes.
+fn what_servers_say() -> Seeds {
+    let mut seeds = Seeds::new();
+    let mut add = |name: &str, kind: u8, plaintexts: &[Vec<u8>]| {
+        seeds.insert(name.to_owned(), [vec![kind], fuzz::from_plaintexts(slices(plaintexts))].concat());
+    };
+    for (name, exchange) in exchanges() {
+        let said = plaintexts(&exchange.from_server);
+        match name.as_str() {
+            "upload-3000" => {
+                add(&name, UPLOAD, &said);
+                add("cut-off-upload-3000", UPLOAD, &said[..2]);
+            }
+            "download-1025" => {
+                add(&name, DOWNLOAD, &said);
+                // 1030 bytes are stored as 1040, as 1025 are, so this is also a file with other padding than it should have.
+                add("download-1030-of-known-size", DOWNLOAD_OF_1030, &said);
+                add("cut-off-download-1025", DOWNLOAD, &said[..2]);
+            }
+            _ if name.starts_with("download") => add(&name, DOWNLOAD, &said),
+            _ if name.starts_with("refused") => add(&name, DOWNLOAD, &said),
+            _ => {}
+        }
+    }
+    // The first byte makes it go out as it is, not as a message.
+    let in_clear = b"\xffE\0illegal user state\0".to_vec();
+    let text = |text: &[u8]| text.to_vec();
+    add("refused-in-clear", UPLOAD, &[in_clear]);
+    add("refused-upload", UPLOAD, &[text(b"R\x001\0"), text(b"E\0cannot upload the file\0")]);
+    add("wrong-approval-of-an-upload", UPLOAD, &[text(b"S\0Approved\0")]);
+    add("wrong-chunk-not-of-whole-blocks", DOWNLOAD, &[text(b"S\0Approved\0"), text(b"F\0QQ==\0")]);
+    add("wrong-size", DOWNLOAD_OF_1030, &[text(b"S\0Approved\0"), text(b"F\0FIN\0")]);
+    add("wrong-control-characters", DOWNLOAD, &[text(b"E\0\x1b[2Jgone\r\n\0")]);
+    seeds
+}
+
+/// Exchanges of our client and our server, with names for their seeds.
+fn exchanges() -> Vec<(String, Outcome)> {
+    let mut exchanges = Vec::new();
+    for size in SIZES {
+        let store = MemoryStore::with(IndexCookies, Retention::Forever);
+        let upload = exchange(&store, ClientSession::upload(config(&client_key()), &password(PASSWORD)), &file(size));
+        assert_eq!((&upload.client, &upload.server), (&Ok(()), &Ok(())));
+        exchanges.push((format!("upload-{size}"), upload));
+        let download = exchange(&store, download(1, PASSWORD), &[]);
+        assert_eq!((&download.client, &download.server), (&Ok(()), &Ok(())));
+        exchanges.push((format!("download-{size}"), download));
+        if size == 0 {
+            exchanges.push(("refused-wrong-password".to_owned(), exchange(&store, self::download(1, "wrong"), &[])));
+            exchanges.push(("refused-unknown-cookie".to_owned(), exchange(&store, self::download(9, PASSWORD), &[])));
+        }
+    }
+    exchanges
+}
+
+fn exchange(store: &MemoryStore, client: ClientSession, source: &[u8]) -> Outcome {
+    let mut server = ServerSession::with_rng(store, config(&keys::server(&NoSecurity)), SeededRng(1));
+    run(&mut server, &mut client.with_random_numbers(SeededRng(2)), source, Wire::default())
+}
+
+fn download(cookie: u64, with: &str) -> ClientSession {
+    let cookie: OpaqueCookie = Cookie::from_index(cookie).into();
+    ClientSession::download(config(&client_key()), &cookie, &password(with), None)
+}
+
+fn client_key() -> Arc<dyn PrivateKey> {
+    keys::client(&NoSecurity)
+}
+
+fn config(key: &Arc<dyn PrivateKey>) -> Config {
+    Config::new(Arc::new(NoSecurity), Arc::clone(key))
+}
+
+fn password(text: &str) -> Password {
+    Password::new(text).expect("valid")
+}
+
+fn file(size: usize) -> Vec<u8> {
+    (0_u8..=255).cycle().map(|byte| byte.wrapping_mul(7).wrapping_add(3)).take(size).collect()
+}
+
+fn changed(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes
+}
+
+/// The messages that one side sent behind its key, taken out of the blocks of the provider without security.
+fn plaintexts(sent: &[u8]) -> Vec<Vec<u8>> {
+    let (_, used) = prelude::read(sent).expect("it begins with a key").expect("the key is whole");
+    let (mut messages, mut message) = (Vec::new(), Vec::new());
+    for block in sent[used..].chunks(BLOCK) {
+        match usize::from(block[1]) {
+            0 => messages.push(std::mem::take(&mut message)),
+            length => message.extend_from_slice(&block[2..2 + length]),
+        }
+    }
+    assert!(message.is_empty(), "the last message is whole");
+    messages
+}
+
+fn slices(plaintexts: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
+    plaintexts.iter().map(Vec::as_slice)
+}
+
+fn fuzz_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
+}
+
+/// The files of a corpus, in an order that does not change.
+fn inputs(target: &str) -> Vec<PathBuf> {
+    let corpus = fuzz_directory().join("corpus").join(target);
+    names(&corpus).into_iter().map(|name| corpus.join(name)).collect()
+}
+
+fn names(directory: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    entries.map(|entry| entry.expect("a directory can be listed").file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
