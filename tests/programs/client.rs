@@ -122,6 +122,36 @@ fn errors_are_named_and_have_codes() {
     fails(&gone.args(["upload", "file"]).output().expect("it runs"), 75, &["Server Connection Was Failed", "refused"]);
 }
 
+/// A file is asked of the server that has it, whatever the environment names; the command line has the last word.
+#[test]
+fn a_download_goes_to_the_server_that_its_record_names() {
+    let (world, other) = (World::new(), World::new());
+    let server = world.serve(&["--cookies", "index"]);
+    let elsewhere = other.serve(&["--cookies", "index"]);
+    assert_eq!(world.upload(&server, "file", b"here"), "1");
+    assert_eq!(other.upload(&elsewhere, "file", &[b'x'; 100]), "1");
+    assert_eq!(world.client(&elsewhere, &["download", "file", "-o", "-"]).stdout, b"here");
+    assert_eq!(world.client(&server, &["--server", &elsewhere.address, "download", "file", "-o", "-"]).status.code(), Some(15));
+    // A second file with the same cookie cannot be listed, and its cookie must not get lost.
+    let third_world = World::new();
+    let third = third_world.serve(&["--cookies", "index"]);
+    let upload = other.client(&third, &["upload", "file"]);
+    assert_eq!(upload.stdout, b"1\n");
+    fails(&upload, 1, &["on the server, but not on your list", "same cookie"]);
+}
+
+#[test]
+fn standard_output_that_is_full_is_an_error() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    world.upload(&server, "file", b"x");
+    for arguments in [["list"].as_slice(), &["upload", "file"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("there");
+        let output = world.client_command(&server).args(arguments).stdout(full).output().expect("it runs");
+        fails(&output, 1, &["cannot write to standard output"]);
+    }
+}
+
 #[test]
 fn a_name_that_fits_several_files_is_not_guessed() {
     let world = World::new();
@@ -214,7 +244,7 @@ fn servers_that_are_none_are_told_apart() {
             stream.shutdown(std::net::Shutdown::Write).expect("shut down");
             std::io::copy(&mut stream, &mut std::io::sink()).expect("read");
         });
-        let output = world.client(&Server::nowhere(&address), &["download", "file", "-o", "x"]);
+        let output = world.client(&Server::nowhere(&address), &["--server", &address, "download", "file", "-o", "x"]);
         fails(&output, code, &[tells]);
         impostor.join().expect("it ended");
         assert!(!world.path("x").exists());

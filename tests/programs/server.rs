@@ -81,7 +81,8 @@ fn files_outlive_the_server() {
     let cookie = world.upload(&server, "file", b"kept");
     drop(server); // killed, not stopped
     let server = world.serve(&NONE);
-    assert_eq!(world.client(&server, &["download", &cookie, "-o", "-"]).stdout, b"kept");
+    let output = world.client(&server, &["--server", &server.address, "download", &cookie, "-o", "-"]);
+    assert_eq!(output.stdout, b"kept", "{output:?}");
 }
 
 #[test]
