@@ -176,23 +176,25 @@ fn damaged_key_files_are_told_from_wrong_codes() {
     assert!(matches!(problem(locked.open(&code("old"), &AwsLc)), Problem::Damaged(_)));
 }
 
-/// A key file that asks for a terabyte of memory gets an error, not the memory.
+/// A key file with parameters that are impossible, or others than it was locked with, gets an error.
 #[test]
-fn a_hostile_key_file_cannot_take_all_memory() {
+fn a_key_file_with_other_parameters_does_not_open() {
     let directory = directory();
     let locked = locked(directory.path(), KeyForm::Modern);
     let path = directory.path().join(".pk");
     let text = fs::read_to_string(&path).expect("text");
     let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
     let mut der = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body).expect("base64");
-    // N = 2^14 is INTEGER 02 02 40 00; 7f ff is no power of two, so the block size is raised instead: 02 01 08.
-    let cost = der.windows(7).position(|bytes| bytes == [2, 2, 0x40, 0, 2, 1, 8]).expect("scrypt's parameters");
-    der[cost + 2] = 0x7f;
-    der[cost + 6] = 0x7f;
-    let bytes = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
-    fs::write(&path, format!("-----BEGIN ENCRYPTED PRIVATE KEY-----\n{bytes}\n-----END ENCRYPTED PRIVATE KEY-----\n"))
-        .expect("written");
-    assert!(locked.open(&code("old"), &AwsLc).is_err());
+    // N = 2^14 and r = 8, as INTEGERs.
+    let at = der.windows(7).position(|bytes| bytes == [2, 2, 0x40, 0, 2, 1, 8]).expect("scrypt's parameters");
+    for (n, r) in [([0x7f, 0xff], 8), ([0x40, 0], 0x7f), ([0, 0], 8), ([0, 1], 8), ([0x40, 0], 0)] {
+        der[at + 2..at + 4].copy_from_slice(&n);
+        der[at + 6] = r;
+        let bytes = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &der);
+        fs::write(&path, format!("-----BEGIN ENCRYPTED PRIVATE KEY-----\n{bytes}\n-----END ENCRYPTED PRIVATE KEY-----\n"))
+            .expect("written");
+        assert!(locked.open(&code("old"), &AwsLc).is_err(), "{n:?} {r}");
+    }
 }
 
 fn cookie(text: &str) -> OpaqueCookie {

@@ -4,7 +4,7 @@ use fss::client::ClientEvent;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::server::{ServerEngine, ServerEvent};
 use fss::store::transfer::Transfer;
-use fss::{Error, Machine, MemoryStore, Moment, OpaqueCookie, Step};
+use fss::{Error, Machine, MemoryStore, Moment, Step};
 use fss_test_support::counting::Counting;
 use fss_test_support::no_security::NoSecurity;
 use fss_test_support::pair::{Wire, run};
@@ -73,6 +73,7 @@ proptest! {
         prop_assert_eq!((whole.from_client, whole.from_server), (cut.from_client, cut.from_server));
         let whole = scenario.download(&whole_store, Some(size as u64), Wire::default());
         let cut = scenario.download(&cut_store, Some(size as u64), cuts(lengths));
+        prop_assert_eq!((whole.client, whole.server, whole.server_events, whole.client_events), (cut.client, cut.server, cut.server_events, cut.client_events));
         prop_assert_eq!((whole.from_client, whole.from_server, whole.file), (cut.from_client, cut.from_server, cut.file));
     }
 
@@ -102,6 +103,23 @@ proptest! {
         let claimed = outcome.client_events.iter().any(|event| matches!(event, ClientEvent::Downloaded { .. }));
         prop_assert!(!claimed);
     }
+}
+
+/// Where a file is kept until it is downloaded, only the acknowledgement of its end removes it.
+#[test]
+fn a_broken_download_does_not_remove_the_file() {
+    let scenario = Scenario::fast();
+    let kept = || MemoryStore::with(fss::IndexCookies, fss::store::Retention::UntilDownloaded);
+    let store = kept();
+    scenario.upload(&store, &file(2000), Wire::default());
+    let length = scenario.download(uploaded(2000), Some(2000), Wire::default()).from_client.len();
+    for cut in [460, 1000, length - 600, length - 512, length - 256, length - 1] {
+        let outcome = scenario.download(&store, Some(2000), Wire { to_server: Some(cut), ..Wire::default() });
+        assert!(outcome.server.is_err(), "{cut}");
+        assert_eq!(store.len(), 1, "{cut}");
+    }
+    assert_eq!(scenario.download(&store, Some(2000), Wire::default()).client, Ok(()));
+    assert!(store.is_empty());
 }
 
 /// P10 at the borders of messages: everything but the whole exchange fails, byte for byte.
@@ -311,5 +329,4 @@ fn events_come_in_order() {
         .collect();
     assert_eq!(kinds, ["key", "started", "uploaded"]);
     assert!(matches!(&outcome.server_events[0], ServerEvent::ClientKey(_)));
-    let _: OpaqueCookie = cookie();
 }
