@@ -74,7 +74,9 @@ impl Account {
     pub fn find(&self, name_or_cookie: &str) -> Result<Option<FileRecord>, Failure> {
         let mut files = self.profile.files().find(name_or_cookie)?;
         if files.len() > 1 {
-            files.iter().for_each(|file| eprintln!("{}", listing::line(file)));
+            for file in &files {
+                eprintln!("{}", listing::line(file));
+            }
             let why = format!("{} files have this name", files.len());
             return Err(Failure::usage(format!("{name_or_cookie:?} is not clear"), why, "the cookie of the one you mean"));
         }

@@ -201,12 +201,11 @@ fn last_words_do_not_wait_for_the_idle_time() {
     loop {
         match server.poll(now) {
             Err(error) => break assert!(matches!(error, Error::Store(_))),
-            Ok(Step::Send) if asked => now = now + Duration::from_millis(100),
+            Ok(Step::Send | Step::Receive) if asked => now = now + Duration::from_millis(100),
             Ok(Step::Send) => {
                 let count = server.buffers().1.len();
                 server.sent(count);
             }
-            Ok(Step::Receive) if asked => now = now + Duration::from_millis(100),
             Ok(Step::Receive) => {
                 let room = server.buffers().0;
                 let count = room.len().min(rest.len());
