@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// The path of a built example. Building it is cargo's business, and happens once.
+/// The path of a built example. Building it is the business of cargo, which has done it already for `cargo test`.
 fn example(name: &'static str, path: &'static OnceLock<PathBuf>) -> &'static Path {
     path.get_or_init(|| {
-        let build = escargot::CargoBuild::new().package("fss").example(name).current_target();
+        let build = escargot::CargoBuild::new().package("fss").example(name);
         build.run().expect("the example builds").path().to_owned()
     })
 }
