@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
 
 use driver::{Call, run};
-use fss::client::{ClientEvent, ClientSession, FileNeed};
+use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
 use fss::store::EmbeddedStore;
 use fss::{Config, OpaqueCookie, Password, ServerSession};
 

@@ -5,7 +5,7 @@
 
 use crate::crypto::KeyRejected;
 use crate::store::StoreError;
-use crate::wire::frame::InvalidFrame;
+use crate::wire::legacy_frame::InvalidFrame;
 use crate::wire::prelude::InvalidPrelude;
 
 /// Why a session ended before its work was done.
@@ -144,6 +144,12 @@ pub enum Integrity {
         stored: u64,
         /// Size of the file in bytes, as the caller gave it.
         size: u64,
+    },
+    /// A chunk of sealed content is not what was sealed in its place (`docs/protocol.md` §21.6).
+    #[error("chunk {index} does not open: it is damaged, out of its place, or of another file or password")]
+    Chunk {
+        /// Its number, from 0.
+        index: u64,
     },
 }
 

@@ -52,6 +52,7 @@
 #[cfg(doctest)]
 struct Readme;
 
+pub mod chain;
 pub mod client;
 mod config;
 mod cookie;
@@ -65,6 +66,7 @@ mod pem;
 #[cfg(feature = "profile")]
 pub mod profile;
 mod random;
+pub mod sealed;
 mod secret;
 pub mod server;
 mod session;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fss::client::ClientSession;
+use fss::client::legacy::ClientSession;
 use fss::crypto::PrivateKey;
 use fss::store::Retention;
 use fss::wire::prelude;

@@ -22,7 +22,7 @@ use std::time::Duration;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
 use driver::{Call, run};
-use fss::client::{ClientEvent, ClientSession, FileNeed};
+use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
 use fss::crypto::{Fingerprint, PrivateKey, default_provider};
 use fss::locked_key::{KeyForm, LockedKey, Owner};
 use fss::profile::{FileRecord, Profile};

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fss::client::{ClientEvent, ClientSession, FileNeed};
+use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
 use fss::crypto::legacy::{FileKey, Verifier};
 use fss::crypto::legacy_content::Decryptor;
 use fss::crypto::{CryptoProvider, PrivateKey, aws_lc::AwsLc, rustcrypto::RustCrypto};

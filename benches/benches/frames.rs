@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fss::wire::frame::{Base64, CHUNK, ClientFrame, ServerFrame};
+use fss::wire::legacy_frame::{Base64, CHUNK, ClientFrame, ServerFrame};
 
 /// The longest frame there is.
 fn chunk() -> Vec<u8> {

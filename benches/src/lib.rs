@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use fss::client::{ClientEvent, ClientSession, FileNeed};
+use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
 use fss::crypto::CryptoProvider;
 use fss::crypto::aws_lc::AwsLc;
 use fss::crypto::rustcrypto::RustCrypto;

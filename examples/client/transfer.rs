@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fss::client::{ClientEvent, ClientSession, FileNeed};
+use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
 use fss::profile::FileRecord;
 use fss::store::StoreErrorKind;
 use fss::{Cookie, Moment, OpaqueCookie, Password, Refusal};

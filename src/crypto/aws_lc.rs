@@ -5,13 +5,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::agreement::{self, UnparsedPublicKey, X25519};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{
     KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
 };
 use rand_core::CryptoRng;
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
+use super::aead::{AeadKey, KEY_LENGTH, NONCE_LENGTH, RustCryptoAead, TAG_LENGTH};
+use super::agreement::{RustCryptoShare, SHARE_LENGTH, Share};
 use super::{CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKey, PublicKeyDer};
 use crate::secret::Secret;
 
@@ -35,6 +39,69 @@ impl CryptoProvider for AwsLc {
 
     fn generate_private_key(&self, _rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
         Opening::load(PrivateDecryptingKey::generate(KeySize::Rsa2048).map_err(|_| KeyRejected::Provider)?)
+    }
+
+    fn aead_key(&self, key: &[u8; KEY_LENGTH]) -> Box<dyn AeadKey> {
+        match UnboundKey::new(&AES_256_GCM, key) {
+            Ok(key) => Box::new(Aead(LessSafeKey::new(key))),
+            // It refuses keys of another length only, and this one has the right one; either key makes the same bytes.
+            Err(_) => Box::new(RustCryptoAead::new(key)),
+        }
+    }
+
+    fn share(&self, private: &[u8; SHARE_LENGTH]) -> Box<dyn Share> {
+        let share = agreement::PrivateKey::from_private_key(&X25519, private)
+            .ok()
+            .and_then(|private| Some((private.compute_public_key().ok()?.as_ref().try_into().ok()?, private)));
+        match share {
+            Some((public, private)) => Box::new(X25519Share { private, public }),
+            None => Box::new(RustCryptoShare::new(private)),
+        }
+    }
+}
+
+struct Aead(LessSafeKey);
+
+impl AeadKey for Aead {
+    fn seal(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<[u8; TAG_LENGTH], CryptoFailure> {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(additional), data).map_err(|_| CryptoFailure)?;
+        tag.as_ref().try_into().map_err(|_| CryptoFailure)
+    }
+
+    fn open(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<(), CryptoFailure> {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        self.0.open_in_place(nonce, Aad::from(additional), data).map(drop).map_err(|_| CryptoFailure)
+    }
+}
+
+impl fmt::Debug for Aead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("aws-lc AES-256-GCM key")
+    }
+}
+
+struct X25519Share {
+    private: agreement::PrivateKey,
+    public: [u8; SHARE_LENGTH],
+}
+
+impl Share for X25519Share {
+    fn public(&self) -> [u8; SHARE_LENGTH] {
+        self.public
+    }
+
+    fn agree(self: Box<Self>, peer: &[u8; SHARE_LENGTH]) -> Result<Zeroizing<[u8; SHARE_LENGTH]>, CryptoFailure> {
+        // An all-zero result is an error of the library.
+        agreement::agree(&self.private, UnparsedPublicKey::new(&X25519, peer), CryptoFailure, |shared| {
+            shared.try_into().map(Zeroizing::new).map_err(|_| CryptoFailure)
+        })
+    }
+}
+
+impl fmt::Debug for X25519Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("aws-lc X25519 share")
     }
 }
 

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::legacy::{BLOCK, FileKey};
 use crate::error::Integrity;
-use crate::wire::frame::CHUNK;
+use crate::wire::legacy_frame::CHUNK;
 
 /// What a 2019 server makes of the text `FIN`, and appends to every file as one more encrypted block.
 const STRAY: [u8; 2] = [0x14, 0x83];

@@ -1,4 +1,4 @@
-//! Crypto: a provider of key *objects*, and the content format of FSS 1.0.
+//! Crypto: a provider of key *objects*, and the secrets of FSS 1.0.
 //!
 //! A machine holds keys and asks them to seal and open blocks; which library does the arithmetic is the
 //! [`CryptoProvider`]'s choice. There are two: [`rustcrypto`] (pure Rust, always there) and [`aws_lc`] (faster; the
@@ -11,13 +11,19 @@ use rand_core::CryptoRng;
 
 use crate::secret::Secret;
 
+pub mod aead;
+pub mod agreement;
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
+pub mod decoy;
 pub mod key_encoding;
 pub mod legacy;
 pub mod legacy_content;
+pub mod proof;
 pub mod rustcrypto;
 
+pub use aead::AeadKey;
+pub use agreement::Share;
 pub use key_encoding::{Fingerprint, PublicKeyDer};
 
 /// The size of new keys, in bits: the only one that 2019 peers use.
@@ -48,6 +54,16 @@ pub trait CryptoProvider: Debug + Send + Sync {
     /// # Errors
     /// [`KeyRejected`] if the library fails.
     fn generate_private_key(&self, rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected>;
+
+    /// Makes a key for AES-256-GCM ready for use. By default that of the crate `aes-gcm`.
+    fn aead_key(&self, key: &[u8; aead::KEY_LENGTH]) -> Box<dyn AeadKey> {
+        Box::new(aead::RustCryptoAead::new(key))
+    }
+
+    /// Makes an X25519 share of a private half, which is 32 random bytes. By default that of the crate `x25519-dalek`.
+    fn share(&self, private: &[u8; agreement::SHARE_LENGTH]) -> Box<dyn Share> {
+        Box::new(agreement::RustCryptoShare::new(private))
+    }
 }
 
 /// A peer's RSA key: seals blocks with OAEP (SHA-1, MGF1 with SHA-1, empty label; `docs/protocol.md` §3).

@@ -20,7 +20,7 @@ use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
 /// An upload of one byte, with the client's machine as the other end and storage answered by hand:
 ///
 /// ```
-/// use fss::client::ClientSession;
+/// use fss::client::legacy::ClientSession;
 /// use fss::server::ServerEngine;
 /// use fss::store::transfer::{StoreOperation, StoreReply};
 /// use fss::{Config, Machine, Password, Step, Time};

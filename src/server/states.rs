@@ -28,7 +28,7 @@ use crate::secret::Password;
 use crate::session::{LastWords, Side, Turn, Wants};
 use crate::store::StoreError;
 use crate::store::transfer::{RequestId, StoreOperation, StoreReply, StoreRequest};
-use crate::wire::frame::{Base64, CHUNK, ClientFrame, ServerFrame};
+use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, ServerFrame};
 
 /// The server's side of a connection.
 pub(super) struct Server {

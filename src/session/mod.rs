@@ -24,7 +24,7 @@ use crate::time::Time;
 /// use std::io::{Read, Write};
 /// use std::net::{Shutdown, TcpListener, TcpStream};
 /// use std::time::Instant;
-/// use fss::client::{ClientSession, FileNeed};
+/// use fss::client::legacy::{ClientSession, FileNeed};
 /// use fss::{Config, Error, Machine, MemoryStore, Password, ServerSession, Step, Time};
 ///
 /// fn drive<M: Machine>(
@@ -77,7 +77,7 @@ use crate::time::Time;
 /// )?;
 /// println!("{last:?}");
 /// assert_eq!(store.len(), 1);
-/// # let Some(fss::client::ClientEvent::Uploaded { cookie, .. }) = last else { panic!("{last:?}") };
+/// # let Some(fss::client::legacy::ClientEvent::Uploaded { cookie, .. }) = last else { panic!("{last:?}") };
 /// # let mut client = ClientSession::download(Config::process_wide(), &cookie, &Password::new("secret")?, Some(6));
 /// # let mut file = Vec::new();
 /// # let take = |client: &mut ClientSession, need| {

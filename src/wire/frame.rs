@@ -1,359 +1,250 @@
-//! Frames: the plaintext of a message, `FLAG 00 ARG 00 [ARG 00]` (`docs/protocol.md` §4).
+//! Frames of FSS/2: what a record holds (`docs/protocol.md` §15). Those of FSS 1.0 are in [`super::legacy_frame`].
 //!
-//! Parsing borrows from the message and copies nothing. What a frame means, and whether an argument is acceptable,
-//! is for the machines to say.
+//! Parsing borrows from the record and copies nothing. What a frame means is for the machines to say.
 //!
 //! ```
-//! use fss::wire::frame::ClientFrame;
-//! let frame = ClientFrame::parse(b"D\0092071145115023\0secret\0")?;
-//! assert_eq!(frame, ClientFrame::Download { cookie: b"092071145115023", password: Some(b"secret") });
+//! use fss::wire::frame::{Arguments, Frame, write};
+//! let record = write(b'R', &[b"OK"], &[("offset", b"65564")])?;
+//! assert_eq!(record, b"R\0OK\0offset=65564\0");
+//! let Frame::Other(b'R', arguments) = Frame::parse(&record)? else { panic!() };
+//! assert_eq!(arguments.positional(), [b"OK"]);
+//! assert_eq!(arguments.number("offset")?, Some(65564));
 //! # Ok::<(), fss::wire::frame::InvalidFrame>(())
 //! ```
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The most file bytes in one chunk.
-pub const CHUNK: usize = 1024;
+/// The most arguments of a frame.
+pub const MAX_ARGUMENTS: usize = 32;
 
-/// Stands where a chunk would, and ends the file: three characters, so never base64.
-const FINISH: &[u8] = b"FIN";
-const OK: &[u8] = b"OK";
-const APPROVED: &[u8] = b"Approved";
+/// The largest number in an argument.
+pub const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
 
-/// A frame that a client sends. `Debug` shows neither password nor cookie.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum ClientFrame<'a> {
-    /// `U`: asks to store a file under a password.
-    Upload {
-        /// The password, in clear: that is FSS 1.0.
-        password: &'a [u8],
-    },
-    /// `D`: asks for a file.
-    Download {
-        /// The cookie, unchecked.
-        cookie: &'a [u8],
-        /// The password; it may be missing, and is then wrong.
-        password: Option<&'a [u8]>,
-    },
-    /// `F`: a chunk of the file.
-    Chunk(Base64<'a>),
-    /// `F FIN`: the file is complete.
-    Finish,
-    /// `D OK`: a chunk, or the end, has been received.
-    Received,
-    /// `E`: what went wrong; the connection closes.
-    Error {
-        /// Text for people.
-        details: &'a [u8],
-    },
+/// A frame.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// `F`: bytes of a file; none end it.
+    Data(&'a [u8]),
+    /// Any other flag, with its arguments.
+    Other(u8, Arguments<'a>),
 }
 
-/// A frame that a server sends. `Debug` shows no cookie.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum ServerFrame<'a> {
-    /// `R COOKIE`: an upload may begin, and this will be the file's cookie.
-    Accepted {
-        /// The cookie, unchecked.
-        cookie: &'a [u8],
-    },
-    /// `R OK`: a chunk, or the end, has been received.
-    Received,
-    /// `S Approved`: the password is right and the file follows.
-    Approved,
-    /// `F`: a chunk of the file as it is stored.
-    Chunk(Base64<'a>),
-    /// `F FIN`: the file is complete.
-    Finish,
-    /// `E`: what went wrong; the connection closes.
-    Error {
-        /// Text for people.
-        details: &'a [u8],
-    },
-}
+impl<'a> Frame<'a> {
+    /// Bytes of a data frame before the data.
+    pub const DATA_PREFIX: &'static [u8] = b"F\0";
 
-/// The base64 text of a chunk: standard alphabet, padded, canonical, of at most 1024 bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Base64<'a>(&'a [u8]);
-
-impl<'a> Base64<'a> {
-    /// The longest text of a chunk.
-    pub const MAX_LENGTH: usize = CHUNK.div_ceil(3) * 4;
-
-    /// Writes the chunk's bytes into `chunk` and says how many they are.
+    /// Reads the plaintext of a record.
     ///
     /// # Errors
-    /// [`InvalidFrame::Base64`] if the text is not base64 as above, or of more than 1024 bytes.
-    pub fn decode(self, chunk: &mut [u8; CHUNK]) -> Result<usize, InvalidFrame> {
-        // A text of 1368 characters may stand for 1026 bytes, which the slice then refuses.
-        STANDARD.decode_slice(self.0, chunk).map_err(|_| InvalidFrame::Base64)
-    }
-
-    /// Encodes up to 1024 bytes into `text`, which it clears first.
-    ///
-    /// # Errors
-    /// [`InvalidFrame::ArgumentTooLong`] if there are more.
-    pub fn encode(chunk: &[u8], text: &'a mut String) -> Result<Self, InvalidFrame> {
-        if chunk.len() > CHUNK {
-            return Err(InvalidFrame::ArgumentTooLong);
+    /// [`InvalidFrame`] for what breaks the grammar.
+    pub fn parse(plaintext: &'a [u8]) -> Result<Self, InvalidFrame> {
+        match plaintext {
+            [b'F', 0, data @ ..] => Ok(Self::Data(data)),
+            [flag, 0, arguments @ ..] if flag.is_ascii_alphabetic() => {
+                Arguments::parse(arguments).map(|arguments| Self::Other(*flag, arguments))
+            }
+            _ => Err(InvalidFrame::NoFlag),
         }
-        text.clear();
-        STANDARD.encode_string(chunk, text);
-        Ok(Self(text.as_bytes()))
     }
 }
 
-impl std::fmt::Debug for Base64<'_> {
+impl std::fmt::Debug for Frame<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Base64({} characters)", self.0.len())
+        match self {
+            Self::Data(data) => write!(f, "Data({} bytes)", data.len()),
+            Self::Other(flag, arguments) => write!(f, "{}{arguments:?}", flag.escape_ascii()),
+        }
     }
 }
 
-impl std::fmt::Debug for ServerFrame<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ServerFrame({})", self.name())
-    }
-}
-
-impl std::fmt::Debug for ClientFrame<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ClientFrame({})", self.name())
-    }
-}
-
-/// What is wrong with the plaintext of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidFrame {
-    /// An empty message.
-    #[error("it is empty")]
-    Empty,
-    /// A flag that this side does not receive.
-    #[error("its flag is unknown")]
-    UnknownFlag,
-    /// The last argument is not ended by NUL.
-    #[error("its last argument is not ended")]
-    Unterminated,
-    /// Fewer arguments than the flag needs.
-    #[error("an argument is missing")]
-    MissingArgument,
-    /// More arguments than the flag has.
-    #[error("it has too many arguments")]
-    ExtraArgument,
-    /// An argument longer than the protocol allows.
-    #[error("an argument is too long")]
-    ArgumentTooLong,
-    /// An argument with a NUL in it cannot be written.
-    #[error("an argument contains NUL")]
-    NulInArgument,
-    /// A chunk that is not canonical base64 of at most 1024 bytes.
-    #[error("its chunk is not base64 of at most 1024 bytes")]
-    Base64,
-    /// An argument that must be one of a few words is another.
-    #[error("an argument is none of the words allowed")]
-    UnknownWord,
-}
-
-/// The arguments of a frame, none of which contains NUL.
-struct Arguments<'a> {
-    first: &'a [u8],
-    second: Option<&'a [u8]>,
+/// The arguments of a frame: positional ones, then named ones. `Debug` shows names only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Arguments<'a> {
+    positional: Vec<&'a [u8]>,
+    named: Vec<(&'a str, &'a [u8])>,
 }
 
 impl<'a> Arguments<'a> {
-    fn only(self) -> Result<&'a [u8], InvalidFrame> {
-        match self.second {
-            None => Ok(self.first),
-            Some(_) => Err(InvalidFrame::ExtraArgument),
+    fn parse(bytes: &'a [u8]) -> Result<Self, InvalidFrame> {
+        let mut arguments = Self::default();
+        if bytes.is_empty() {
+            return Ok(arguments);
         }
+        let bytes = bytes.strip_suffix(b"\0").ok_or(InvalidFrame::Unterminated)?;
+        for (count, argument) in bytes.split(|&byte| byte == 0).enumerate() {
+            if count >= MAX_ARGUMENTS {
+                return Err(InvalidFrame::TooManyArguments);
+            }
+            match split_name(argument) {
+                None if arguments.named.is_empty() => arguments.positional.push(argument),
+                None => return Err(InvalidFrame::PositionalAfterNamed),
+                Some((name, _)) if arguments.named.iter().any(|(there, _)| *there == name) => {
+                    return Err(InvalidFrame::NameTwice);
+                }
+                Some(named) => arguments.named.push(named),
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// The positional arguments.
+    pub fn positional(&self) -> &[&'a [u8]] {
+        &self.positional
+    }
+
+    /// The named arguments, in their order.
+    pub fn named(&self) -> &[(&'a str, &'a [u8])] {
+        &self.named
+    }
+
+    /// The value of a name, as it is.
+    pub fn value(&self, name: &str) -> Option<&'a [u8]> {
+        self.named.iter().find(|(there, _)| *there == name).map(|(_, value)| *value)
+    }
+
+    /// The number of a name.
+    ///
+    /// # Errors
+    /// [`InvalidFrame::Number`] if the name is there with anything else.
+    pub fn number(&self, name: &str) -> Result<Option<u64>, InvalidFrame> {
+        self.value(name).map(number).transpose()
+    }
+
+    /// The bytes of a name that are written in base64: exactly `N`.
+    ///
+    /// # Errors
+    /// [`InvalidFrame::Base64`] if the name is there with anything else.
+    pub fn bytes<const N: usize>(&self, name: &str) -> Result<Option<[u8; N]>, InvalidFrame> {
+        self.value(name).map(from_base64).transpose()
     }
 }
 
-/// Takes a frame with one of the `flags` apart. No frame has more than two arguments.
-fn split<'a>(plaintext: &'a [u8], flags: &[u8]) -> Result<(u8, Arguments<'a>), InvalidFrame> {
-    let (flag, rest) = match plaintext {
-        [] => return Err(InvalidFrame::Empty),
-        [flag, rest @ ..] if !flags.contains(flag) || rest.first().is_some_and(|&end| end != 0) => {
-            return Err(InvalidFrame::UnknownFlag);
-        }
-        [_] => return Err(InvalidFrame::MissingArgument),
-        [flag, _, rest @ ..] => (*flag, rest),
+impl std::fmt::Debug for Arguments<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.named.iter().map(|(name, _)| *name).collect();
+        write!(f, "({} positional, {names:?})", self.positional.len())
+    }
+}
+
+fn split_name(argument: &[u8]) -> Option<(&str, &[u8])> {
+    let end = argument.iter().position(|byte| !matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))?;
+    let (name, value) = argument.split_at(end);
+    let value = value.strip_prefix(b"=").filter(|_| end > 0)?;
+    Some((std::str::from_utf8(name).ok()?, value))
+}
+
+/// Reads a number: decimal, without sign or leading zero, at most 2^63 - 1.
+///
+/// # Errors
+/// [`InvalidFrame::Number`] for anything else.
+pub fn number(text: &[u8]) -> Result<u64, InvalidFrame> {
+    let plain = match text {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
     };
-    let rest = match rest {
-        [] => return Err(InvalidFrame::MissingArgument),
-        [body @ .., 0] => body,
-        // 2019 clients leave out the last NUL of this one frame.
-        b"OK" if flag == b'D' => rest,
-        _ => return Err(InvalidFrame::Unterminated),
+    let number = std::str::from_utf8(text).ok().filter(|_| plain).and_then(|text| text.parse().ok());
+    number.filter(|&number| number <= MAX_NUMBER).ok_or(InvalidFrame::Number)
+}
+
+/// Reads exactly `N` bytes of canonical base64.
+///
+/// # Errors
+/// [`InvalidFrame::Base64`] for anything else.
+pub fn from_base64<const N: usize>(text: &[u8]) -> Result<[u8; N], InvalidFrame> {
+    let wanted = N.div_ceil(3) * 4;
+    let bytes = if text.len() == wanted { STANDARD.decode(text).ok() } else { None };
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(InvalidFrame::Base64)
+}
+
+/// Writes bytes in base64, as frames have them.
+pub fn to_base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Writes a frame other than data.
+///
+/// # Errors
+/// [`InvalidFrame`] for what would be read as something else.
+pub fn write(flag: u8, positional: &[&[u8]], named: &[(&str, &[u8])]) -> Result<Vec<u8>, InvalidFrame> {
+    let mut frame = vec![flag, 0];
+    for argument in positional {
+        frame.extend([argument, b"\0".as_slice()].concat());
+    }
+    for (name, value) in named {
+        frame.extend([name.as_bytes(), b"=", value, b"\0"].concat());
+    }
+    let read = match Frame::parse(&frame)? {
+        Frame::Other(_, arguments) => arguments.positional == positional && arguments.named == named,
+        Frame::Data(_) => false,
     };
-    let mut arguments = rest.split(|&byte| byte == 0);
-    let arguments = (arguments.next(), arguments.next(), arguments.next());
-    match arguments {
-        (Some(first), second, None) => Ok((flag, Arguments { first, second })),
-        _ => Err(InvalidFrame::ExtraArgument),
-    }
+    if read { Ok(frame) } else { Err(InvalidFrame::NulInArgument) }
 }
 
-fn chunk_or_finish<'a, F>(argument: &'a [u8], chunk: impl FnOnce(Base64<'a>) -> F, finish: F) -> Result<F, InvalidFrame> {
-    match argument {
-        FINISH => Ok(finish),
-        text if text.len() > Base64::MAX_LENGTH => Err(InvalidFrame::ArgumentTooLong),
-        text => Ok(chunk(Base64(text))),
-    }
-}
-
-impl<'a> ClientFrame<'a> {
-    /// Reads the plaintext of a message from a client.
-    ///
-    /// # Errors
-    /// [`InvalidFrame`] for anything that is not exactly one frame of the table in §4.
-    pub fn parse(plaintext: &'a [u8]) -> Result<Self, InvalidFrame> {
-        let (flag, arguments) = split(plaintext, b"UDFE")?;
-        match flag {
-            b'U' => Ok(Self::Upload { password: arguments.only()? }),
-            b'D' => Ok(match (arguments.first, arguments.second) {
-                (OK, None) => Self::Received,
-                (cookie, password) => Self::Download { cookie, password },
-            }),
-            b'F' => chunk_or_finish(arguments.only()?, Self::Chunk, Self::Finish),
-            b'E' => Ok(Self::Error { details: arguments.only()? }),
-            _ => Err(InvalidFrame::UnknownFlag),
-        }
-    }
-
-    /// Appends the frame to `plaintext`.
-    ///
-    /// # Errors
-    /// [`InvalidFrame::NulInArgument`] if an argument contains NUL.
-    pub fn encode(&self, plaintext: &mut Vec<u8>) -> Result<(), InvalidFrame> {
-        match *self {
-            Self::Upload { password } => join(plaintext, b'U', &[password]),
-            Self::Download { cookie, password: None } => join(plaintext, b'D', &[cookie]),
-            Self::Download { cookie, password: Some(password) } => join(plaintext, b'D', &[cookie, password]),
-            Self::Chunk(Base64(text)) => join(plaintext, b'F', &[text]),
-            Self::Finish => join(plaintext, b'F', &[FINISH]),
-            Self::Received => join(plaintext, b'D', &[OK]),
-            Self::Error { details } => join(plaintext, b'E', &[details]),
-        }
-    }
-
-    /// The frame's name, for errors and logs.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Upload { .. } => "an upload request",
-            Self::Download { .. } => "a download request",
-            Self::Chunk(_) => "a chunk",
-            Self::Finish => "the end of a file",
-            Self::Received => "an acknowledgement",
-            Self::Error { .. } => "an error",
-        }
-    }
-}
-
-impl<'a> ServerFrame<'a> {
-    /// Reads the plaintext of a message from a server.
-    ///
-    /// # Errors
-    /// [`InvalidFrame`] for anything that is not exactly one frame of the table in §4.
-    pub fn parse(plaintext: &'a [u8]) -> Result<Self, InvalidFrame> {
-        let (flag, arguments) = split(plaintext, b"RSFE")?;
-        let argument = arguments.only()?;
-        match (flag, argument) {
-            (b'R', OK) => Ok(Self::Received),
-            (b'R', cookie) => Ok(Self::Accepted { cookie }),
-            (b'S', APPROVED) => Ok(Self::Approved),
-            (b'S', _) => Err(InvalidFrame::UnknownWord),
-            (b'F', argument) => chunk_or_finish(argument, Self::Chunk, Self::Finish),
-            (b'E', details) => Ok(Self::Error { details }),
-            _ => Err(InvalidFrame::UnknownFlag),
-        }
-    }
-
-    /// Appends the frame to `plaintext`.
-    ///
-    /// # Errors
-    /// [`InvalidFrame::NulInArgument`] if an argument contains NUL.
-    pub fn encode(&self, plaintext: &mut Vec<u8>) -> Result<(), InvalidFrame> {
-        match *self {
-            Self::Accepted { cookie } => join(plaintext, b'R', &[cookie]),
-            Self::Received => join(plaintext, b'R', &[OK]),
-            Self::Approved => join(plaintext, b'S', &[APPROVED]),
-            Self::Chunk(Base64(text)) => join(plaintext, b'F', &[text]),
-            Self::Finish => join(plaintext, b'F', &[FINISH]),
-            Self::Error { details } => join(plaintext, b'E', &[details]),
-        }
-    }
-
-    /// The frame's name, for errors and logs.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Accepted { .. } => "a cookie",
-            Self::Received => "an acknowledgement",
-            Self::Approved => "an approval",
-            Self::Chunk(_) => "a chunk",
-            Self::Finish => "the end of a file",
-            Self::Error { .. } => "an error",
-        }
-    }
-}
-
-fn join(plaintext: &mut Vec<u8>, flag: u8, arguments: &[&[u8]]) -> Result<(), InvalidFrame> {
-    if arguments.iter().any(|argument| argument.contains(&0)) {
-        return Err(InvalidFrame::NulInArgument);
-    }
-    plaintext.extend_from_slice(&[flag, 0]);
-    for argument in arguments {
-        plaintext.extend_from_slice(argument);
-        plaintext.push(0);
-    }
-    Ok(())
+/// Why a record holds no frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidFrame {
+    /// It does not begin with a letter and NUL.
+    #[error("it does not begin with a flag")]
+    NoFlag,
+    /// Its last argument is not ended by NUL.
+    #[error("its last argument does not end")]
+    Unterminated,
+    /// It has more than 32 arguments.
+    #[error("it has more than {MAX_ARGUMENTS} arguments")]
+    TooManyArguments,
+    /// A positional argument comes after a named one.
+    #[error("a positional argument comes after a named one")]
+    PositionalAfterNamed,
+    /// A name is there twice.
+    #[error("a name is there twice")]
+    NameTwice,
+    /// An argument is not a number as they are written.
+    #[error("an argument is not a number")]
+    Number,
+    /// An argument is not canonical base64 of the right length.
+    #[error("an argument is not base64 of the right length")]
+    Base64,
+    /// An argument to be written has NUL in it, or would be read as another one.
+    #[error("an argument cannot be written")]
+    NulInArgument,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Every way to get a frame wrong has an error of its own.
     #[test]
     fn each_mistake_has_its_own_error() {
-        let long = [b"F\0".as_slice(), &[b'A'; 1372], b"\0"].concat();
+        let many = [b"R\0".as_slice(), &b"x\0".repeat(33)].concat();
         for (plaintext, error) in [
-            (b"".as_slice(), InvalidFrame::Empty),
-            (b"Q\0x\0", InvalidFrame::UnknownFlag),
-            (b"H\0FSS/2\0share=AAAA\0secret=AAAA\0", InvalidFrame::UnknownFlag),
-            (b"Q", InvalidFrame::UnknownFlag),
-            (b"Up\0x\0", InvalidFrame::UnknownFlag),
-            (b"U\0x", InvalidFrame::Unterminated),
-            (b"D\0OK\0extra", InvalidFrame::Unterminated),
-            (b"U", InvalidFrame::MissingArgument),
-            (b"U\0", InvalidFrame::MissingArgument),
-            (b"U\0a\0b\0", InvalidFrame::ExtraArgument),
-            (b"D\0a\0b\0c\0", InvalidFrame::ExtraArgument),
-            (&long, InvalidFrame::ArgumentTooLong),
+            (b"".as_slice(), InvalidFrame::NoFlag),
+            (b"R", InvalidFrame::NoFlag),
+            (b"1\0", InvalidFrame::NoFlag),
+            (b"R\0OK", InvalidFrame::Unterminated),
+            (b"R\0a=1\0OK\0", InvalidFrame::PositionalAfterNamed),
+            (b"R\0a=1\0b=2\0a=1\0", InvalidFrame::NameTwice),
+            (&many, InvalidFrame::TooManyArguments),
         ] {
-            assert_eq!(ClientFrame::parse(plaintext), Err(error), "{plaintext:?}");
+            assert_eq!(Frame::parse(plaintext), Err(error), "{plaintext:?}");
         }
-        assert_eq!(ServerFrame::parse(b"S\0Denied\0"), Err(InvalidFrame::UnknownWord));
-        let mut out = Vec::new();
-        assert_eq!(ClientFrame::Upload { password: b"a\0b" }.encode(&mut out), Err(InvalidFrame::NulInArgument));
-        assert!(out.is_empty());
+        for flag in [b'F', b'5'] {
+            assert!(write(flag, &[b"x"], &[]).is_err());
+        }
+        assert_eq!(write(b'N', &[b"a\0b"], &[]), Err(InvalidFrame::NulInArgument));
+        assert_eq!(write(b'N', &[b"a=b"], &[]), Err(InvalidFrame::NulInArgument), "it would be read as a named one");
+        assert!(write(b'N', &[b"A=b"], &[]).is_ok(), "names have no capitals");
     }
 
     #[test]
-    fn base64_is_canonical_and_short() {
-        let mut chunk = [0; CHUNK];
-        let longest = STANDARD.encode([7; CHUNK]);
-        assert_eq!(Base64(longest.as_bytes()).decode(&mut chunk), Ok(CHUNK));
-        let too_long = STANDARD.encode([7; CHUNK + 1]);
-        assert_eq!(too_long.len(), longest.len(), "the text alone does not show it");
-        for bad in [too_long.as_str(), "QQ", "QR==", "QQ=", "Q===", "QQ==\n", "-_==", "FIN", " "] {
-            assert_eq!(Base64(bad.as_bytes()).decode(&mut chunk), Err(InvalidFrame::Base64), "{bad:?}");
+    fn there_is_one_way_to_write_a_number() {
+        for (text, value) in [("0", 0), ("7", 7), ("9223372036854775807", MAX_NUMBER)] {
+            assert_eq!(number(text.as_bytes()), Ok(value));
         }
-    }
-
-    #[test]
-    fn the_last_nul_of_an_acknowledgement_may_be_missing() {
-        assert_eq!(ClientFrame::parse(b"D\0OK"), Ok(ClientFrame::Received));
-        assert_eq!(ClientFrame::parse(b"D\0OK\0"), Ok(ClientFrame::Received));
+        for text in ["", "00", "07", "+7", "-7", " 7", "7 ", "0x7", "9223372036854775808", "99999999999999999999", "٣"] {
+            assert_eq!(number(text.as_bytes()), Err(InvalidFrame::Number), "{text:?}");
+        }
     }
 }

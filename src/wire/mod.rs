@@ -1,7 +1,12 @@
-//! What goes over the wire, from the outside in: the key exchange, RSA messages, and the frames within them.
+//! What goes over the wire, from the outside in: the key exchange, RSA messages with the frames of FSS 1.0
+//! or the hellos of FSS/2, and then its records with their frames.
 //!
 //! Everything here works on bytes in memory and knows nothing of what a session is for.
 
+pub mod aes_channel;
 pub mod frame;
+pub mod hello;
+pub mod key_schedule;
+pub mod legacy_frame;
 pub mod prelude;
 pub mod rsa_channel;

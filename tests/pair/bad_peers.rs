@@ -1,11 +1,11 @@
 //! Peers that send anything at all: a declared error, the text of FSS 1.0, the connection closed, nothing stored.
 
-use fss::client::ClientSession;
+use fss::client::legacy::ClientSession;
 use fss::crypto::legacy::Verifier;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::crypto::{CryptoProvider as _, KeyRejected};
 use fss::store::{Download, Store, StoreError, StoreErrorKind, Upload};
-use fss::wire::frame::{CHUNK, InvalidFrame, ServerFrame};
+use fss::wire::legacy_frame::{CHUNK, InvalidFrame, ServerFrame};
 use fss::wire::prelude::{self, InvalidPrelude};
 use fss::{Config, Error, Integrity, Machine, MemoryStore, Moment, Refusal, ServerSession, Step, Time};
 use fss_test_support::no_security::{BLOCK, NoSecurity, block, message};
@@ -435,8 +435,8 @@ fn dribbling_does_not_prolong_a_deadline() {
 /// What a client makes of a server that sends these messages after its key.
 fn client_hears(mut client: ClientSession, wire: &[u8]) -> (Result<(), Error>, Vec<u8>) {
     hear(&mut client, wire, |client, need| match need {
-        fss::client::FileNeed::Supply => client.supplied(0),
-        fss::client::FileNeed::Data => {
+        fss::client::legacy::FileNeed::Supply => client.supplied(0),
+        fss::client::legacy::FileNeed::Data => {
             let count = client.data().len();
             client.consumed(count);
         }
@@ -453,7 +453,7 @@ fn download(size: Option<u64>) -> ClientSession {
 
 fn chunk(length: usize) -> Vec<u8> {
     let (mut text, mut plaintext) = (String::new(), Vec::new());
-    let base64 = fss::wire::frame::Base64::encode(&vec![7; length], &mut text).expect("short");
+    let base64 = fss::wire::legacy_frame::Base64::encode(&vec![7; length], &mut text).expect("short");
     ServerFrame::Chunk(base64).encode(&mut plaintext).expect("no NUL");
     plaintext
 }
@@ -576,7 +576,7 @@ proptest! {
     fn p4_frames_round_trip(frame in frame(), chunk in prop::collection::vec(any::<u8>(), 0..=CHUNK)) {
         fuzz::frame_parser(&frame);
         let mut text = String::new();
-        let base64 = fss::wire::frame::Base64::encode(&chunk, &mut text).expect("short enough");
+        let base64 = fss::wire::legacy_frame::Base64::encode(&chunk, &mut text).expect("short enough");
         let mut decoded = [0; CHUNK];
         let length = base64.decode(&mut decoded).expect("it is base64");
         prop_assert_eq!(&decoded[..length], &chunk[..]);

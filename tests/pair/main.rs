@@ -7,7 +7,7 @@ mod properties;
 
 use std::sync::Arc;
 
-use fss::client::ClientSession;
+use fss::client::legacy::ClientSession;
 use fss::crypto::{CryptoProvider, PrivateKey};
 use fss::store::Store;
 use fss::{Config, Cookie, MemoryStore, OpaqueCookie, Password, ServerSession};

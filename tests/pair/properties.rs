@@ -1,6 +1,6 @@
 //! What holds for every exchange between our own client and server.
 
-use fss::client::ClientEvent;
+use fss::client::legacy::ClientEvent;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::server::{ServerEngine, ServerEvent};
 use fss::store::transfer::Transfer;
@@ -213,12 +213,12 @@ fn p13_a_session_is_an_engine_answered_by_hand() {
     for size in [0, 1000, 2500] {
         let (by_session, by_hand) = (store(), store());
         let expected = scenario.upload(&by_session, &file(size), Wire::default());
-        let mut client = fss::client::ClientSession::upload(scenario.client.clone(), &password());
+        let mut client = fss::client::legacy::ClientSession::upload(scenario.client.clone(), &password());
         let mut engine = ByHand(ServerEngine::new(scenario.server.clone()), Transfer::new(by_hand.clone()));
         assert_eq!(run(&mut engine, &mut client, &file(size), Wire::default()), expected);
 
         let expected = scenario.download(&by_session, None, Wire::default());
-        let mut client = fss::client::ClientSession::download(scenario.client.clone(), &cookie(), &password(), None);
+        let mut client = fss::client::legacy::ClientSession::download(scenario.client.clone(), &cookie(), &password(), None);
         let mut engine = ByHand(ServerEngine::new(scenario.server.clone()), Transfer::new(by_hand));
         assert_eq!(run(&mut engine, &mut client, &[], Wire::default()), expected);
     }

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fss::client::{ClientSession, FileNeed};
-use fss::wire::frame::{CHUNK, ClientFrame, ServerFrame};
+use fss::client::legacy::{ClientSession, FileNeed};
+use fss::wire::legacy_frame::{CHUNK, ClientFrame, ServerFrame};
 use fss::wire::prelude;
 use fss::{Config, Machine, MemoryStore, Password, ServerSession, Step, Time};
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use fss::client::{ClientEvent, ClientSession, FileNeed};
+use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
 use fss::server::ServerEvent;
 use fss::{Error, Machine, Step, Time};
 

@@ -28,7 +28,7 @@ use crate::crypto::legacy_content::Decryptor;
 use crate::error::{Error, Moment, PeerText, Refusal};
 use crate::secret::Password;
 use crate::session::{LastWords, Side, Turn, Wants};
-use crate::wire::frame::{Base64, CHUNK, ClientFrame, ServerFrame};
+use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, ServerFrame};
 
 /// The client's side of a connection.
 pub(super) struct Client {

@@ -15,7 +15,7 @@ use crate::session::{Core, Link, machine_with_core};
 /// One connection of a client.
 ///
 /// ```
-/// use fss::{Config, Password, client::ClientSession};
+/// use fss::{Config, Password, client::legacy::ClientSession};
 /// let session = ClientSession::upload(Config::process_wide(), &Password::new("secret")?);
 /// # Ok::<(), fss::Refusal>(())
 /// ```

@@ -1,0 +1,51 @@
+//! Proof that one knows a file's password, on one connection and for one cookie (`docs/protocol.md` §16).
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha384;
+use subtle::ConstantTimeEq as _;
+
+use super::legacy::Verifier;
+use crate::cookie::Cookie;
+
+/// The 48 bytes of a proof. Compared in constant time.
+#[derive(Clone)]
+pub struct Proof([u8; Self::LENGTH]);
+
+impl Proof {
+    /// Length in bytes.
+    pub const LENGTH: usize = 48;
+
+    /// The proof of somebody who has the password, or of a server that has its verifier. `binding` belongs to the
+    /// connection.
+    pub fn new(verifier: &Verifier, binding: &[u8; 32], cookie: &Cookie) -> Self {
+        let mut mac = Hmac::<Sha384>::new_from_slice(verifier.as_bytes()).expect("HMAC takes keys of any length");
+        for part in [b"fss/2 proof\0".as_slice(), binding, cookie.as_str().as_bytes()] {
+            mac.update(part);
+        }
+        Self(mac.finalize().into_bytes().into())
+    }
+
+    /// A proof as it came.
+    pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to send.
+    pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+}
+
+impl PartialEq for Proof {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Proof {}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Proof(..)")
+    }
+}

@@ -1,0 +1,97 @@
+//! Chunks: sealed and opened in place, each on its own (`docs/protocol.md` §21.5).
+
+use rand_core::CryptoRng;
+
+use super::{Header, Key};
+use crate::crypto::CryptoFailure;
+use crate::crypto::aead::{NONCE_LENGTH, TAG_LENGTH};
+use crate::error::Integrity;
+
+/// Plaintext bytes of a chunk; only the last may have fewer, and at least one.
+pub const CHUNK: usize = 65_536;
+
+/// What sealing adds to a chunk.
+pub const NONCE_AND_TAG: usize = NONCE_LENGTH + TAG_LENGTH;
+
+/// Bytes of a whole sealed chunk.
+pub const MAX_PIECE: usize = CHUNK + NONCE_AND_TAG;
+
+/// The stored length of `plaintext` bytes, metadata included, without the header.
+pub fn stored_length(plaintext: u64) -> u64 {
+    plaintext + plaintext.div_ceil(CHUNK as u64) * NONCE_AND_TAG as u64
+}
+
+/// The plaintext length of `stored` bytes without the header; `None` if no sealed file has so many.
+pub fn content_length(stored: u64) -> Option<u64> {
+    let pieces = stored.div_ceil(MAX_PIECE as u64);
+    let last = stored - pieces.checked_sub(1)? * MAX_PIECE as u64;
+    (last > NONCE_AND_TAG as u64).then(|| stored - pieces * NONCE_AND_TAG as u64)
+}
+
+/// What binds a chunk to its file and its place.
+fn additional(header: &[u8; Header::LENGTH], index: u64, last: bool) -> [u8; Header::LENGTH + 9] {
+    let mut bytes = [0; Header::LENGTH + 9];
+    bytes[..Header::LENGTH].copy_from_slice(header);
+    bytes[Header::LENGTH..Header::LENGTH + 8].copy_from_slice(&index.to_be_bytes());
+    bytes[Header::LENGTH + 8] = last.into();
+    bytes
+}
+
+/// Seals the chunks of one file, one after the other.
+#[derive(Debug)]
+pub struct ChunkSealer {
+    header: [u8; Header::LENGTH],
+    index: u64,
+}
+
+impl ChunkSealer {
+    /// Starts with the chunk of this index: 0, or where an upload goes on.
+    pub fn new(header: &Header, index: u64) -> Self {
+        Self { header: header.to_bytes(), index }
+    }
+
+    /// Seals `piece` in place: 12 bytes for the nonce, the plaintext, 16 bytes for the tag.
+    ///
+    /// # Errors
+    /// [`CryptoFailure`] if it is too short or too long, is a short one that is not the last, or the library fails.
+    pub fn seal(&mut self, key: &Key, piece: &mut [u8], last: bool, rng: &mut dyn CryptoRng) -> Result<(), CryptoFailure> {
+        let fits = piece.len() == MAX_PIECE || (last && piece.len() > NONCE_AND_TAG && piece.len() < MAX_PIECE);
+        let (nonce, data) = piece.split_first_chunk_mut::<NONCE_LENGTH>().filter(|_| fits).ok_or(CryptoFailure)?;
+        let (data, tag) = data.split_last_chunk_mut::<TAG_LENGTH>().ok_or(CryptoFailure)?;
+        rng.fill_bytes(nonce);
+        *tag = key.content().seal(*nonce, &additional(&self.header, self.index, last), data)?;
+        self.index += 1;
+        Ok(())
+    }
+}
+
+/// Opens chunks of one file, in any order.
+#[derive(Debug)]
+pub struct ChunkOpener {
+    header: [u8; Header::LENGTH],
+}
+
+impl ChunkOpener {
+    /// For the file with this header.
+    pub fn new(header: &Header) -> Self {
+        Self { header: header.to_bytes() }
+    }
+
+    /// Opens `piece` in place, and lends the plaintext within it.
+    ///
+    /// # Errors
+    /// [`Integrity::Chunk`] if it is not the chunk of this index, or not the last, or is damaged. Nothing of it is
+    /// released then.
+    pub fn open<'a>(&self, key: &Key, piece: &'a mut [u8], index: u64, last: bool) -> Result<&'a mut [u8], Integrity> {
+        let damaged = Integrity::Chunk { index };
+        let fits = piece.len() == MAX_PIECE || (last && piece.len() > NONCE_AND_TAG && piece.len() < MAX_PIECE);
+        let (nonce, data) = piece.split_first_chunk_mut::<NONCE_LENGTH>().filter(|_| fits).ok_or(damaged)?;
+        if key.content().open(*nonce, &additional(&self.header, index, last), data).is_err() {
+            // What a library leaves behind after a failure must not be taken for plaintext.
+            data.fill(0);
+            return Err(damaged);
+        }
+        let end = data.len() - TAG_LENGTH;
+        Ok(&mut data[..end])
+    }
+}

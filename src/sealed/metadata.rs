@@ -1,0 +1,128 @@
+//! What is known of a file besides its bytes; sealed with them (`docs/protocol.md` §21.7).
+
+use std::fmt::Write as _;
+
+/// Names and values at the beginning of the plaintext. A name is a label, never a path to write to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    fields: Vec<(String, String)>,
+}
+
+/// The most bytes of metadata.
+const MAX_LENGTH: usize = 32 * 1024;
+/// The length before it.
+const PREFIX: usize = 4;
+
+impl Metadata {
+    /// Metadata of a file with this name.
+    pub fn named(name: &str) -> Self {
+        let fields = [("name", name), ("kind", "file"), ("encoding", "identity")];
+        Self { fields: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into() }
+    }
+
+    /// Metadata of a file whose name need not be UTF-8.
+    pub fn with_name_bytes(name: &[u8]) -> Self {
+        match std::str::from_utf8(name) {
+            Ok(name) => Self::named(name),
+            Err(_) => Self::named(&percent_encode(name)).with("name-encoding", "percent"),
+        }
+    }
+
+    /// Adds or replaces a field. Values that cannot be written are found by [`Metadata::encode`].
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.fields.retain(|(there, _)| there != name);
+        self.fields.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// The value of a field.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(there, _)| there == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The file's name as it is written down, with `%` escapes if it was not UTF-8.
+    pub fn name(&self) -> Option<&str> {
+        self.get("name")
+    }
+
+    /// The file's size in bytes, decoded, if it was known beforehand.
+    pub fn size(&self) -> Option<u64> {
+        self.get("size")?.parse().ok()
+    }
+
+    /// The metadata with its length before it.
+    ///
+    /// # Errors
+    /// [`InvalidMetadata`] if it has more than 32 KiB, or a name or value that cannot be written.
+    pub fn encode(&self) -> Result<Vec<u8>, InvalidMetadata> {
+        let mut bytes = vec![0; PREFIX];
+        for (name, value) in &self.fields {
+            if !is_name(name) || value.contains('\0') {
+                return Err(InvalidMetadata::Field);
+            }
+            bytes.extend([name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
+        }
+        let length = bytes.len() - PREFIX;
+        let written = u32::try_from(length).ok().filter(|_| length <= MAX_LENGTH).ok_or(InvalidMetadata::TooLong)?;
+        bytes[..PREFIX].copy_from_slice(&written.to_be_bytes());
+        Ok(bytes)
+    }
+
+    /// Reads metadata from the beginning of the first chunk; gives how many bytes it takes, length included.
+    ///
+    /// # Errors
+    /// [`InvalidMetadata`]
+    pub fn decode(chunk: &[u8]) -> Result<(Self, usize), InvalidMetadata> {
+        let (length, rest) = chunk.split_first_chunk::<PREFIX>().ok_or(InvalidMetadata::Truncated)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| InvalidMetadata::TooLong)?;
+        if length > MAX_LENGTH {
+            return Err(InvalidMetadata::TooLong);
+        }
+        let text = std::str::from_utf8(rest.get(..length).ok_or(InvalidMetadata::Truncated)?);
+        let text = text.map_err(|_| InvalidMetadata::Field)?;
+        let mut fields: Vec<(String, String)> = Vec::new();
+        if !text.is_empty() {
+            let text = text.strip_suffix('\0').ok_or(InvalidMetadata::Field)?;
+            for field in text.split('\0') {
+                let (name, value) = field.split_once('=').filter(|(name, _)| is_name(name)).ok_or(InvalidMetadata::Field)?;
+                if fields.iter().any(|(there, _)| there == name) {
+                    return Err(InvalidMetadata::Field);
+                }
+                fields.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        Ok((Self { fields }, PREFIX + length))
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+fn percent_encode(name: &[u8]) -> String {
+    let mut text = String::new();
+    for piece in name.utf8_chunks() {
+        text.push_str(&piece.valid().replace('%', "%25"));
+        for byte in piece.invalid() {
+            // Writing to a String does not fail.
+            let _ = write!(text, "%{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Why metadata cannot be read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidMetadata {
+    /// It has more than 32 KiB.
+    #[error("the metadata has more than {MAX_LENGTH} bytes")]
+    TooLong,
+    /// It does not end within the first chunk.
+    #[error("the metadata does not end within the first chunk")]
+    Truncated,
+    /// A field is not `name=value`, is there twice, or cannot be written.
+    #[error("a field of the metadata is not valid")]
+    Field,
+}

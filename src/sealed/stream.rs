@@ -1,0 +1,186 @@
+//! Sealing and opening with `std::io`: one chunk of memory, whatever the size of the file.
+
+use std::io::{self, Read, Write};
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::chunk::{CHUNK, ChunkOpener, ChunkSealer, MAX_PIECE, NONCE_AND_TAG};
+use super::{Header, Key, Metadata};
+use crate::crypto::aead::NONCE_LENGTH;
+
+/// Seals what is written to it. Nothing is complete before [`Writer::finish`]: a file that ends without is refused.
+pub struct Writer<'k, W, R> {
+    inner: W,
+    key: &'k Key,
+    sealer: ChunkSealer,
+    rng: R,
+    /// A piece in the making: room for the nonce, then plaintext, with room for the tag at its end.
+    piece: Zeroizing<Vec<u8>>,
+    filled: usize,
+}
+
+impl<'k, W: Write, R: CryptoRng> Writer<'k, W, R> {
+    /// Writes the header, and takes the metadata as the first bytes of the plaintext.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if the metadata cannot be written, and what `inner` says.
+    pub fn new(mut inner: W, key: &'k Key, header: &Header, metadata: &Metadata, rng: R) -> io::Result<Self> {
+        let metadata = metadata.encode().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        inner.write_all(&header.to_bytes())?;
+        let piece = Zeroizing::new(vec![0; MAX_PIECE]);
+        let mut writer = Self { inner, key, sealer: ChunkSealer::new(header, 0), rng, piece, filled: 0 };
+        writer.write_all(&metadata)?;
+        Ok(writer)
+    }
+
+    /// Seals the last chunk and gives back what was written to.
+    ///
+    /// # Errors
+    /// What `inner` says.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.seal(true)?;
+        self.inner.flush()?;
+        Ok(self.inner)
+    }
+
+    fn seal(&mut self, last: bool) -> io::Result<()> {
+        let piece = &mut self.piece[..self.filled + NONCE_AND_TAG];
+        self.sealer.seal(self.key, piece, last, &mut self.rng).map_err(io::Error::other)?;
+        self.inner.write_all(piece)?;
+        self.filled = 0;
+        Ok(())
+    }
+}
+
+impl<W: Write, R: CryptoRng> Write for Writer<'_, W, R> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A full chunk is sealed when more comes: only then is it known not to be the last.
+        if self.filled == CHUNK && !bytes.is_empty() {
+            self.seal(false)?;
+        }
+        let count = bytes.len().min(CHUNK - self.filled);
+        let start = NONCE_LENGTH + self.filled;
+        self.piece[start..start + count].copy_from_slice(&bytes[..count]);
+        self.filled += count;
+        Ok(count)
+    }
+
+    /// Does not seal what is not a whole chunk: only the last may be shorter.
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<W, R> std::fmt::Debug for Writer<'_, W, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("sealer", &self.sealer).finish_non_exhaustive()
+    }
+}
+
+/// Opens what follows the header of a sealed file. Its errors of kind [`io::ErrorKind::InvalidData`] hold an
+/// [`crate::Integrity`]: the file is damaged, and what came before in this file may be too if it is to be whole.
+pub struct Reader<'k, I> {
+    inner: I,
+    key: &'k Key,
+    opener: ChunkOpener,
+    index: u64,
+    metadata: Metadata,
+    /// The piece that is open, and the first byte of the next one, by which the last piece is known.
+    piece: Zeroizing<Vec<u8>>,
+    available: std::ops::Range<usize>,
+    ahead: Option<u8>,
+    last: bool,
+}
+
+impl<'k, I: Read> Reader<'k, I> {
+    /// Reads and opens the first chunk, which has the metadata.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidData`] if it does not open with this key, and what `inner` says.
+    pub fn new(mut inner: I, key: &'k Key, header: &Header) -> io::Result<Self> {
+        let mut first = [0];
+        let ahead = if read_full(&mut inner, &mut first)? == 1 { Some(first[0]) } else { None };
+        let mut reader = Self {
+            inner,
+            key,
+            opener: ChunkOpener::new(header),
+            index: 0,
+            metadata: Metadata::default(),
+            piece: Zeroizing::new(vec![0; MAX_PIECE + 1]),
+            available: 0..0,
+            ahead,
+            last: false,
+        };
+        reader.advance()?;
+        let (metadata, length) = Metadata::decode(&reader.piece[reader.available.clone()]).map_err(invalid)?;
+        reader.metadata = metadata;
+        reader.available.start += length;
+        Ok(reader)
+    }
+
+    /// The file's metadata.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn advance(&mut self) -> io::Result<()> {
+        let mut filled = 0;
+        if let Some(byte) = self.ahead.take() {
+            self.piece[0] = byte;
+            filled = 1;
+        }
+        filled += read_full(&mut self.inner, &mut self.piece[filled..])?;
+        let last = filled <= MAX_PIECE;
+        if !last {
+            self.ahead = Some(self.piece[MAX_PIECE]);
+            filled = MAX_PIECE;
+        }
+        let length = self.opener.open(self.key, &mut self.piece[..filled], self.index, last).map_err(invalid)?.len();
+        // Only now: whoever reads on after an error must not find an end.
+        self.last = last;
+        self.index += 1;
+        self.available = NONCE_LENGTH..NONCE_LENGTH + length;
+        Ok(())
+    }
+}
+
+impl<I: Read> Read for Reader<'_, I> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        while self.available.is_empty() {
+            if self.last || room.is_empty() {
+                return Ok(0);
+            }
+            self.advance()?;
+        }
+        let count = room.len().min(self.available.len());
+        let start = self.available.start;
+        room[..count].copy_from_slice(&self.piece[start..start + count]);
+        self.available.start += count;
+        Ok(count)
+    }
+}
+
+impl<I> std::fmt::Debug for Reader<'_, I> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("index", &self.index).field("metadata", &self.metadata).finish_non_exhaustive()
+    }
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// Reads until the room is full or the input ends.
+fn read_full(inner: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < room.len() {
+        match inner.read(&mut room[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,98 @@
+//! The hello: two RSA messages that make an FSS 1.0 connection one of FSS/2 (`docs/protocol.md` §13).
+
+use zeroize::Zeroizing;
+
+use super::frame::{self, Arguments, Frame, InvalidFrame};
+use crate::crypto::agreement::SHARE_LENGTH;
+
+/// Length in bytes of the random secret in a hello.
+pub const SECRET_LENGTH: usize = 32;
+
+/// The name of the protocol's version.
+const VERSION: &[u8] = b"FSS/2";
+
+/// Which side says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// `H`
+    Client,
+    /// `R`
+    Server,
+}
+
+impl Speaker {
+    fn flag(self) -> u8 {
+        match self {
+            Self::Client => b'H',
+            Self::Server => b'R',
+        }
+    }
+}
+
+/// What a hello carries: half of what the keys of a connection are made of.
+#[derive(Clone)]
+pub struct Hello {
+    /// A public X25519 share, made for this connection.
+    pub share: [u8; SHARE_LENGTH],
+    /// Random bytes that only the owner of the RSA key can read.
+    pub secret: Zeroizing<[u8; SECRET_LENGTH]>,
+}
+
+impl Hello {
+    /// Whether a first message asks for FSS/2, or for a version after it.
+    pub fn is_one(message: &[u8]) -> bool {
+        message.starts_with(b"H\0")
+    }
+
+    /// Reads the plaintext of a hello.
+    ///
+    /// # Errors
+    /// [`InvalidHello`] for anything but exactly these arguments in this order.
+    pub fn parse(message: &[u8], speaker: Speaker) -> Result<Self, InvalidHello> {
+        let Frame::Other(flag, arguments) = Frame::parse(message)? else { return Err(InvalidHello::Form) };
+        if flag != speaker.flag() {
+            return Err(InvalidHello::Form);
+        }
+        Self::from_arguments(&arguments)
+    }
+
+    fn from_arguments(arguments: &Arguments<'_>) -> Result<Self, InvalidHello> {
+        match arguments.positional() {
+            [version] if *version == VERSION => {}
+            [_] => return Err(InvalidHello::Version),
+            _ => return Err(InvalidHello::Form),
+        }
+        let [("share", share), ("secret", secret)] = arguments.named() else { return Err(InvalidHello::Form) };
+        Ok(Self { share: frame::from_base64(share)?, secret: Zeroizing::new(frame::from_base64(secret)?) })
+    }
+
+    /// The plaintext of the hello.
+    pub fn encode(&self, speaker: Speaker) -> Zeroizing<Vec<u8>> {
+        let secret = Zeroizing::new(frame::to_base64(&*self.secret));
+        let share = frame::to_base64(&self.share);
+        let pieces: [&[u8]; 8] =
+            [&[speaker.flag(), 0], VERSION, b"\0share=", share.as_bytes(), b"\0secret=", secret.as_bytes(), b"\0", b""];
+        Zeroizing::new(pieces.concat())
+    }
+}
+
+impl std::fmt::Debug for Hello {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hello(..)")
+    }
+}
+
+/// Why a message is no hello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidHello {
+    /// It is no frame.
+    #[error("the hello is not valid: {0}")]
+    Frame(#[from] InvalidFrame),
+    /// It has other arguments than those of a hello.
+    #[error("the hello does not have exactly a version, a share and a secret")]
+    Form,
+    /// It asks for a version that is neither 1.0 nor FSS/2.
+    #[error("the hello asks for a version that is not known here")]
+    Version,
+}
