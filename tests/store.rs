@@ -12,9 +12,9 @@ use bytes::Bytes;
 use fss::crypto::legacy::Verifier;
 use fss::store::conformance::{check, get, put};
 use fss::store::filesystem::FilesystemBlobs;
-use fss::store::indexed::{Blobs, Index, OpenBlob, Reservation, StagedBlob, Taken};
+use fss::store::indexed::{Blobs, Content, Index, OpenBlob, Record, Reservation, StagedBlob, Taken};
 use fss::store::sqlite::SqliteIndex;
-use fss::store::{EmbeddedStore, IndexedStore, OpenOptions, Retention, Store, StoreError, StoreErrorKind};
+use fss::store::{EmbeddedStore, Finding, IndexedStore, OpenOptions, Retention, Store, StoreError, StoreErrorKind, Verified};
 use fss::{Cookie, CookieSource, IndexCookies, MemoryStore, RandomCookies, SystemClock, WallClock};
 use tempfile::{TempDir, tempdir};
 
@@ -90,6 +90,61 @@ fn index_cookies_never_repeat_and_go_on_where_2019_has_got_to() {
     let store = open();
     assert_eq!(put(&store, b"second"), Ok(Cookie::from_index(8)));
     assert!(directory.path().join("F-7").exists(), "what is not ours is left alone");
+}
+
+/// Every file is compared with its record: a flipped bit, a byte too few or too many, and a missing file are found.
+#[test]
+fn verify_finds_what_is_damaged_and_nothing_else() {
+    let directory = directory();
+    let store = open(directory.path());
+    let content: Vec<u8> = (0..200_000_u32).map(|i| i.to_le_bytes()[0]).collect();
+    let cookies: Vec<Cookie> = (0..5).map(|_| put(&store, &content).expect("stored")).collect();
+    put(&store, b"").expect("stored");
+    assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 6, unrecorded: 0, damaged: 0 }));
+    let path = |index: usize| directory.path().join(format!("F-{}/F", cookies[index]));
+    let mut flipped = content.clone();
+    flipped[199_999] ^= 0x80;
+    fs::write(path(0), &flipped).expect("written");
+    fs::write(path(1), &content[..199_999]).expect("written");
+    fs::write(path(2), [content.as_slice(), b"x"].concat()).expect("written");
+    fs::remove_file(path(3)).expect("removed");
+    let mut damaged = Vec::new();
+    let verified = store.verify(|cookie, finding| match finding {
+        Finding::Damaged(error) if error.kind() == StoreErrorKind::Damaged => damaged.push(cookie.clone()),
+        finding => assert_eq!(*finding, Finding::Whole),
+    });
+    assert_eq!(verified, Ok(Verified { whole: 2, unrecorded: 0, damaged: 4 }));
+    assert_eq!(damaged, cookies[..4]);
+}
+
+/// What 2019 stored has no digest; an index of our first version gains the columns for it.
+#[test]
+fn verify_knows_files_that_were_stored_before_there_were_digests() {
+    let directory = directory();
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/v1/server-dir");
+    copy(&recorded, directory.path());
+    let database = rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("it opens");
+    let first_version = "CREATE TABLE fss_file(cookie TEXT PRIMARY KEY, stored INTEGER NOT NULL, expires INTEGER) WITHOUT ROWID";
+    database.execute(first_version, []).expect("created");
+    drop(database);
+    let store = open(directory.path());
+    let old = u64::try_from(store.count().expect("counted")).expect("few");
+    assert!(old > 0);
+    put(&store, b"new").expect("stored");
+    assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 1, unrecorded: old, damaged: 0 }));
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("readable");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir(&target).expect("created");
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("copied");
+        }
+    }
 }
 
 /// What takes a cookie's name after it was reserved is not ours, whoever made it.
@@ -213,12 +268,16 @@ impl Index for CutIndex {
         self.1.step(|| self.0.reserve(cookies, taken))
     }
 
-    fn publish(&self, reservation: &Reservation, now: u64, expires: Option<u64>) -> Result<(), StoreError> {
-        self.1.step(|| self.0.publish(reservation, now, expires))
+    fn publish(&self, reservation: &Reservation, record: &Record) -> Result<(), StoreError> {
+        self.1.step(|| self.0.publish(reservation, record))
     }
 
     fn find(&self, cookie: &Cookie, now: u64) -> Result<Option<String>, StoreError> {
         self.1.step(|| self.0.find(cookie, now))
+    }
+
+    fn content(&self, cookie: &Cookie) -> Result<Option<(String, Option<Content>)>, StoreError> {
+        self.0.content(cookie)
     }
 
     fn withdraw(&self, cookie: &Cookie) -> Result<Option<String>, StoreError> {

@@ -4,6 +4,7 @@
 
 mod options;
 mod serve;
+mod verify;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -47,6 +48,7 @@ fn run(options: &Options) -> Result<(), Failure> {
             println!("The operation code is changed.");
             Ok(())
         }
+        Some(Command::Verify) => verify::run(options),
         None => {
             // The store first: it holds the lock of the directory, and a foreign directory must not get a key.
             let store = options.open_store()?;

@@ -64,7 +64,8 @@ pub struct Options {
 const EXAMPLES: &str = "Examples:
   server --listen 127.0.0.1:9540 --data files      serve, making directory and key if they are not there
   server --data files fingerprint                  show the key's fingerprint
-  server --data files --keep 30d                   keep new files for a month";
+  server --data files --keep 30d                   keep new files for a month
+  server --data files verify                       look for damaged files; exit code 15 if there are any";
 
 /// What to do instead of serving.
 #[derive(Debug, Subcommand)]
@@ -73,6 +74,8 @@ pub enum Command {
     Fingerprint,
     /// Lock the key with another operation code (FSS_NEW_CODE, or asked for)
     ChangeCode,
+    /// Read every stored file and compare it with its record
+    Verify,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

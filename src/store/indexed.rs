@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Download, Store, StoreError, StoreErrorKind, Upload};
+use crate::chain::{Chain, ChainDigest};
 use crate::cookie::{Cookie, CookieSource};
 use crate::crypto::legacy::Verifier;
 use crate::time::WallClock;
@@ -50,17 +51,24 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn reserve(&self, cookies: &dyn CookieSource, taken: Taken<'_>) -> Result<Reservation, StoreError>;
 
-    /// Turns a reservation into a record, durably and in one step. The file is gone after `expires`, in Unix seconds.
+    /// Turns a reservation into a record, durably and in one step.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn publish(&self, reservation: &Reservation, now: u64, expires: Option<u64>) -> Result<(), StoreError>;
+    fn publish(&self, reservation: &Reservation, record: &Record) -> Result<(), StoreError>;
 
     /// The name of the blob of a file that has not expired at `now`.
     ///
     /// # Errors
     /// [`StoreError`]
     fn find(&self, cookie: &Cookie, now: u64) -> Result<Option<String>, StoreError>;
+
+    /// What was recorded of a file's content, be the file expired or not: `None` within if it was stored by an earlier
+    /// version that did not record it, `None` without if there is no such file.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn content(&self, cookie: &Cookie) -> Result<Option<(String, Option<Content>)>, StoreError>;
 
     /// Withdraws a record and notes its blob, whose name it gives, as unowned, durably and in one step.
     ///
@@ -100,6 +108,26 @@ pub struct Reservation {
     pub cookie: Cookie,
     /// The blob's name: a single component, without separators.
     pub blob: String,
+}
+
+/// What an index keeps of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When it was stored, in Unix seconds.
+    pub stored: u64,
+    /// When it will be gone, in Unix seconds.
+    pub expires: Option<u64>,
+    /// What its blob holds.
+    pub content: Content,
+}
+
+/// What a blob holds, to be compared with its bytes later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The size in bytes.
+    pub size: u64,
+    /// The chain over all bytes (`docs/protocol.md` §22).
+    pub chain: ChainDigest,
 }
 
 /// The contents of a store: named blobs, each with the verifier of its password.
@@ -236,6 +264,14 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
         self.shared.index.count()
     }
 
+    pub(super) fn index(&self) -> &I {
+        &self.shared.index
+    }
+
+    pub(super) fn blobs(&self) -> &B {
+        &self.shared.blobs
+    }
+
     fn remove_all(&self, cookies: &[Cookie]) -> Result<usize, StoreError> {
         cookies.iter().try_fold(0, |removed, cookie| Ok(removed + usize::from(self.shared.remove(cookie)?)))
     }
@@ -262,7 +298,10 @@ impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
         let shared = Arc::clone(&self.shared);
         let reservation = shared.index.reserve(&*shared.cookies, &|blob| shared.blobs.exists(blob))?;
         match shared.blobs.stage(&reservation.blob, verifier) {
-            Ok(staged) => Ok(Box::new(Incoming { shared, reservation, staged: Some(staged), written: 0, stage: Stage::Staged })),
+            Ok(staged) => {
+                let chain = Chain::new(b"");
+                Ok(Box::new(Incoming { shared, reservation, staged: Some(staged), chain, stage: Stage::Staged }))
+            }
             Err(error) => {
                 // The error to tell is the first one; the note in the index stays until the next start if this fails too.
                 let _ = shared.index.forget(&reservation.blob);
@@ -291,7 +330,7 @@ struct Incoming<I: Index, B: Blobs> {
     shared: Arc<Shared<I, B>>,
     reservation: Reservation,
     staged: Option<Box<dyn StagedBlob>>,
-    written: u64,
+    chain: Chain,
     stage: Stage,
 }
 
@@ -309,11 +348,11 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
     }
 
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {
-        let staged = self.staged.as_mut().filter(|_| offset == self.written);
+        let staged = self.staged.as_mut().filter(|_| offset == self.chain.position());
         let staged =
             staged.ok_or_else(|| StoreError::new(StoreErrorKind::Misuse, "a write that does not follow the one before"))?;
         staged.append(&data)?;
-        self.written += data.len() as u64;
+        self.chain.update(&data);
         Ok(())
     }
 
@@ -322,8 +361,10 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
             staged.publish()?;
             self.stage = Stage::Published;
         }
-        let now = self.shared.clock.unix_seconds();
-        let published = self.shared.index.publish(&self.reservation, now, self.shared.expiry(now));
+        let stored = self.shared.clock.unix_seconds();
+        let content = Content { size: self.chain.position(), chain: self.chain.digest() };
+        let record = Record { stored, expires: self.shared.expiry(stored), content };
+        let published = self.shared.index.publish(&self.reservation, &record);
         // A failed commit of a database may have taken effect, and an upload that is refused must not be seen. If even
         // that cannot be settled now, the blob stays: the next start knows whether a record names it.
         if published.is_ok() || self.shared.index.withdraw(&self.reservation.cookie).is_err() {

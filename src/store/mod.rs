@@ -31,11 +31,13 @@ pub mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod transfer;
+mod verify;
 
 #[cfg(all(feature = "sqlite", feature = "filesystem"))]
 pub use embedded::{EmbeddedStore, OpenOptions};
 pub use indexed::{Blobs, Index, IndexedStore, Retention};
 pub use memory::MemoryStore;
+pub use verify::{Finding, Verified};
 
 /// Keeps files under cookies. Shared by all connections of a server.
 pub trait Store: Send + Sync {

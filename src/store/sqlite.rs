@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::indexed::{COOKIE_TRIES, Index, Reservation, Taken, no_cookie_left};
+use super::indexed::{COOKIE_TRIES, Content, Index, Record, Reservation, Taken, no_cookie_left};
 use super::{StoreError, StoreErrorKind};
+use crate::chain::{ChainDigest, DIGEST_LENGTH};
 use crate::cookie::{Cookie, CookieSource};
 
 /// The 2019 table, to the letter.
@@ -31,9 +32,14 @@ const SIDE_TABLES: &str = "
         SELECT 'fss_unowned', coalesce((SELECT max(rowid) FROM stored), 0)
         WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'fss_unowned');
     UPDATE sqlite_sequence SET seq = max(seq, coalesce((SELECT max(rowid) FROM stored), 0)) WHERE name = 'fss_unowned';
-    CREATE TABLE IF NOT EXISTS fss_file(cookie TEXT PRIMARY KEY, stored INTEGER NOT NULL, expires INTEGER) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS fss_file(
+        cookie TEXT PRIMARY KEY, stored INTEGER NOT NULL, expires INTEGER, size INTEGER, chain BLOB
+    ) WITHOUT ROWID;
     DELETE FROM fss_file WHERE cookie NOT IN (SELECT cookie FROM stored);
 ";
+
+/// Columns of `fss_file` that the first version did not have.
+const NEW_COLUMNS: [(&str, &str); 2] = [("size", "INTEGER"), ("chain", "BLOB")];
 
 /// How long to wait for another process that is writing to the same database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,6 +61,13 @@ impl SqliteIndex {
             path,
             &Schema { table: "stored", columns: &["cookie", "path", "date"], create: STORED, side: SIDE_TABLES },
         )?;
+        for (column, kind) in NEW_COLUMNS {
+            let there = "SELECT EXISTS(SELECT 1 FROM pragma_table_info('fss_file') WHERE name = ?1)";
+            let failed = |error| database_error(path, &error);
+            if !connection.query_row(there, [column], |row| row.get(0)).map_err(failed)? {
+                connection.execute(&format!("ALTER TABLE fss_file ADD COLUMN {column} {kind}"), []).map_err(failed)?;
+            }
+        }
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
@@ -101,14 +114,17 @@ impl Index for SqliteIndex {
         reserved.ok_or_else(no_cookie_left)
     }
 
-    fn publish(&self, reservation: &Reservation, now: u64, expires: Option<u64>) -> Result<(), StoreError> {
+    fn publish(&self, reservation: &Reservation, record: &Record) -> Result<(), StoreError> {
         let Reservation { cookie, blob } = reservation;
+        let Record { stored: now, expires, content: Content { size, chain } } = *record;
         self.write(|transaction| {
             let failed = self.failed();
             let stored = "INSERT INTO stored(cookie, path, date) VALUES (?1, ?2, date(?3, 'unixepoch', 'localtime'))";
             transaction.execute(stored, params![cookie.as_str(), blob, sql_integer(now)]).map_err(failed)?;
-            let file = "INSERT INTO fss_file(cookie, stored, expires) VALUES (?1, ?2, ?3)";
-            transaction.execute(file, params![cookie.as_str(), sql_integer(now), expires.map(sql_integer)]).map_err(failed)?;
+            let file = "INSERT INTO fss_file(cookie, stored, expires, size, chain) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let values =
+                params![cookie.as_str(), sql_integer(now), expires.map(sql_integer), sql_integer(size), chain.as_bytes()];
+            transaction.execute(file, values).map_err(failed)?;
             transaction.execute("DELETE FROM fss_unowned WHERE path = ?1", [blob]).map_err(failed)?;
             Ok(())
         })
@@ -119,6 +135,17 @@ impl Index for SqliteIndex {
                     WHERE stored.cookie = ?1 AND (expires IS NULL OR expires > ?2)";
         let parameters = params![cookie.as_str(), sql_integer(now)];
         self.connection().query_row(find, parameters, |row| row.get(0)).optional().map_err(self.failed())
+    }
+
+    fn content(&self, cookie: &Cookie) -> Result<Option<(String, Option<Content>)>, StoreError> {
+        let content = "SELECT path, size, chain FROM stored LEFT JOIN fss_file USING (cookie) WHERE stored.cookie = ?1";
+        let found = self.connection().query_row(content, [cookie.as_str()], |row| {
+            let (blob, size, chain): (_, Option<i64>, Option<[u8; DIGEST_LENGTH]>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let content =
+                size.zip(chain).map(|(size, chain)| Content { size: size.unsigned_abs(), chain: ChainDigest::from_bytes(chain) });
+            Ok((blob, content))
+        });
+        found.optional().map_err(self.failed())
     }
 
     fn withdraw(&self, cookie: &Cookie) -> Result<Option<String>, StoreError> {
