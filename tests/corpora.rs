@@ -17,12 +17,14 @@ use fss::{Config, Cookie, IndexCookies, MemoryStore, OpaqueCookie, Password, Ser
 use fss_test_support::no_security::{BLOCK, NoSecurity};
 use fss_test_support::pair::{Outcome, Wire, run};
 use fss_test_support::{fuzz, keys, rng::SeededRng};
+use serde_json::Value;
 
 /// What a target runs.
 type Body = fn(&[u8]);
 
-const TARGETS: [(&str, Body); 4] = [
+const TARGETS: [(&str, Body); 5] = [
     ("frame_parser", fuzz::frame_parser),
+    ("fss2_parser", fuzz::fss2_parser),
     ("key_exchange", fuzz::key_exchange),
     ("server_machine", fuzz::server),
     ("client_machine", fuzz::client),
@@ -85,6 +87,7 @@ type Seeds = BTreeMap<String, Vec<u8>>;
 fn seeds(target: &str) -> Seeds {
     match target {
         "frame_parser" => frames(),
+        "fss2_parser" => what_fss2_parses(),
         "key_exchange" => key_exchanges(),
         "server_machine" => what_clients_say(),
         "client_machine" => what_servers_say(),
@@ -123,6 +126,42 @@ fn frames() -> Seeds {
     let chunk_of_1026 = [b"F\0".as_slice(), &b"QUFB".repeat(342), b"\0"].concat();
     seeds.insert("malformed-base64-of-1026-bytes".to_owned(), chunk_of_1026);
     seeds
+}
+
+/// The vectors of FSS/2, and frames of the kinds that they do not have.
+fn what_fss2_parses() -> Seeds {
+    let cases = |file: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/v2").join(file);
+        let vectors: Value = serde_json::from_slice(&read(&path)).expect("the vectors are JSON");
+        vectors["cases"].as_array().expect("a list").clone()
+    };
+    let mut seeds = Seeds::new();
+    for case in cases("negative.json") {
+        let field = |name: &str| case[name].as_str().expect("a text").to_owned();
+        if matches!(field("what").as_str(), "frame" | "hello" | "header") {
+            seeds.insert(field("name").replace('_', "-"), from_hex(&field("bytes")));
+        }
+    }
+    for (file, field) in [("key_schedule.json", "client_hello"), ("key_schedule.json", "server_hello"), ("sealed.json", "header")]
+    {
+        seeds.insert(field.replace('_', "-"), from_hex(cases(file)[0][field].as_str().expect("a text")));
+    }
+    let frames: [(&str, &[u8]); 5] = [
+        ("frame-upload", b"U\0seal=AAAA\0verifier=AAAA\0size=65564\0keep=86400\0downloads=3\0"),
+        ("frame-approved", b"S\0Approved\0size=65564\0chain=00\0"),
+        ("frame-end", b"R\0END\0more=1\0"),
+        ("frame-refusal", b"E\0refused\0code=refused\0retry=30\0"),
+        ("frame-data", b"F\0bytes"),
+    ];
+    seeds.extend(frames.map(|(name, frame)| (name.to_owned(), frame.to_vec())));
+    let metadata = fss::sealed::Metadata::named("a file").with("size", 7).encode().expect("it is valid");
+    seeds.insert("metadata".to_owned(), metadata);
+    seeds
+}
+
+fn from_hex(digits: &str) -> Vec<u8> {
+    let digits = digits.as_bytes().chunks(2);
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex")).collect()
 }
 
 /// Both recorded keys as they are sent, and what is no key, or not one that is taken.

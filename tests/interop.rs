@@ -79,7 +79,8 @@ impl Python {
         static FOUND: OnceLock<Result<OsString, String>> = OnceLock::new();
         let probe = || {
             let program = std::env::var_os("FSS_TEST_PYTHON").unwrap_or_else(|| "python3".into());
-            let needs = "import sys; assert sys.version_info >= (3, 11), 'it is older than 3.11'; import Crypto";
+            let needs =
+                "import sys; assert sys.version_info >= (3, 11), 'it is older than 3.11'; import Crypto, blake3, cryptography";
             let tried = Command::new(&program).args(["-c", needs]).stdin(Stdio::null()).output();
             let shown = program.to_string_lossy();
             match tried {
@@ -454,6 +455,17 @@ fn download(from: Address, cookie: &OpaqueCookie, secret: &[u8], size: Option<us
 }
 
 // --- Python clients and our server -------------------------------------------------------------------------------------
+
+/// The vectors of FSS/2, which `tests/vectors_v2.rs` holds this program to, come from a program that shares nothing with it.
+#[test]
+fn the_vectors_of_fss2_are_those_of_the_independent_implementation() {
+    let Some(python) = Python::find() else { return };
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let checked =
+        Command::new(python.program).arg(tests.join("interop/fss2.py")).arg("check").arg(tests.join("vectors/v2")).output();
+    let checked = checked.expect("it runs");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
 
 #[test]
 fn python_clients_get_back_what_they_gave_our_server() {

@@ -41,7 +41,7 @@ impl Master {
         for (label, key) in [("fss/2 content", &mut content), ("fss/2 auth", &mut auth)] {
             file.expand(label.as_bytes(), &mut **key).expect("32 bytes are far below what HKDF can give");
         }
-        Key { content: provider.aead_key(&content), verifier: Verifier::from_bytes(Sha384::digest(*auth).into()) }
+        Key::from_secrets(&content, &auth, provider)
     }
 }
 
@@ -58,6 +58,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// The key with these two secrets, for whoever was given them instead of the password: they open one file.
+    pub fn from_secrets(content: &[u8; KEY_LENGTH], auth: &[u8; KEY_LENGTH], provider: &dyn CryptoProvider) -> Self {
+        Self { content: provider.aead_key(content), verifier: Verifier::from_bytes(Sha384::digest(auth).into()) }
+    }
+
     /// What a server keeps to check a proof of the password with.
     pub fn verifier(&self) -> &Verifier {
         &self.verifier

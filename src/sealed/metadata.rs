@@ -92,7 +92,10 @@ impl Metadata {
                 fields.push((name.to_owned(), value.to_owned()));
             }
         }
-        Ok((Self { fields }, PREFIX + length))
+        let metadata = Self { fields };
+        let known = matches!(metadata.get("kind"), Some("file" | "directory"))
+            && matches!(metadata.get("encoding"), Some("identity" | "zstd"));
+        if known { Ok((metadata, PREFIX + length)) } else { Err(InvalidMetadata::Unknown) }
     }
 }
 
@@ -122,6 +125,9 @@ pub enum InvalidMetadata {
     /// It does not end within the first chunk.
     #[error("the metadata does not end within the first chunk")]
     Truncated,
+    /// What the file is, or how it is encoded, is not said or not known: it may need a newer program.
+    #[error("the metadata does not say what the file is in a way that is known here")]
+    Unknown,
     /// A field is not `name=value`, is there twice, or cannot be written.
     #[error("a field of the metadata is not valid")]
     Field,

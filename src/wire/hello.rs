@@ -57,10 +57,11 @@ impl Hello {
     }
 
     fn from_arguments(arguments: &Arguments<'_>) -> Result<Self, InvalidHello> {
+        // The version alone decides: another one may have other arguments.
         match arguments.positional() {
             [version] if *version == VERSION => {}
-            [_] => return Err(InvalidHello::Version),
-            _ => return Err(InvalidHello::Form),
+            [version, ..] if *version == VERSION => return Err(InvalidHello::Form),
+            _ => return Err(InvalidHello::Version),
         }
         let [("share", share), ("secret", secret)] = arguments.named() else { return Err(InvalidHello::Form) };
         Ok(Self { share: frame::from_base64(share)?, secret: Zeroizing::new(frame::from_base64(secret)?) })

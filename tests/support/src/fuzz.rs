@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fss::client::legacy::{ClientSession, FileNeed};
+use fss::sealed::{Header, Metadata};
+use fss::wire::frame::{self, Frame};
+use fss::wire::hello::{Hello, Speaker};
 use fss::wire::legacy_frame::{CHUNK, ClientFrame, ServerFrame};
 use fss::wire::prelude;
 use fss::{Config, Machine, MemoryStore, Password, ServerSession, Step, Time};
@@ -31,6 +34,32 @@ pub fn frame_parser(data: &[u8]) {
         if let ServerFrame::Chunk(base64) = frame {
             let _ = base64.decode(&mut chunk);
         }
+    }
+}
+
+/// What FSS/2 reads below its machines: frames, hellos, headers and metadata of sealed files.
+pub fn fss2_parser(data: &[u8]) {
+    if let Ok(Frame::Other(flag, arguments)) = Frame::parse(data) {
+        let written = frame::write(flag, arguments.positional(), arguments.named()).expect("a parsed frame can be written");
+        assert_eq!(written, data);
+        for (name, _) in arguments.named() {
+            let number = arguments.number(name).ok().flatten();
+            assert!(number.is_none_or(|number| arguments.value(name) == Some(number.to_string().as_bytes())));
+            if let Ok(Some(bytes)) = arguments.bytes::<64>(name) {
+                assert_eq!(Some(frame::to_base64(&bytes).as_bytes()), arguments.value(name));
+            }
+        }
+    }
+    for speaker in [Speaker::Client, Speaker::Server] {
+        if let Ok(hello) = Hello::parse(data, speaker) {
+            assert_eq!(hello.encode(speaker).as_slice(), data);
+        }
+    }
+    if let Ok(header) = Header::parse(data) {
+        assert_eq!(header.to_bytes().as_slice(), data);
+    }
+    if let Ok((metadata, used)) = Metadata::decode(data) {
+        assert_eq!(metadata.encode().as_deref(), Ok(&data[..used]));
     }
 }
 
