@@ -15,7 +15,8 @@
 use std::fmt;
 
 /// Bytes of a piece: a whole sealed chunk.
-pub const PIECE: u64 = 65_564;
+pub const PIECE: u64 = PIECE_LENGTH as u64;
+const PIECE_LENGTH: usize = 65_564;
 
 /// Bytes between two checkpoints: 256 pieces.
 pub const CHECKPOINT: u64 = 256 * PIECE;
@@ -97,11 +98,11 @@ impl Chain {
     /// Takes the next bytes.
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let (taken, rest) = bytes.split_at(bytes.len().min(PIECE as usize - self.begun));
+            let (taken, rest) = bytes.split_at(bytes.len().min(PIECE_LENGTH - self.begun));
             self.piece.update(taken);
             self.begun += taken.len();
             self.position += taken.len() as u64;
-            if self.begun == PIECE as usize {
+            if self.begun == PIECE_LENGTH {
                 self.digest = self.digest();
                 self.piece = begin(&self.digest);
                 self.begun = 0;
@@ -129,6 +130,6 @@ fn begin(digest: &ChainDigest) -> blake3::Hasher {
 
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").field("position", &self.position).field("digest", &self.digest()).finish()
+        f.debug_struct("Chain").field("position", &self.position).field("digest", &self.digest()).finish_non_exhaustive()
     }
 }

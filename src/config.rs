@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::crypto::{CryptoProvider, KeyRejected, PrivateKey, default_provider};
 use crate::random::SystemRng;
+use crate::server::Guesses;
 
 /// Every bound of a session, each with its reason. Change the ones you need:
 ///
@@ -49,7 +50,7 @@ impl Default for Limits {
     }
 }
 
-/// What all sessions of one side share. Cheap to clone.
+/// What all sessions of one side share. Cheap to clone; clones share the counts of wrong passwords too.
 ///
 /// ```
 /// let config = fss::Config::generate()?;
@@ -61,12 +62,13 @@ pub struct Config {
     provider: Arc<dyn CryptoProvider>,
     identity: Arc<dyn PrivateKey>,
     limits: Arc<Limits>,
+    guesses: Arc<Guesses>,
 }
 
 impl Config {
     /// Uses a provider and a key of our own, with the default limits.
     pub fn new(provider: Arc<dyn CryptoProvider>, identity: Arc<dyn PrivateKey>) -> Self {
-        Self { provider, identity, limits: Arc::default() }
+        Self { provider, identity, limits: Arc::default(), guesses: Arc::default() }
     }
 
     /// Uses the default provider and a new key. Making it takes a noticeable part of a second.
@@ -97,6 +99,13 @@ impl Config {
         self
     }
 
+    /// Replaces the counts of wrong passwords: for another clock, or to share them among servers.
+    #[must_use]
+    pub fn with_guesses(mut self, guesses: Arc<Guesses>) -> Self {
+        self.guesses = guesses;
+        self
+    }
+
     /// The crypto provider.
     pub fn provider(&self) -> &Arc<dyn CryptoProvider> {
         &self.provider
@@ -110,5 +119,10 @@ impl Config {
     /// The limits.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The counts of wrong passwords, of a server.
+    pub fn guesses(&self) -> &Guesses {
+        &self.guesses
     }
 }

@@ -110,6 +110,12 @@ pub enum Refusal {
     /// The password is not the file's, or is missing.
     #[error("wrong password")]
     WrongPassword,
+    /// Too many wrong passwords came for this cookie, or from this source (`docs/protocol.md` §16).
+    #[error("too many attempts: wait {retry} s")]
+    TooManyAttempts {
+        /// Seconds until the next attempt is looked at.
+        retry: u64,
+    },
     /// A password of a length that no file can have.
     #[error("the password is empty or too long")]
     InvalidPassword,

@@ -154,7 +154,7 @@ fn what_fss2_parses() -> Seeds {
         ("frame-data", b"F\0bytes"),
     ];
     seeds.extend(frames.map(|(name, frame)| (name.to_owned(), frame.to_vec())));
-    let metadata = fss::sealed::Metadata::named("a file").with("size", 7).encode().expect("it is valid");
+    let metadata = fss::sealed::Metadata::named("a file").with("size", "7").encode().expect("it is valid");
     seeds.insert("metadata".to_owned(), metadata);
     seeds
 }

@@ -78,8 +78,8 @@ fn no_flipped_bit_is_accepted() {
         for bit in 0..piece.len() * 8 {
             scratch.copy_from_slice(piece);
             scratch[bit / 8] ^= 1 << (bit % 8);
-            let opened = opener.open(&key, scratch, index as u64, index == 2);
-            assert_eq!(opened, Err(Integrity::Chunk { index: index as u64 }), "bit {bit} of chunk {index}");
+            let result = opener.open(&key, scratch, index as u64, index == 2);
+            assert_eq!(result, Err(Integrity::Chunk { index: index as u64 }), "bit {bit} of chunk {index}");
         }
         assert_eq!(&scratch[12..], vec![0; scratch.len() - 12], "nothing of a bad chunk is left to be released");
     }
@@ -87,8 +87,8 @@ fn no_flipped_bit_is_accepted() {
         let mut header = HEADER.to_bytes();
         header[bit / 8] ^= 1 << (bit % 8);
         let Ok(header) = Header::parse(&header) else { continue };
-        let opened = ChunkOpener::new(&header).open(&key, &mut pieces[0].to_vec(), 0, false).map(drop);
-        assert_eq!(opened, Err(Integrity::Chunk { index: 0 }), "bit {bit} of the header");
+        let result = ChunkOpener::new(&header).open(&key, &mut pieces[0].to_vec(), 0, false).map(drop);
+        assert_eq!(result, Err(Integrity::Chunk { index: 0 }), "bit {bit} of the header");
     }
 }
 
@@ -174,7 +174,7 @@ proptest! {
 
     #[test]
     fn metadata_is_read_back(name in "[^\0]{0,300}", size: u64, rest: Vec<u8>) {
-        let metadata = Metadata::named(&name).with("size", size);
+        let metadata = Metadata::named(&name).with("size", size.to_string());
         let bytes = metadata.encode().expect("it is valid");
         let length = bytes.len();
         let (read, used) = Metadata::decode(&[bytes, rest].concat()).expect("it was written so");

@@ -176,11 +176,11 @@ fn sealed_files() {
             assert_eq!(key.verifier().as_bytes(), &array(&case, "verifier"));
             let nonces = case["nonces"].as_array().expect("a list");
             let nonces = nonces.iter().flat_map(|nonce| from_hex(nonce.as_str().expect("a text"))).collect();
-            let (mut rng, mut sealer, mut sealed) = (Given(nonces), ChunkSealer::new(&header, 0), Vec::new());
+            let (mut rng, mut chunks, mut sealed) = (Given(nonces), ChunkSealer::new(&header, 0), Vec::new());
             let pieces = case["pieces"].as_array().expect("a list");
             for (index, (chunk, expected)) in plaintext.chunks(MAX_PIECE - NONCE_AND_TAG).zip(pieces).enumerate() {
                 let mut piece = [&[0; 12], chunk, &[0; 16]].concat();
-                sealer.seal(&key, &mut piece, index + 1 == pieces.len(), &mut rng).expect("it seals");
+                chunks.seal(&key, &mut piece, index + 1 == pieces.len(), &mut rng).expect("it seals");
                 assert_eq!(Sha256::digest(&piece).to_vec(), hex(expected, "sha256"), "piece {index}");
                 sealed.extend(piece);
             }

@@ -176,7 +176,7 @@ impl Drop for Place {
 
 fn serve(shared: &Shared, stream: &TcpStream, peer: SocketAddr) {
     let started = Instant::now();
-    let mut session = ServerSession::with_config(&shared.store, shared.config.clone());
+    let mut session = ServerSession::with_config(&shared.store, shared.config.clone()).from_source(peer.ip());
     let mut client = None;
     let mut operation = "request";
     let ended = run(&mut session, stream, |_, call| {

@@ -19,6 +19,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     if verified.damaged == 0 {
         return Ok(());
     }
-    let what = format!("{} files are damaged", verified.damaged);
+    let what =
+        if verified.damaged == 1 { "a file is damaged".to_owned() } else { format!("{} files are damaged", verified.damaged) };
     Err(Failure::new(code::INTEGRITY, what, "their bytes are not those that were stored", "restore them from a backup"))
 }

@@ -18,7 +18,9 @@ impl Proof {
     /// The proof of somebody who has the password, or of a server that has its verifier. `binding` belongs to the
     /// connection.
     pub fn new(verifier: &Verifier, binding: &[u8; 32], cookie: &Cookie) -> Self {
-        let mut mac = Hmac::<Sha384>::new_from_slice(verifier.as_bytes()).expect("HMAC takes keys of any length");
+        let Ok(mut mac) = Hmac::<Sha384>::new_from_slice(verifier.as_bytes()) else {
+            unreachable!("HMAC takes keys of any length")
+        };
         for part in [b"fss/2 proof\0".as_slice(), binding, cookie.as_str().as_bytes()] {
             mac.update(part);
         }

@@ -30,9 +30,9 @@ impl Metadata {
 
     /// Adds or replaces a field. Values that cannot be written are found by [`Metadata::encode`].
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.fields.retain(|(there, _)| there != name);
-        self.fields.push((name.to_owned(), value.to_string()));
+        self.fields.push((name.to_owned(), value.into()));
         self
     }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use rand_core::CryptoRng;
 
-use super::ServerEvent;
 use super::states::Server;
+use super::{ServerEvent, Source};
 use crate::config::Config;
 use crate::random::SystemRng;
 use crate::session::{Core, Link, machine_with_core};
@@ -77,6 +77,13 @@ impl ServerEngine {
     /// A new connection with random numbers of your own.
     pub fn with_rng(config: Config, rng: impl CryptoRng + Send + 'static) -> Self {
         Self { core: Core::new(Server::new(), Link::new(config, Box::new(rng))) }
+    }
+
+    /// Says where the client connects from, so that its wrong passwords are counted for that too.
+    #[must_use]
+    pub fn from_source(mut self, source: impl Into<Source>) -> Self {
+        self.core.side.set_source(source.into());
+        self
     }
 
     /// Answers the storage request `id`.

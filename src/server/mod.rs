@@ -1,11 +1,13 @@
 //! The server: a pure machine that asks for storage, and a session that answers it from a store.
 
 mod engine;
+mod guesses;
 mod refusal;
 mod session;
 mod states;
 
 pub use engine::ServerEngine;
+pub use guesses::{Attempt, Guesses, Source};
 pub use refusal::{Operation, RefusalText, refusal_text};
 pub use session::ServerSession;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rand_core::CryptoRng;
 
-use super::{ServerEngine, ServerEvent};
+use super::{ServerEngine, ServerEvent, Source};
 use crate::config::Config;
 use crate::error::Error;
 use crate::session::{Machine, Step};
@@ -36,6 +36,13 @@ impl<S: Store> ServerSession<S> {
     /// A new connection with random numbers of your own, for tests.
     pub fn with_rng(store: S, config: Config, rng: impl CryptoRng + Send + 'static) -> Self {
         Self { engine: ServerEngine::with_rng(config, rng), transfer: Transfer::new(store) }
+    }
+
+    /// Says where the client connects from, so that its wrong passwords are counted for that too.
+    #[must_use]
+    pub fn from_source(mut self, source: impl Into<Source>) -> Self {
+        self.engine = self.engine.from_source(source);
+        self
     }
 }
 

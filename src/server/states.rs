@@ -19,8 +19,8 @@
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::ServerEvent;
 use super::refusal::{Operation, RefusalText, refusal_text};
+use super::{Attempt, ServerEvent, Source};
 use crate::cookie::Cookie;
 use crate::crypto::legacy::{FileKey, Verifier};
 use crate::error::{Error, Moment, PeerText, Refusal};
@@ -35,6 +35,7 @@ pub(super) struct Server {
     state: State,
     operation: Operation,
     requests: u64,
+    source: Option<Source>,
 }
 
 enum State {
@@ -56,7 +57,7 @@ enum Asked {
     Creating { key: FileKey },
     Writing(Incoming),
     Committing(Incoming),
-    Opening { cookie: Cookie, verifier: Verifier },
+    Opening { cookie: Cookie, verifier: Verifier, attempt: Attempt },
     Reading(Outgoing, usize),
     Delivering(Outgoing),
 }
@@ -80,7 +81,11 @@ struct Outgoing {
 
 impl Server {
     pub(super) fn new() -> Self {
-        Self { state: State::KeyExchange, operation: Operation::None, requests: 0 }
+        Self { state: State::KeyExchange, operation: Operation::None, requests: 0, source: None }
+    }
+
+    pub(super) fn set_source(&mut self, source: Source) {
+        self.source = Some(source);
     }
 
     fn ask(&mut self, operation: StoreOperation, asked: Asked) -> State {
@@ -89,7 +94,7 @@ impl Server {
     }
 
     /// A request has come: the operation begins.
-    fn on_request(&mut self, frame: ClientFrame<'_>) -> Result<State, Error> {
+    fn on_request(&mut self, frame: ClientFrame<'_>, turn: &Turn<'_, ServerEvent>) -> Result<State, Error> {
         match frame {
             ClientFrame::Upload { password } => {
                 let key = FileKey::derive(&Password::new(password)?);
@@ -100,8 +105,10 @@ impl Server {
                 // A missing password is a wrong one, and so is one that no file can have.
                 let password = password.and_then(|password| Password::new(password).ok()).ok_or(Refusal::WrongPassword)?;
                 let cookie = Cookie::parse(cookie)?;
+                let attempt = turn.link.config().guesses().attempt(self.source, Some(&cookie));
+                let attempt = attempt.map_err(|retry| Refusal::TooManyAttempts { retry })?;
                 let verifier = FileKey::derive(&password).verifier();
-                Ok(self.ask(StoreOperation::Open { cookie: cookie.clone() }, Asked::Opening { cookie, verifier }))
+                Ok(self.ask(StoreOperation::Open { cookie: cookie.clone() }, Asked::Opening { cookie, verifier, attempt }))
             }
             ClientFrame::Error { details } => Err(Error::PeerRefused(PeerText::new(details))),
             other => Err(unexpected(other, "a request")),
@@ -173,11 +180,12 @@ impl Server {
                 send(turn, ServerFrame::Received)?;
                 Ok(State::Finished)
             }
-            (Asked::Opening { cookie, verifier }, StoreReply::Opened { file }) => {
+            (Asked::Opening { cookie, verifier, attempt }, StoreReply::Opened { file }) => {
                 let file = file.ok_or(Refusal::UnknownCookie)?;
                 if file.verifier != verifier {
                     return Err(Refusal::WrongPassword.into());
                 }
+                turn.link.config().guesses().succeeded(attempt);
                 self.operation = Operation::Download;
                 send(turn, ServerFrame::Approved)?;
                 turn.events.push_back(ServerEvent::DownloadStarted { cookie: cookie.clone(), bytes: file.size });
@@ -235,7 +243,7 @@ impl Side for Server {
         }
         let frame = ClientFrame::parse(message)?;
         self.state = match (std::mem::replace(&mut self.state, State::Gone), frame) {
-            (State::Request, frame) => self.on_request(frame)?,
+            (State::Request, frame) => self.on_request(frame, turn)?,
             (State::Uploading(file), frame) => self.on_upload(file, frame, turn)?,
             (State::Unacknowledged(file), ClientFrame::Received) => self.go_on(file, turn)?,
             (State::Finishing(file), ClientFrame::Received) => self.ask(StoreOperation::Delivered, Asked::Delivering(file)),

@@ -3,6 +3,7 @@
 //! The numbers P1, P2, … are those of `docs/design.md`.
 
 mod bad_peers;
+mod guessing;
 mod properties;
 
 use std::sync::Arc;

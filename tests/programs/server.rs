@@ -128,3 +128,29 @@ fn quickstart_runs() {
     let output = quickstart.command().output().expect("it runs");
     assert!(output.status.success() && output.stdout.ends_with(b"It is the same file.\n"), "{output:?}");
 }
+
+#[test]
+fn verify_tells_which_files_are_damaged() {
+    let world = World::new();
+    let verify = || world.server_command().args(["--data", "data", "verify"]).output().expect("it runs");
+    fails(&verify(), 1, &["cannot be verified", "there is no such directory"]);
+    let server = world.serve(&NONE);
+    world.write("file", &[7; 5000]);
+    let uploaded = world.client(&server, &["upload", "file"]);
+    assert!(uploaded.status.success(), "{uploaded:?}");
+    fails(&verify(), 1, &["another process is using"]);
+    server.stop();
+    let verified = verify();
+    assert_eq!(
+        (verified.status.code(), verified.stdout.as_slice()),
+        (Some(0), b"1 whole, 0 without a recorded digest, 0 damaged\n".as_slice())
+    );
+    let cookie = String::from_utf8_lossy(&uploaded.stdout).trim().to_owned();
+    let path = format!("data/F-{cookie}/F");
+    let mut content = world.read(&path);
+    content[2500] ^= 1;
+    world.write(&path, &content);
+    let damaged = verify();
+    fails(&damaged, 15, &["a file is damaged", "restore them from a backup"]);
+    assert!(String::from_utf8_lossy(&damaged.stdout).contains(&format!("damaged: F-{cookie} has other bytes")));
+}
