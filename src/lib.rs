@@ -36,7 +36,8 @@
 //! Nothing authenticates the server, so whoever stands between can read everything. There is no forward secrecy. Equal
 //! chunks under one password are stored as equal bytes. A changed file is not noticed. The stored verifier has no salt, so
 //! whoever steals a server's directory can guess passwords fast. And a transfer costs ten RSA private operations per KiB.
-//! Use it where a 2019 peer is at the other end; FSS/2 will repair each of these.
+//! Use it where a 2019 peer is at the other end; FSS/2 will repair each of these. What is there of
+//! it so far: [`sealed`] content, which is useful without a server, the [`chain`] digest, and the records of [`wire`].
 //!
 //! # Features
 //!
