@@ -11,8 +11,13 @@ use std::sync::Arc;
 
 use fss::client::legacy::ClientSession;
 use fss::crypto::PrivateKey;
+use fss::crypto::legacy::Verifier;
+use fss::crypto::proof::Proof;
+use fss::sealed::{Cost, Header};
 use fss::store::Retention;
 use fss::wire::prelude;
+use fss::wire::refusal::{RefusalCode, Refused};
+use fss::wire::request::{NewUpload, Request};
 use fss::{Config, Cookie, IndexCookies, MemoryStore, OpaqueCookie, Password, ServerSession};
 use fss_test_support::no_security::{BLOCK, NoSecurity};
 use fss_test_support::pair::{Outcome, Wire, run};
@@ -146,14 +151,29 @@ fn what_fss2_parses() -> Seeds {
     {
         seeds.insert(field.replace('_', "-"), from_hex(cases(file)[0][field].as_str().expect("a text")));
     }
-    let frames: [(&str, &[u8]); 5] = [
-        ("frame-upload", b"U\0seal=AAAA\0verifier=AAAA\0size=65564\0keep=86400\0downloads=3\0"),
-        ("frame-approved", b"S\0Approved\0size=65564\0chain=00\0"),
-        ("frame-end", b"R\0END\0more=1\0"),
-        ("frame-refusal", b"E\0refused\0code=refused\0retry=30\0"),
-        ("frame-data", b"F\0bytes"),
+    let header = Header::from_parts(Cost::USUAL, [1; 16], [2; 32]);
+    let (cookie, proof) = (Cookie::from_index(7), Proof::from_bytes([3; 48]));
+    let verifier = Verifier::from_bytes([4; 48]);
+    let upload = NewUpload { header: header.clone(), verifier, size: Some(9), keep: Some(8), downloads: Some(7) };
+    let requests = [
+        ("upload", Request::Upload(upload)),
+        ("resume", Request::Resume { header, cookie: cookie.clone(), proof: proof.clone(), offset: 65_564 }),
+        ("download", Request::Download { cookie: cookie.clone(), proof, offset: 65_564 }),
+        ("taken", Request::Taken { offset: 65_564 }),
+        ("list", Request::List { after: Some(cookie) }),
+        ("data", Request::Data(b"bytes")),
+        ("refusal", Request::Refusal(Refused::new(RefusalCode::TooManyAttempts, Some(30)))),
     ];
-    seeds.extend(frames.map(|(name, frame)| (name.to_owned(), frame.to_vec())));
+    seeds.extend(requests.map(|(name, request)| (format!("request-{name}"), request.encode())));
+    let replies: [(&str, &[u8]); 6] = [
+        ("accepted", b"R\x007\0offset=0\0window=8388608\0expires=99\0"),
+        ("received", b"R\0OK\0offset=65564\0"),
+        ("approved", b"S\0Approved\0size=65564\0format=1.0\0"),
+        ("entry", b"R\x007\0size=1\0stored=2\0downloads=3\0"),
+        ("end", b"R\0END\0more=1\0"),
+        ("information", b"R\0OK\0largest-file=1\0window=2\0name=a\0quota=3\0used=4\0"),
+    ];
+    seeds.extend(replies.map(|(name, reply)| (format!("reply-{name}"), reply.to_vec())));
     let metadata = fss::sealed::Metadata::named("a file").with("size", "7").encode().expect("it is valid");
     seeds.insert("metadata".to_owned(), metadata);
     seeds

@@ -11,6 +11,9 @@ use fss::wire::frame::{self, Frame};
 use fss::wire::hello::{Hello, Speaker};
 use fss::wire::legacy_frame::{CHUNK, ClientFrame, ServerFrame};
 use fss::wire::prelude;
+use fss::wire::refusal::RefusalCode;
+use fss::wire::reply::{Awaited, Reply};
+use fss::wire::request::Request;
 use fss::{Config, Machine, MemoryStore, Password, ServerSession, Step, Time};
 
 use crate::no_security::{NoSecurity, message};
@@ -47,6 +50,23 @@ pub fn fss2_parser(data: &[u8]) {
             assert!(number.is_none_or(|number| arguments.value(name) == Some(number.to_string().as_bytes())));
             if let Ok(Some(bytes)) = arguments.bytes::<64>(name) {
                 assert_eq!(Some(frame::to_base64(&bytes).as_bytes()), arguments.value(name));
+            }
+        }
+    }
+    if let Ok(request) = Request::parse(data) {
+        match (&request, Request::parse(&request.encode()).expect("what was read can be written")) {
+            // Texts of others are not sent on.
+            (Request::Refusal(refused), Request::Refusal(read)) => {
+                assert_eq!((refused.code.or(Some(RefusalCode::Protocol)), refused.retry), (read.code, read.retry));
+            }
+            (request, read) => assert_eq!(*request, read),
+        }
+    }
+    for awaited in [Awaited::Upload, Awaited::List, Awaited::Deletion, Awaited::Information, Awaited::Other] {
+        if let Ok(reply) = Reply::parse(data, awaited) {
+            match (&reply, Reply::parse(&reply.encode(), awaited).expect("what was read can be written")) {
+                (Reply::Refusal(refused), Reply::Refusal(read)) => assert_eq!(refused.retry, read.retry),
+                (reply, read) => assert_eq!(*reply, read),
             }
         }
     }

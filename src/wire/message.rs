@@ -1,0 +1,76 @@
+//! What requests and replies have in common: why a frame is none, and how named arguments are written.
+
+use super::frame::{InvalidFrame, MAX_NUMBER, to_base64, write};
+use super::refusal::RefusalCode;
+use crate::cookie::Cookie;
+
+/// Why a frame is no request and no reply. Each has its code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidMessage {
+    /// It is no frame of this side.
+    #[error("it is not a frame of the protocol: {0}")]
+    Frame(InvalidFrame),
+    /// Its flag is not one of this side.
+    #[error("its flag is not known")]
+    Flag,
+    /// An argument is missing, not of its form, or out of range.
+    #[error("its arguments are not what they should be")]
+    Arguments,
+    /// The name is not one that a user can have.
+    #[error("the name is not 1 to 64 letters, digits, dots, lines and dashes")]
+    Name,
+}
+
+impl InvalidMessage {
+    /// What the peer is told.
+    pub fn code(self) -> RefusalCode {
+        match self {
+            Self::Frame(_) | Self::Flag => RefusalCode::Protocol,
+            Self::Arguments => RefusalCode::BadRequest,
+            Self::Name => RefusalCode::NameTaken,
+        }
+    }
+}
+
+/// Values of arguments: what is wrong with one is wrong with the request.
+impl From<InvalidFrame> for InvalidMessage {
+    fn from(_: InvalidFrame) -> Self {
+        Self::Arguments
+    }
+}
+
+/// Reads a cookie, before anything else is done with it.
+pub(super) fn cookie(text: &[u8]) -> Result<Cookie, InvalidMessage> {
+    Cookie::parse(text).map_err(|_| InvalidMessage::Arguments)
+}
+
+/// Named arguments on their way into a frame.
+#[derive(Default)]
+pub(super) struct Named(Vec<(&'static str, Vec<u8>)>);
+
+impl Named {
+    pub(super) fn text(&mut self, name: &'static str, value: &str) -> &mut Self {
+        self.0.push((name, value.as_bytes().to_vec()));
+        self
+    }
+
+    pub(super) fn bytes(&mut self, name: &'static str, value: &[u8]) -> &mut Self {
+        self.text(name, &to_base64(value))
+    }
+
+    pub(super) fn number(&mut self, name: &'static str, value: Option<u64>) -> &mut Self {
+        match value {
+            Some(value) => self.text(name, &value.min(MAX_NUMBER).to_string()),
+            None => self,
+        }
+    }
+
+    pub(super) fn frame(&self, flag: u8, positional: Option<&[u8]>) -> Vec<u8> {
+        let named: Vec<(&str, &[u8])> = self.0.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+        match write(flag, positional.as_slice(), &named) {
+            Ok(frame) => frame,
+            Err(_) => unreachable!("names, cookies, numbers, base64 and our own sentences can be written"),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! How either side of FSS/2 refuses, and the codes for it (`docs/protocol.md` §20).
+
+use super::frame::Arguments;
+use super::message::{InvalidMessage, Named};
+use crate::error::PeerText;
+
+/// Why something is refused, in a word that programs go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalCode {
+    /// Unknown cookie, wrong password, wrong owner or wrong header; never which.
+    Refused,
+    /// An upload or a list by a stranger, on a server for members.
+    NotAMember,
+    /// The file, or its next part, does not fit into the user's quota.
+    Quota,
+    /// The server has no room.
+    NoRoom,
+    /// The file is larger than the server takes.
+    TooLarge,
+    /// A delay after wrong passwords runs.
+    TooManyAttempts,
+    /// A limit of unfinished uploads is reached.
+    TooManyUploads,
+    /// Another connection resumed this upload.
+    Superseded,
+    /// A limit of connections or of work is reached.
+    Busy,
+    /// The version is not spoken here.
+    Version,
+    /// The arguments are not what they should be.
+    BadRequest,
+    /// The name is another user's, or cannot be one.
+    NameTaken,
+    /// The invite is unknown, used, too old or missing.
+    BadInvite,
+    /// Nothing came for too long.
+    Idle,
+    /// The storage of whoever says it has failed.
+    Storage,
+    /// Record, frame or order is wrong; never which.
+    Protocol,
+}
+
+impl RefusalCode {
+    /// All codes.
+    pub const ALL: [Self; 16] = [
+        Self::Refused,
+        Self::NotAMember,
+        Self::Quota,
+        Self::NoRoom,
+        Self::TooLarge,
+        Self::TooManyAttempts,
+        Self::TooManyUploads,
+        Self::Superseded,
+        Self::Busy,
+        Self::Version,
+        Self::BadRequest,
+        Self::NameTaken,
+        Self::BadInvite,
+        Self::Idle,
+        Self::Storage,
+        Self::Protocol,
+    ];
+
+    /// The code on the wire.
+    pub fn as_str(self) -> &'static str {
+        self.texts().0
+    }
+
+    /// What people are told.
+    pub fn sentence(self) -> &'static str {
+        self.texts().1
+    }
+
+    /// Reads a code; one that is not known ends the connection like [`RefusalCode::Protocol`].
+    pub fn parse(code: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str().as_bytes() == code)
+    }
+
+    /// Whether it always ends the connection, not only the operation.
+    pub fn ends_connection(self) -> bool {
+        matches!(self, Self::Protocol | Self::Idle | Self::Version | Self::Superseded)
+    }
+
+    fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Refused => ("refused", "No such file, or the wrong password."),
+            Self::NotAMember => ("not-a-member", "This server is for its members."),
+            Self::Quota => ("quota", "Your quota is used up."),
+            Self::NoRoom => ("no-room", "The server has no room."),
+            Self::TooLarge => ("too-large", "The file is larger than this server takes."),
+            Self::TooManyAttempts => ("too-many-attempts", "Too many attempts."),
+            Self::TooManyUploads => ("too-many-uploads", "Too many unfinished uploads."),
+            Self::Superseded => ("superseded", "Another connection resumed this upload."),
+            Self::Busy => ("busy", "The server is busy."),
+            Self::Version => ("version", "This version is not spoken here."),
+            Self::BadRequest => ("bad-request", "The request is not valid."),
+            Self::NameTaken => ("name-taken", "This name is not to be had."),
+            Self::BadInvite => ("bad-invite", "The invite is not valid."),
+            Self::Idle => ("idle", "Nothing came for too long."),
+            Self::Storage => ("storage", "The storage has failed."),
+            Self::Protocol => ("protocol", "The protocol was broken."),
+        }
+    }
+}
+
+/// An `E`, of either side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What programs go by; `None` if it is one that this version does not know.
+    pub code: Option<RefusalCode>,
+    /// What people are told.
+    pub text: PeerText,
+    /// After how many seconds it may be tried again.
+    pub retry: Option<u64>,
+}
+
+impl Refused {
+    /// A refusal of ours.
+    pub fn new(code: RefusalCode, retry: Option<u64>) -> Self {
+        Self { code: Some(code), text: PeerText::new(code.sentence().as_bytes()), retry }
+    }
+
+    pub(super) fn from_arguments(arguments: &Arguments<'_>) -> Result<Self, InvalidMessage> {
+        let [text] = arguments.positional() else { return Err(InvalidMessage::Arguments) };
+        let code = RefusalCode::parse(arguments.value("code").ok_or(InvalidMessage::Arguments)?);
+        Ok(Self { code, text: PeerText::new(text), retry: arguments.number("retry")? })
+    }
+
+    /// The frame, with the sentence that belongs to the code.
+    pub fn encode(&self) -> Vec<u8> {
+        let code = self.code.unwrap_or(RefusalCode::Protocol);
+        let mut named = Named::default();
+        named.text("code", code.as_str()).number("retry", self.retry);
+        named.frame(b'E', Some(code.sentence().as_bytes()))
+    }
+}

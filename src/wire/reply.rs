@@ -1,0 +1,303 @@
+//! What a server says in FSS/2: frames with their arguments checked (`docs/protocol.md` §13, §17 to §19).
+
+use super::frame::{Arguments, Frame};
+use super::message::{InvalidMessage, Named, cookie};
+use super::refusal::Refused;
+use super::request::UserName;
+use crate::chain::ChainDigest;
+use crate::cookie::Cookie;
+use crate::sealed::Header;
+
+/// A frame of a server. `Debug` shows no whole cookies.
+///
+/// Three frames begin with `R OK`. Which one it is says the request that it answers, so the caller names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// `K`: the first record.
+    Limits(ServerLimits),
+    /// `R COOKIE offset= window=`: the upload may go on there.
+    Accepted {
+        /// The file's cookie.
+        cookie: Cookie,
+        /// Where the client goes on.
+        offset: u64,
+        /// How far it may be ahead of what is acknowledged.
+        window: u64,
+        /// The chain at the offset, if that is not 0.
+        chain: Option<ChainDigest>,
+        /// When the file would expire, in Unix seconds.
+        expires: Option<u64>,
+    },
+    /// `R OK offset=`: so much was received, and with a chain: is durable and visible.
+    Received {
+        /// Bytes behind the header.
+        offset: u64,
+        /// The final chain.
+        chain: Option<ChainDigest>,
+    },
+    /// `S Challenge`: what to make a proof with.
+    Challenge(Format),
+    /// `S Approved`: the file follows.
+    Approved {
+        /// The whole size behind the header.
+        size: u64,
+        /// The final chain, if it was recorded.
+        chain: Option<ChainDigest>,
+        /// When the file expires, in Unix seconds.
+        expires: Option<u64>,
+        /// Whether it is a file of FSS 1.0.
+        legacy: bool,
+    },
+    /// `F`: bytes of a file; none end it.
+    Data(&'a [u8]),
+    /// `R COOKIE size= stored=`: a file of a list.
+    Entry(Entry),
+    /// `R END`: the list is complete, or to be asked for again.
+    EndOfList {
+        /// Whether there is more.
+        more: bool,
+    },
+    /// `R OK` of a deletion.
+    Deleted,
+    /// `R OK` of a sign-up, or of a request for information.
+    Information {
+        /// What the server takes; not in the answer to a sign-up.
+        limits: Option<ServerLimits>,
+        /// The user that the client's key is, if it has signed up.
+        account: Option<Account>,
+    },
+    /// `E`
+    Refusal(Refused),
+}
+
+/// What a server takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// The largest upload, in bytes behind the header.
+    pub largest_file: u64,
+    /// The upload window that it usually grants, in bytes.
+    pub window: u64,
+}
+
+/// What kind of file a challenge is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A sealed file, with its header, or what looks like one.
+    Sealed(Header),
+    /// A file of FSS 1.0.
+    Legacy,
+}
+
+/// A file of the caller's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its cookie.
+    pub cookie: Cookie,
+    /// Bytes behind the header.
+    pub size: u64,
+    /// When it was stored, in Unix seconds.
+    pub stored: u64,
+    /// When it expires, in Unix seconds.
+    pub expires: Option<u64>,
+    /// How many downloads are left.
+    pub downloads: Option<u64>,
+}
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: UserName,
+    /// Bytes that it may use.
+    pub quota: u64,
+    /// Bytes that it uses.
+    pub used: u64,
+}
+
+/// What a client waits for, by which `R` frames are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// The answer to an upload, or to its data.
+    Upload,
+    /// The answer to a list.
+    List,
+    /// The answer to a deletion.
+    Deletion,
+    /// The answer to a sign-up or to a request for information.
+    Information,
+    /// Anything else: no `R` frame fits.
+    Other,
+}
+
+impl<'a> Reply<'a> {
+    /// Reads what a server sent.
+    ///
+    /// # Errors
+    /// [`InvalidMessage`]
+    pub fn parse(plaintext: &'a [u8], awaited: Awaited) -> Result<Self, InvalidMessage> {
+        let (flag, arguments) = match Frame::parse(plaintext).map_err(InvalidMessage::Frame)? {
+            Frame::Data(data) => return Ok(Self::Data(data)),
+            Frame::Other(flag, arguments) => (flag, arguments),
+        };
+        match (flag, arguments.positional()) {
+            (b'K', []) => Ok(Self::Limits(ServerLimits::from_arguments(&arguments)?.ok_or(InvalidMessage::Arguments)?)),
+            (b'R', [first]) => parse_result(first, &arguments, awaited),
+            (b'S', [b"Challenge"]) => parse_challenge(&arguments).map(Self::Challenge),
+            (b'S', [b"Approved"]) => Ok(Self::Approved {
+                size: required(&arguments, "size")?,
+                chain: chain(&arguments)?,
+                expires: arguments.number("expires")?,
+                legacy: is_legacy(&arguments)?,
+            }),
+            (b'E', _) => Refused::from_arguments(&arguments).map(Self::Refusal),
+            (b'K' | b'R' | b'S', _) => Err(InvalidMessage::Arguments),
+            _ => Err(InvalidMessage::Flag),
+        }
+    }
+
+    /// The frame.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut named = Named::default();
+        let (flag, positional): (u8, Option<&[u8]>) = match self {
+            Self::Data(data) => return [Frame::DATA_PREFIX, data].concat(),
+            Self::Refusal(refused) => return refused.encode(),
+            Self::Limits(limits) => {
+                limits.write(&mut named);
+                (b'K', None)
+            }
+            Self::Accepted { cookie, offset, window, chain, expires } => {
+                named.number("offset", Some(*offset)).number("window", Some(*window));
+                write_chain(&mut named, *chain);
+                named.number("expires", *expires);
+                (b'R', Some(cookie.as_str().as_bytes()))
+            }
+            Self::Received { offset, chain } => {
+                named.number("offset", Some(*offset));
+                write_chain(&mut named, *chain);
+                (b'R', Some(b"OK"))
+            }
+            Self::Challenge(Format::Sealed(header)) => {
+                named.bytes("seal", &header.to_bytes());
+                (b'S', Some(b"Challenge"))
+            }
+            Self::Challenge(Format::Legacy) => {
+                named.text("format", LEGACY);
+                (b'S', Some(b"Challenge"))
+            }
+            Self::Approved { size, chain, expires, legacy } => {
+                named.number("size", Some(*size));
+                write_chain(&mut named, *chain);
+                named.number("expires", *expires);
+                if *legacy {
+                    named.text("format", LEGACY);
+                }
+                (b'S', Some(b"Approved"))
+            }
+            Self::Entry(entry) => {
+                named.number("size", Some(entry.size)).number("stored", Some(entry.stored));
+                named.number("expires", entry.expires).number("downloads", entry.downloads);
+                (b'R', Some(entry.cookie.as_str().as_bytes()))
+            }
+            Self::EndOfList { more } => {
+                named.number("more", more.then_some(1));
+                (b'R', Some(b"END"))
+            }
+            Self::Deleted => (b'R', Some(b"OK")),
+            Self::Information { limits, account } => {
+                if let Some(limits) = limits {
+                    limits.write(&mut named);
+                }
+                if let Some(Account { name, quota, used }) = account {
+                    named.text("name", name.as_str()).number("quota", Some(*quota)).number("used", Some(*used));
+                }
+                (b'R', Some(b"OK"))
+            }
+        };
+        named.frame(flag, positional)
+    }
+}
+
+const LEGACY: &str = "1.0";
+
+fn parse_result(first: &[u8], arguments: &Arguments<'_>, awaited: Awaited) -> Result<Reply<'static>, InvalidMessage> {
+    match (awaited, first) {
+        (Awaited::Upload, b"OK") => Ok(Reply::Received { offset: required(arguments, "offset")?, chain: chain(arguments)? }),
+        (Awaited::Upload, file) => Ok(Reply::Accepted {
+            cookie: cookie(file)?,
+            offset: required(arguments, "offset")?,
+            window: required(arguments, "window")?,
+            chain: chain(arguments)?,
+            expires: arguments.number("expires")?,
+        }),
+        (Awaited::List, b"END") => match arguments.number("more")? {
+            None => Ok(Reply::EndOfList { more: false }),
+            Some(1) => Ok(Reply::EndOfList { more: true }),
+            Some(_) => Err(InvalidMessage::Arguments),
+        },
+        (Awaited::List, file) => Ok(Reply::Entry(Entry {
+            cookie: cookie(file)?,
+            size: required(arguments, "size")?,
+            stored: required(arguments, "stored")?,
+            expires: arguments.number("expires")?,
+            downloads: arguments.number("downloads")?,
+        })),
+        (Awaited::Deletion, b"OK") => Ok(Reply::Deleted),
+        (Awaited::Information, b"OK") => {
+            let account = match arguments.value("name") {
+                None => None,
+                Some(name) => Some(Account {
+                    name: UserName::parse(name).map_err(|_| InvalidMessage::Arguments)?,
+                    quota: required(arguments, "quota")?,
+                    used: required(arguments, "used")?,
+                }),
+            };
+            Ok(Reply::Information { limits: ServerLimits::from_arguments(arguments)?, account })
+        }
+        (Awaited::Deletion | Awaited::Information | Awaited::Other, _) => Err(InvalidMessage::Arguments),
+    }
+}
+
+fn parse_challenge(arguments: &Arguments<'_>) -> Result<Format, InvalidMessage> {
+    match (arguments.bytes::<{ Header::LENGTH }>("seal")?, is_legacy(arguments)?) {
+        (Some(header), false) => Header::parse(&header).map(Format::Sealed).map_err(|_| InvalidMessage::Arguments),
+        (None, true) => Ok(Format::Legacy),
+        _ => Err(InvalidMessage::Arguments),
+    }
+}
+
+fn is_legacy(arguments: &Arguments<'_>) -> Result<bool, InvalidMessage> {
+    match arguments.value("format") {
+        None => Ok(false),
+        Some(format) if format == LEGACY.as_bytes() => Ok(true),
+        Some(_) => Err(InvalidMessage::Arguments),
+    }
+}
+
+fn required(arguments: &Arguments<'_>, name: &str) -> Result<u64, InvalidMessage> {
+    arguments.number(name)?.ok_or(InvalidMessage::Arguments)
+}
+
+fn chain(arguments: &Arguments<'_>) -> Result<Option<ChainDigest>, InvalidMessage> {
+    arguments.value("chain").map(|hex| ChainDigest::from_hex(hex).ok_or(InvalidMessage::Arguments)).transpose()
+}
+
+fn write_chain(named: &mut Named, chain: Option<ChainDigest>) {
+    if let Some(chain) = chain {
+        named.text("chain", &chain.to_string());
+    }
+}
+
+impl ServerLimits {
+    /// Both or none.
+    fn from_arguments(arguments: &Arguments<'_>) -> Result<Option<Self>, InvalidMessage> {
+        match (arguments.number("largest-file")?, arguments.number("window")?) {
+            (Some(largest_file), Some(window)) => Ok(Some(Self { largest_file, window })),
+            (None, None) => Ok(None),
+            _ => Err(InvalidMessage::Arguments),
+        }
+    }
+
+    fn write(self, named: &mut Named) {
+        named.number("largest-file", Some(self.largest_file)).number("window", Some(self.window));
+    }
+}

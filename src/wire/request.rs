@@ -1,0 +1,255 @@
+//! What a client says in FSS/2: frames with their arguments checked (`docs/protocol.md` §17 to §19).
+//!
+//! ```
+//! use fss::wire::request::Request;
+//! let request = Request::parse(b"D\x00092071145115023\0")?;
+//! assert_eq!(request, Request::Challenge { cookie: "092071145115023".parse()? });
+//! assert_eq!(request.encode(), b"D\x00092071145115023\0");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use super::frame::{Arguments, Frame};
+use super::message::{InvalidMessage, Named, cookie};
+use super::refusal::Refused;
+use crate::cookie::Cookie;
+use crate::crypto::legacy::Verifier;
+use crate::crypto::proof::Proof;
+use crate::sealed::Header;
+
+/// Length of an invite in bytes.
+pub const INVITE_LENGTH: usize = 32;
+
+/// A frame of a client. `Debug` shows neither whole cookies nor secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request<'a> {
+    /// `U` of a new file.
+    Upload(NewUpload),
+    /// `U` of an upload that goes on.
+    Resume {
+        /// The header of the upload.
+        header: Header,
+        /// Its cookie.
+        cookie: Cookie,
+        /// Made with its verifier.
+        proof: Proof,
+        /// The client's last checkpoint.
+        offset: u64,
+    },
+    /// `D` without a proof: asks for the header.
+    Challenge {
+        /// The file's cookie.
+        cookie: Cookie,
+    },
+    /// `D` with a proof.
+    Download {
+        /// The file's cookie.
+        cookie: Cookie,
+        /// Made with its verifier.
+        proof: Proof,
+        /// Where to begin.
+        offset: u64,
+    },
+    /// `D OK`: so much has been taken.
+    Taken {
+        /// The bytes behind the header that have been taken.
+        offset: u64,
+    },
+    /// `F`: bytes of a file; none end it.
+    Data(&'a [u8]),
+    /// `L`
+    List {
+        /// The last cookie that is known.
+        after: Option<Cookie>,
+    },
+    /// `X`
+    Delete {
+        /// The file's cookie.
+        cookie: Cookie,
+        /// Needed by everybody but the owner.
+        proof: Option<Proof>,
+    },
+    /// `N`
+    SignUp {
+        /// The name that is wanted.
+        name: UserName,
+        /// The invite, if there is one.
+        invite: Option<Invite>,
+    },
+    /// `I`
+    Information,
+    /// `E`: the client cannot go on.
+    Refusal(Refused),
+}
+
+/// What is known of a new file when its upload begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewUpload {
+    /// The header of the sealed file.
+    pub header: Header,
+    /// What the password is checked with.
+    pub verifier: Verifier,
+    /// The exact number of bytes behind the header, if it is known.
+    pub size: Option<u64>,
+    /// For how many seconds to keep the file.
+    pub keep: Option<u64>,
+    /// How many downloads to keep it for.
+    pub downloads: Option<u64>,
+}
+
+/// The name of a user: 1 to 64 of `[A-Za-z0-9._-]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UserName(Box<str>);
+
+impl UserName {
+    /// The longest name.
+    pub const MAX_LENGTH: usize = 64;
+
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`InvalidMessage::Name`]
+    pub fn parse(name: &[u8]) -> Result<Self, InvalidMessage> {
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let valid = (1..=Self::MAX_LENGTH).contains(&name.len()) && name.iter().all(allowed);
+        let name = std::str::from_utf8(name).ok().filter(|_| valid).ok_or(InvalidMessage::Name)?;
+        Ok(Self(name.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An invite: whoever has it may sign up once. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Invite(zeroize::Zeroizing<[u8; INVITE_LENGTH]>);
+
+impl Invite {
+    /// An invite of these random bytes.
+    pub fn from_bytes(bytes: [u8; INVITE_LENGTH]) -> Self {
+        Self(zeroize::Zeroizing::new(bytes))
+    }
+
+    /// The bytes, of which a server keeps only a hash.
+    pub fn expose(&self) -> &[u8; INVITE_LENGTH] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Invite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Invite(..)")
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Reads what a client sent.
+    ///
+    /// # Errors
+    /// [`InvalidMessage`]
+    pub fn parse(plaintext: &'a [u8]) -> Result<Self, InvalidMessage> {
+        let (flag, arguments) = match Frame::parse(plaintext).map_err(InvalidMessage::Frame)? {
+            Frame::Data(data) => return Ok(Self::Data(data)),
+            Frame::Other(flag, arguments) => (flag, arguments),
+        };
+        match flag {
+            b'U' => parse_upload(&arguments),
+            b'D' => parse_download(&arguments),
+            b'L' => {
+                let [] = arguments.positional() else { return Err(InvalidMessage::Arguments) };
+                Ok(Self::List { after: arguments.value("after").map(cookie).transpose()? })
+            }
+            b'X' => {
+                let [file] = arguments.positional() else { return Err(InvalidMessage::Arguments) };
+                Ok(Self::Delete { cookie: cookie(file)?, proof: arguments.bytes("proof")?.map(Proof::from_bytes) })
+            }
+            b'N' => {
+                let [name] = arguments.positional() else { return Err(InvalidMessage::Arguments) };
+                Ok(Self::SignUp { name: UserName::parse(name)?, invite: arguments.bytes("invite")?.map(Invite::from_bytes) })
+            }
+            b'I' if arguments.positional().is_empty() => Ok(Self::Information),
+            b'I' => Err(InvalidMessage::Arguments),
+            b'E' => Refused::from_arguments(&arguments).map(Self::Refusal),
+            _ => Err(InvalidMessage::Flag),
+        }
+    }
+
+    /// The frame.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut named = Named::default();
+        let (flag, positional): (u8, Option<&[u8]>) = match self {
+            Self::Data(data) => return [Frame::DATA_PREFIX, data].concat(),
+            Self::Upload(upload) => {
+                named.bytes("seal", &upload.header.to_bytes()).bytes("verifier", upload.verifier.as_bytes());
+                named.number("size", upload.size).number("keep", upload.keep).number("downloads", upload.downloads);
+                (b'U', None)
+            }
+            Self::Resume { header, cookie, proof, offset } => {
+                named.bytes("seal", &header.to_bytes()).text("cookie", cookie.as_str());
+                named.bytes("proof", proof.as_bytes()).number("offset", Some(*offset));
+                (b'U', None)
+            }
+            Self::Challenge { cookie } => (b'D', Some(cookie.as_str().as_bytes())),
+            Self::Download { cookie, proof, offset } => {
+                named.bytes("proof", proof.as_bytes()).number("offset", Some(*offset).filter(|&offset| offset > 0));
+                (b'D', Some(cookie.as_str().as_bytes()))
+            }
+            Self::Taken { offset } => {
+                named.number("offset", Some(*offset));
+                (b'D', Some(b"OK"))
+            }
+            Self::List { after } => {
+                if let Some(cookie) = after {
+                    named.text("after", cookie.as_str());
+                }
+                (b'L', None)
+            }
+            Self::Delete { cookie, proof } => {
+                if let Some(proof) = proof {
+                    named.bytes("proof", proof.as_bytes());
+                }
+                (b'X', Some(cookie.as_str().as_bytes()))
+            }
+            Self::SignUp { name, invite } => {
+                if let Some(invite) = invite {
+                    named.bytes("invite", invite.expose());
+                }
+                (b'N', Some(name.as_str().as_bytes()))
+            }
+            Self::Information => (b'I', None),
+            Self::Refusal(refused) => return refused.encode(),
+        };
+        named.frame(flag, positional)
+    }
+}
+
+fn parse_upload(arguments: &Arguments<'_>) -> Result<Request<'static>, InvalidMessage> {
+    let [] = arguments.positional() else { return Err(InvalidMessage::Arguments) };
+    let header = arguments.bytes::<{ Header::LENGTH }>("seal")?.ok_or(InvalidMessage::Arguments)?;
+    let header = Header::parse(&header).map_err(|_| InvalidMessage::Arguments)?;
+    if let Some(file) = arguments.value("cookie") {
+        let proof = arguments.bytes("proof")?.map(Proof::from_bytes).ok_or(InvalidMessage::Arguments)?;
+        let offset = arguments.number("offset")?.ok_or(InvalidMessage::Arguments)?;
+        return Ok(Request::Resume { header, cookie: cookie(file)?, proof, offset });
+    }
+    let verifier = arguments.bytes("verifier")?.map(Verifier::from_bytes).ok_or(InvalidMessage::Arguments)?;
+    let (size, keep, downloads) = (arguments.number("size")?, arguments.number("keep")?, arguments.number("downloads")?);
+    if keep == Some(0) || downloads == Some(0) {
+        return Err(InvalidMessage::Arguments);
+    }
+    Ok(Request::Upload(NewUpload { header, verifier, size, keep, downloads }))
+}
+
+fn parse_download(arguments: &Arguments<'_>) -> Result<Request<'static>, InvalidMessage> {
+    let [file] = arguments.positional() else { return Err(InvalidMessage::Arguments) };
+    let offset = arguments.number("offset")?;
+    if *file == b"OK" {
+        return offset.map(|offset| Request::Taken { offset }).ok_or(InvalidMessage::Arguments);
+    }
+    let cookie = cookie(file)?;
+    Ok(match arguments.bytes("proof")?.map(Proof::from_bytes) {
+        Some(proof) => Request::Download { cookie, proof, offset: offset.unwrap_or(0) },
+        None => Request::Challenge { cookie },
+    })
+}
