@@ -274,8 +274,8 @@ fn refused(what: &str, text: &str) -> Failure {
         "Invalid cookie" | "Failed to proceed with the selected operation" => Failure::new(
             code::NO_SUCH_FILE,
             "Failed to proceed with the selected operation",
-            format!("the server says: {text}; most likely it has no such file"),
-            "check the cookie and --server",
+            format!("the server says: {text}; most likely it has no such file, or too many wrong passwords came lately"),
+            "check the cookie and --server; after wrong passwords wait half a minute",
         ),
         "illegal user state" => {
             Failure::new(code::OTHER, what, "the server says: illegal user state", "check that both ends speak the same version")
