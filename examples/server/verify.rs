@@ -21,5 +21,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     }
     let what =
         if verified.damaged == 1 { "a file is damaged".to_owned() } else { format!("{} files are damaged", verified.damaged) };
-    Err(Failure::new(code::INTEGRITY, what, "their bytes are not those that were stored", "restore them from a backup"))
+    Err(Failure::new(
+        code::INTEGRITY,
+        what,
+        "what is stored is not what was acknowledged",
+        "restore from a backup what is listed above",
+    ))
 }

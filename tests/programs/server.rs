@@ -151,6 +151,6 @@ fn verify_tells_which_files_are_damaged() {
     content[2500] ^= 1;
     world.write(&path, &content);
     let damaged = verify();
-    fails(&damaged, 15, &["a file is damaged", "restore them from a backup"]);
+    fails(&damaged, 15, &["a file is damaged", "restore from a backup"]);
     assert!(String::from_utf8_lossy(&damaged.stdout).contains(&format!("damaged: F-{cookie} has other bytes")));
 }
