@@ -287,11 +287,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_makes_no_delay_longer() {
         let (guesses, clock) = new();
-        for _ in 0..5 {
-            while guesses.attempt(None, Some(&cookie(7))).map(drop).is_err() {
-                clock.advance(1);
-            }
-        }
+        delays(&clock, 5, |_| guesses.attempt(None, Some(&cookie(7))));
         clock.0.fetch_sub(500_000, Ordering::Relaxed);
         assert_eq!(guesses.attempt(None, Some(&cookie(7))).map(drop), Err(2));
         clock.advance(2);
@@ -301,11 +297,7 @@ mod tests {
     #[test]
     fn the_table_is_bounded_and_keeps_what_still_delays() {
         let (guesses, clock) = new();
-        for _ in 0..9 {
-            while guesses.attempt(None, Some(&cookie(0))).map(drop).is_err() {
-                clock.advance(1);
-            }
-        }
+        delays(&clock, 9, |_| guesses.attempt(None, Some(&cookie(0))));
         for number in 1..100_000 {
             drop(guesses.attempt(None, Some(&cookie(number))));
         }

@@ -6,7 +6,7 @@ use crate::chain::Chain;
 use crate::cookie::Cookie;
 
 /// Bytes that are read at once.
-const STRIDE: u64 = 256 * 1024;
+const STRIDE: usize = 256 * 1024;
 
 /// What came of looking at one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,8 +79,7 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
         let mut blob = self.blobs().open(blob)?;
         let mut chain = Chain::new(b"");
         while chain.position() < blob.size() {
-            let length = STRIDE.min(blob.size() - chain.position());
-            let length = usize::try_from(length).expect("a stride is small");
+            let length = usize::try_from(blob.size() - chain.position()).map_or(STRIDE, |rest| rest.min(STRIDE));
             chain.update(&blob.read(chain.position(), length)?);
         }
         Ok(chain)
