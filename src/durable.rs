@@ -17,9 +17,9 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     made.into_iter().try_for_each(sync_parent)
 }
 
-/// Creates a new file that only its owner can read.
+/// Creates a new file that only its owner can read. What is written goes to its end.
 pub(crate) fn create_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Replaces a file by another with these bytes, or creates it: at any moment the old or the new one is there, whole.

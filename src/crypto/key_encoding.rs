@@ -1,7 +1,10 @@
 //! RSA keys as bytes: what is accepted from peers, fingerprints, and the way between PKCS#1 and PKCS#8.
 
 use std::fmt;
+use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use pkcs8::der::asn1::{AnyRef, BitStringRef};
 use pkcs8::der::{Decode as _, Encode as _};
 use pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfo};
@@ -55,6 +58,20 @@ impl PublicKeyDer {
         Ok(Self { der: spki_der.into(), modulus_bits })
     }
 
+    /// Whether this is the one encoding of the key that FSS/2 takes, so that a key has one fingerprint
+    /// (`docs/protocol.md` §13.1): minimal DER, NULL parameters, and the exponent 65537.
+    pub fn is_canonical(&self) -> bool {
+        let same = || {
+            let info = SubjectPublicKeyInfo::<AnyRef<'_>, BitStringRef<'_>>::from_der(&self.der).ok()?;
+            let key = RsaPublicKeyRef::from_der(info.subject_public_key.as_bytes()?).ok()?;
+            let key_again = key.to_der().ok()?;
+            let algorithm = AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) };
+            let again = SubjectPublicKeyInfo { algorithm, subject_public_key: BitStringRef::from_bytes(&key_again).ok()? };
+            Some(key.public_exponent.as_bytes() == [1, 0, 1] && again.to_der().ok()? == *self.der)
+        };
+        same().unwrap_or(false)
+    }
+
     /// The key as `SubjectPublicKeyInfo` in DER.
     pub fn as_bytes(&self) -> &[u8] {
         &self.der
@@ -77,14 +94,46 @@ impl fmt::Debug for PublicKeyDer {
     }
 }
 
-/// The SHA-256 of a public key in DER, shown as `SHA256:` and base64 without padding.
+/// The SHA-256 of a public key in DER, shown and read as `SHA256:` and base64 without padding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint([u8; 32]);
+pub struct Fingerprint([u8; Self::LENGTH]);
+
+impl Fingerprint {
+    /// Length in bytes.
+    pub const LENGTH: usize = 32;
+
+    /// A fingerprint as it was written down.
+    pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to write down.
+    pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = InvalidFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
+        let digest = text.strip_prefix(PREFIX).ok_or(InvalidFingerprint)?;
+        let bytes = STANDARD_NO_PAD.decode(digest).map_err(|_| InvalidFingerprint)?;
+        bytes.try_into().map(Self).map_err(|_| InvalidFingerprint)
+    }
+}
+
+/// A text is not a fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a fingerprint: `{PREFIX}` and 43 characters of base64")]
+pub struct InvalidFingerprint;
+
+/// Names the digest, as other programs do.
+const PREFIX: &str = "SHA256:";
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use base64::Engine as _;
-        write!(f, "SHA256:{}", base64::engine::general_purpose::STANDARD_NO_PAD.encode(self.0))
+        write!(f, "{PREFIX}{}", STANDARD_NO_PAD.encode(self.0))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Blobs in a directory, in the layout of 2019: `F-<cookie>/F` is the content, `F-<cookie>/H` the verifier
-//! (`docs/protocol.md` §9). What is on its way in is in `.incoming`, and gets its name by one rename when it is durable.
+//! (`docs/protocol.md` §9, §25.3). What is on its way in is in `.incoming`, and gets its name by one rename when it is
+//! durable.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
@@ -29,8 +31,7 @@ pub struct FilesystemBlobs {
 }
 
 impl FilesystemBlobs {
-    /// Uses a directory, which is created if it is not there. It is locked against other processes, and what an earlier
-    /// one left half-written is removed.
+    /// Uses a directory, which is created if it is not there. It is locked against other processes.
     ///
     /// # Errors
     /// [`StoreErrorKind::Busy`] if another process is using it, and what the operating system says.
@@ -48,9 +49,16 @@ impl FilesystemBlobs {
             Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
         }
         let incoming = root.join(INCOMING);
-        remove_tree(&incoming)?;
         durable::create_directory(&incoming).map_err(failed("create", &incoming))?;
+        if !incoming.symlink_metadata().map_err(failed("look at", &incoming))?.is_dir() {
+            // Through a link, what is removed would be somebody else's.
+            return Err(StoreError::new(StoreErrorKind::Foreign, format!("{} is a link", incoming.display())));
+        }
         Ok(Self { root: root.to_owned(), _lock: lock })
+    }
+
+    fn incoming(&self) -> PathBuf {
+        self.root.join(INCOMING)
     }
 
     /// The place of a published blob. The name comes from a database that others can write, so it is not trusted.
@@ -67,42 +75,64 @@ impl FilesystemBlobs {
 impl Blobs for FilesystemBlobs {
     fn stage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError> {
         let published = self.published(blob)?;
-        let directory = self.root.join(INCOMING).join(blob);
-        // Not durable by itself: the rename that publishes it is.
+        let directory = self.incoming().join(blob);
+        // Not durable by itself: a sync is, and the rename that publishes it.
         fs::DirBuilder::new().mode(0o700).create(&directory).map_err(failed("create", &directory))?;
         let path = directory.join(CONTENT);
         let content = durable::create_file(&path).map_err(failed("create", &path))?;
-        Ok(Box::new(Staged { content, directory, published, root: self.root.clone(), verifier: verifier.clone() }))
+        let (root, verifier) = (self.root.clone(), verifier.clone());
+        Ok(Box::new(Staged { content, directory, published, root, verifier, names_synced: false }))
+    }
+
+    fn restage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError> {
+        let published = self.published(blob)?;
+        let directory = self.incoming().join(blob);
+        if !is_there(&directory)? && is_there(&published)? {
+            // It was published when the power was cut, and its record was not. Either place will do after the next cut.
+            fs::rename(&published, &directory).map_err(failed("take back", &published))?;
+        }
+        let verifier_path = directory.join(VERIFIER);
+        durable::remove_file(&verifier_path).map_err(failed("remove", &verifier_path))?;
+        let (content, _) = open_regular(OpenOptions::new().append(true), &directory.join(CONTENT))?;
+        let (root, verifier) = (self.root.clone(), verifier.clone());
+        Ok(Box::new(Staged { content, directory, published, root, verifier, names_synced: true }))
+    }
+
+    fn retain_staged(&self, keep: &HashSet<String>) -> Result<HashSet<String>, StoreError> {
+        let incoming = self.incoming();
+        let entries = fs::read_dir(&incoming).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut kept = HashSet::new();
+        for entry in entries.map_err(failed("read", &incoming))? {
+            match entry.file_name().to_str().filter(|&name| keep.contains(name)) {
+                Some(name) => drop(kept.insert(name.to_owned())),
+                None => drop(remove_tree(&entry.path())?),
+            }
+        }
+        Ok(kept)
     }
 
     fn exists(&self, blob: &str) -> Result<bool, StoreError> {
-        let path = self.published(blob)?;
-        match path.symlink_metadata() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(failed("look at", &path)(error)),
-        }
+        // A name that no blob can have names nothing.
+        self.published(blob).map_or(Ok(false), |published| is_there(&published))
     }
 
     fn open(&self, blob: &str) -> Result<Box<dyn OpenBlob>, StoreError> {
         let directory = self.published(blob)?;
         let verifier_path = directory.join(VERIFIER);
         let mut verifier = [0; Verifier::LENGTH];
-        let (file, size) = open_regular(&verifier_path)?;
+        let (file, size) = open_regular(OpenOptions::new().read(true), &verifier_path)?;
         if size != verifier.len() as u64 {
             let detail = format!("{} has {size} bytes instead of {}", verifier_path.display(), Verifier::LENGTH);
             return Err(StoreError::new(StoreErrorKind::Damaged, detail));
         }
         file.read_exact_at(&mut verifier, 0).map_err(failed("read", &verifier_path))?;
         let path = directory.join(CONTENT);
-        let (content, size) = open_regular(&path)?;
+        let (content, size) = open_regular(OpenOptions::new().read(true), &path)?;
         Ok(Box::new(Opened { content, path, size, verifier: Verifier::from_bytes(verifier) }))
     }
 
-    fn discard(&self, blob: &str) -> Result<(), StoreError> {
-        let staged = self.published(blob).map(|_| self.root.join(INCOMING).join(blob));
-        // A name that no blob can have names nothing that could be removed.
-        staged.map_or(Ok(()), |staged| remove_tree(&staged).map(drop))
+    fn discard(&self, blob: &str) -> Result<bool, StoreError> {
+        self.published(blob).map_or(Ok(false), |_| remove_tree(&self.incoming().join(blob)))
     }
 
     fn remove(&self, blob: &str) -> Result<(), StoreError> {
@@ -120,11 +150,36 @@ struct Staged {
     published: PathBuf,
     root: PathBuf,
     verifier: Verifier,
+    /// Whether the names that lead to the content are durable.
+    names_synced: bool,
 }
 
 impl StagedBlob for Staged {
+    fn length(&self) -> Result<u64, StoreError> {
+        let metadata = self.content.metadata().map_err(failed("look into", &self.directory))?;
+        Ok(metadata.len())
+    }
+
     fn append(&mut self, data: &[u8]) -> Result<(), StoreError> {
         self.content.write_all(data).map_err(failed("write to", &self.directory))
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        let sync = || {
+            self.content.sync_data()?;
+            if !self.names_synced {
+                durable::sync_directory(&self.directory)?;
+                durable::sync_directory(&self.root.join(INCOMING))?;
+            }
+            Ok(())
+        };
+        sync().map_err(failed("sync", &self.directory))?;
+        self.names_synced = true;
+        Ok(())
+    }
+
+    fn truncate(&mut self, length: u64) -> Result<(), StoreError> {
+        self.content.set_len(length).and_then(|()| self.content.sync_all()).map_err(failed("cut", &self.directory))
     }
 
     fn publish(self: Box<Self>) -> Result<(), StoreError> {
@@ -178,10 +233,18 @@ impl OpenBlob for Opened {
     }
 }
 
+fn is_there(path: &Path) -> Result<bool, StoreError> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("look at", path)(error)),
+    }
+}
+
 /// Opens a file that must be a regular one: a link or a device in its place is not followed.
-fn open_regular(path: &Path) -> Result<(File, u64), StoreError> {
+fn open_regular(options: &mut OpenOptions, path: &Path) -> Result<(File, u64), StoreError> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+    let file = match options.custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(StoreError::new(StoreErrorKind::Damaged, format!("{} is missing", path.display())));
@@ -196,9 +259,13 @@ fn open_regular(path: &Path) -> Result<(File, u64), StoreError> {
     }
 }
 
-/// Removes a directory and all in it, and says whether there was one.
+/// Removes a directory and all in it, or a file, and says whether there was one.
 fn remove_tree(path: &Path) -> Result<bool, StoreError> {
-    match fs::remove_dir_all(path) {
+    let removed = match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
+        removed => removed,
+    };
+    match removed {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed("remove", path)(error)),

@@ -1,15 +1,23 @@
 //! A store in memory: for tests, demonstrations, and files that need not outlive the process.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Download, Retention, Store, StoreError, StoreErrorKind, Upload};
+use super::retention::{Deliveries, Keep};
+use super::{
+    Account, Download, Entry, Invite, LEASE, LISTED_AT_ONCE, Listing, NewFile, Resumed, Retention, Store, StoreError,
+    StoreErrorKind, StoredFile, Upload, UploadKey, UserName,
+};
+use crate::chain::{CHECKPOINT, Chain, ChainDigest};
 use crate::cookie::{Cookie, CookieSource, RandomCookies};
-use crate::crypto::legacy::Verifier;
+use crate::crypto::Fingerprint;
+use crate::time::{SystemClock, WallClock};
+use crate::wire::frame::MAX_NUMBER;
 
-/// Keeps files in memory until it is dropped. Clones share the same files.
+/// Keeps files in memory until it is dropped. Clones share the same files. Everybody may sign up, without an invite and
+/// without a quota.
 #[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
@@ -18,20 +26,38 @@ pub struct MemoryStore {
 struct Shared {
     cookies: Box<dyn CookieSource>,
     retention: Retention,
-    files: Mutex<Files>,
+    clock: Box<dyn WallClock>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Files {
-    /// `None` for a file on its way in: its cookie is reserved.
-    by_cookie: HashMap<Cookie, Option<File>>,
-    created: u64,
+struct State {
+    files: HashMap<Cookie, File>,
+    /// Files on their way in: their cookies are reserved.
+    uploads: HashMap<Cookie, Pending>,
+    users: HashMap<Fingerprint, UserName>,
+    /// Uploads begun so far.
+    begun: u64,
+    /// Uploads begun, resumed or completed so far: tells what was first.
+    events: u64,
 }
 
-#[derive(Clone)]
 struct File {
-    verifier: Verifier,
+    known: StoredFile,
     data: Bytes,
+    /// When it was stored, in Unix seconds, and as which.
+    stored: (u64, u64),
+    deliveries: Option<Deliveries>,
+}
+
+struct Pending {
+    file: NewFile,
+    data: BytesMut,
+    /// Positions and chains, the start included.
+    checkpoints: Vec<(u64, ChainDigest)>,
+    /// Which [`Incoming`] may go on with it.
+    holder: u64,
+    lease: u64,
 }
 
 impl MemoryStore {
@@ -40,19 +66,30 @@ impl MemoryStore {
         Self::with(RandomCookies, Retention::Forever)
     }
 
-    /// An empty store with a choice of cookies and retention. [`Retention::For`] keeps for ever here: memory has no dates.
+    /// An empty store with a choice of cookies and retention.
     pub fn with(cookies: impl CookieSource + 'static, retention: Retention) -> Self {
-        Self { shared: Arc::new(Shared { cookies: Box::new(cookies), retention, files: Mutex::default() }) }
+        Self::with_clock(cookies, retention, SystemClock)
+    }
+
+    /// The same with a clock for dates and expiry.
+    pub fn with_clock(cookies: impl CookieSource + 'static, retention: Retention, clock: impl WallClock + 'static) -> Self {
+        let shared = Shared { cookies: Box::new(cookies), retention, clock: Box::new(clock), state: Mutex::default() };
+        Self { shared: Arc::new(shared) }
     }
 
     /// How many files can be downloaded.
     pub fn len(&self) -> usize {
-        self.shared.files().by_cookie.values().flatten().count()
+        self.shared.state().files.len()
     }
 
     /// Whether there is no file.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many uploads are not complete.
+    pub fn pending(&self) -> usize {
+        self.shared.state().uploads.len()
     }
 }
 
@@ -69,50 +106,174 @@ impl std::fmt::Debug for MemoryStore {
 }
 
 impl Shared {
-    fn files(&self) -> std::sync::MutexGuard<'_, Files> {
-        // No code panics half-way through a change of the map, so it is sound even if a thread died holding it.
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is there now: what has expired is not.
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code panics half-way through a change, so it is sound even if a thread died holding it.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.unix_seconds();
+        state.files.retain(|_, file| file.known.expires.is_none_or(|expires| expires > now));
+        state.uploads.retain(|_, upload| upload.lease > now);
+        state
+    }
+
+    fn lease(&self) -> u64 {
+        self.clock.unix_seconds().saturating_add(LEASE.as_secs())
+    }
+
+    fn keep(&self, file: &NewFile) -> Keep {
+        match file {
+            NewFile::Legacy { .. } => self.retention.grant_legacy(),
+            NewFile::Sealed { upload, .. } => self.retention.grant(Keep { seconds: upload.keep, downloads: upload.downloads }),
+        }
     }
 }
 
 impl Store for MemoryStore {
-    fn create(&self, verifier: &Verifier) -> Result<Box<dyn Upload>, StoreError> {
-        let mut files = self.shared.files();
+    fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError> {
+        let lease = self.shared.lease();
+        let mut state = self.shared.state();
+        state.events += 1;
+        let holder = state.events;
         for _ in 0..super::indexed::COOKIE_TRIES {
-            files.created += 1;
-            let cookie = self.shared.cookies.cookie(files.created);
-            if !files.by_cookie.contains_key(&cookie) {
-                files.by_cookie.insert(cookie.clone(), None);
-                let upload =
-                    Incoming { shared: Arc::clone(&self.shared), cookie, verifier: verifier.clone(), data: BytesMut::new() };
-                return Ok(Box::new(upload));
+            state.begun += 1;
+            let cookie = self.shared.cookies.cookie(state.begun);
+            if !state.files.contains_key(&cookie) && !state.uploads.contains_key(&cookie) {
+                let chain = file.chain();
+                let checkpoints = vec![(0, chain.digest())];
+                state
+                    .uploads
+                    .insert(cookie.clone(), Pending { file: file.clone(), data: BytesMut::new(), checkpoints, holder, lease });
+                let expires = self.shared.keep(file).expires(self.shared.clock.unix_seconds());
+                return Ok(Box::new(Incoming { shared: Arc::clone(&self.shared), cookie, holder, chain, expires }));
             }
         }
         Err(super::indexed::no_cookie_left())
     }
 
+    fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError> {
+        let state = self.shared.state();
+        if let Some(Pending { file: NewFile::Sealed { upload, owner }, .. }) = state.uploads.get(cookie) {
+            let (header, verifier) = (upload.header.clone(), upload.verifier.clone());
+            return Ok(Some(UploadKey { header, verifier, owner: Some(*owner) }));
+        }
+        Ok(state.files.get(cookie).and_then(|file| {
+            let StoredFile { header, verifier, owner, .. } = file.known.clone();
+            header.map(|header| UploadKey { header, verifier, owner })
+        }))
+    }
+
+    fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError> {
+        let lease = self.shared.lease();
+        let mut state = self.shared.state();
+        if let Some(File { known, .. }) = state.files.get(cookie)
+            && let StoredFile { header: Some(_), size, chain: Some(chain), expires, .. } = known
+        {
+            return Ok(Some(Resumed { upload: None, offset: *size, chain: *chain, size: Some(*size), expires: *expires }));
+        }
+        state.events += 1;
+        let holder = state.events;
+        let Some(pending) = state.uploads.get_mut(cookie) else { return Ok(None) };
+        let NewFile::Sealed { upload, .. } = &pending.file else { return Ok(None) };
+        let size = upload.size;
+        pending.checkpoints.retain(|(position, _)| *position == 0 || *position <= offset);
+        let Some(&(offset, chain)) = pending.checkpoints.last() else { return Ok(None) };
+        pending.data.truncate(usize::try_from(offset).unwrap_or(usize::MAX));
+        (pending.holder, pending.lease) = (holder, lease);
+        let expires = self.shared.keep(&pending.file).expires(self.shared.clock.unix_seconds());
+        let upload = Incoming {
+            shared: Arc::clone(&self.shared),
+            cookie: cookie.clone(),
+            holder,
+            chain: Chain::resume(offset, chain),
+            expires,
+        };
+        Ok(Some(Resumed { upload: Some(Box::new(upload)), offset, chain, size, expires }))
+    }
+
     fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
-        let file = self.shared.files().by_cookie.get(cookie).cloned().flatten();
+        let state = self.shared.state();
+        let file = state.files.get(cookie).filter(|file| file.deliveries.is_none_or(|deliveries| deliveries.left() > 0));
         Ok(file.map(|file| -> Box<dyn Download> {
-            Box::new(Outgoing { shared: Arc::clone(&self.shared), cookie: cookie.clone(), file })
+            let (known, data) = (file.known.clone(), file.data.clone());
+            Box::new(Outgoing { shared: Arc::clone(&self.shared), cookie: cookie.clone(), known, data, claimed: false })
         }))
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
-        let mut files = self.shared.files();
-        let there = matches!(files.by_cookie.get(cookie), Some(Some(_)));
-        if there {
-            files.by_cookie.remove(cookie);
+        Ok(self.shared.state().files.remove(cookie).is_some())
+    }
+
+    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
+        let state = self.shared.state();
+        let mut files: Vec<_> = state.files.iter().filter(|(_, file)| file.known.owner == Some(*owner)).collect();
+        files.sort_unstable_by_key(|(_, file)| file.stored.1);
+        let start = match after {
+            None => 0,
+            Some(after) => match files.iter().position(|(cookie, _)| *cookie == after) {
+                Some(position) => position + 1,
+                None => return Ok(None),
+            },
+        };
+        let more = files.len() > start + LISTED_AT_ONCE;
+        let entry = |(cookie, file): &(&Cookie, &File)| Entry {
+            cookie: (*cookie).clone(),
+            size: file.known.size,
+            stored: file.stored.0,
+            expires: file.known.expires,
+            downloads: file.deliveries.map(|deliveries| deliveries.left()),
+        };
+        Ok(Some(Listing { files: files.iter().skip(start).take(LISTED_AT_ONCE).map(entry).collect(), more }))
+    }
+
+    fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError> {
+        let mut state = self.shared.state();
+        if !state.users.contains_key(key) {
+            if invite.is_some() {
+                return Err(StoreError::new(StoreErrorKind::BadInvite, "a store in memory has no invites"));
+            }
+            if state.users.values().any(|taken| taken == name) {
+                return Err(StoreError::new(StoreErrorKind::NameTaken, format!("there is a user {}", name.as_str())));
+            }
+            state.users.insert(*key, name.clone());
         }
-        Ok(there)
+        state.account(key).ok_or_else(|| StoreError::new(StoreErrorKind::Misuse, "a user that was just made is not there"))
+    }
+
+    fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {
+        Ok(self.shared.state().account(key))
+    }
+}
+
+impl State {
+    fn account(&self, key: &Fingerprint) -> Option<Account> {
+        let name = self.users.get(key)?.clone();
+        let stored = self.files.values().filter(|file| file.known.owner == Some(*key)).map(|file| file.known.size);
+        let coming = self.uploads.values().filter_map(|pending| match &pending.file {
+            NewFile::Sealed { upload, owner } if owner == key => Some(upload.size.unwrap_or(pending.data.len() as u64)),
+            _ => None,
+        });
+        let used = stored.chain(coming).fold(0, u64::saturating_add);
+        Some(Account { name, quota: MAX_NUMBER, used })
     }
 }
 
 struct Incoming {
     shared: Arc<Shared>,
     cookie: Cookie,
-    verifier: Verifier,
-    data: BytesMut,
+    holder: u64,
+    chain: Chain,
+    expires: Option<u64>,
+}
+
+impl Incoming {
+    fn pending<'a>(&self, state: &'a mut State) -> Result<&'a mut Pending, StoreError> {
+        let pending = state.uploads.get_mut(&self.cookie).filter(|pending| pending.holder == self.holder);
+        pending.ok_or_else(superseded)
+    }
+}
+
+pub(super) fn superseded() -> StoreError {
+    StoreError::new(StoreErrorKind::Superseded, "another connection goes on with this upload")
 }
 
 impl Upload for Incoming {
@@ -120,26 +281,62 @@ impl Upload for Incoming {
         &self.cookie
     }
 
+    fn expires(&self) -> Option<u64> {
+        self.expires
+    }
+
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {
-        if offset != self.data.len() as u64 {
+        if offset != self.chain.position() {
             return Err(StoreError::new(StoreErrorKind::Misuse, "a write that does not follow the one before"));
         }
-        self.data.extend_from_slice(&data);
+        let mut rest = &data[..];
+        let mut passed = Vec::new();
+        while !rest.is_empty() {
+            let to_checkpoint = CHECKPOINT - self.chain.position() % CHECKPOINT;
+            let (taken, after) = rest.split_at(usize::try_from(to_checkpoint).map_or(rest.len(), |most| most.min(rest.len())));
+            self.chain.update(taken);
+            if self.chain.position().is_multiple_of(CHECKPOINT) {
+                passed.push((self.chain.position(), self.chain.digest()));
+            }
+            rest = after;
+        }
+        let lease = self.shared.lease();
+        let mut state = self.shared.state();
+        let pending = self.pending(&mut state)?;
+        pending.data.extend_from_slice(&data);
+        if !passed.is_empty() {
+            pending.checkpoints.extend(passed);
+            pending.lease = lease;
+        }
         Ok(())
     }
 
-    fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        let file = File { verifier: self.verifier.clone(), data: self.data.split().freeze() };
-        self.shared.files().by_cookie.insert(self.cookie.clone(), Some(file));
-        Ok(())
+    fn commit(self: Box<Self>) -> Result<ChainDigest, StoreError> {
+        let now = self.shared.clock.unix_seconds();
+        let mut state = self.shared.state();
+        self.pending(&mut state)?;
+        let Some(Pending { file, data, .. }) = state.uploads.remove(&self.cookie) else { return Err(superseded()) };
+        let keep = self.shared.keep(&file);
+        let (header, verifier, owner) = match file {
+            NewFile::Legacy { verifier } => (None, verifier, None),
+            NewFile::Sealed { upload, owner } => (Some(upload.header), upload.verifier, Some(owner)),
+        };
+        let chain = self.chain.digest();
+        let (size, expires) = (self.chain.position(), keep.expires(now));
+        let known = StoredFile { header, verifier, size, chain: Some(chain), expires, owner };
+        state.events += 1;
+        let stored = (now, state.events);
+        let deliveries = keep.downloads.map(Deliveries::new);
+        state.files.insert(self.cookie.clone(), File { known, data: data.freeze(), stored, deliveries });
+        Ok(chain)
     }
 }
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        let mut files = self.shared.files();
-        if let Some(None) = files.by_cookie.get(&self.cookie) {
-            files.by_cookie.remove(&self.cookie);
+        let mut state = self.shared.state();
+        if let Some(Pending { file: NewFile::Legacy { .. }, .. }) = state.uploads.get(&self.cookie) {
+            state.uploads.remove(&self.cookie);
         }
     }
 }
@@ -147,29 +344,62 @@ impl Drop for Incoming {
 struct Outgoing {
     shared: Arc<Shared>,
     cookie: Cookie,
-    file: File,
+    known: StoredFile,
+    data: Bytes,
+    claimed: bool,
+}
+
+impl Outgoing {
+    /// Ends a claim, and removes the file if no delivery is left.
+    fn end_claim(&mut self, end: impl FnOnce(&mut Deliveries)) {
+        if !std::mem::take(&mut self.claimed) {
+            return;
+        }
+        let mut state = self.shared.state();
+        let deliveries = state.files.get_mut(&self.cookie).and_then(|file| file.deliveries.as_mut());
+        if let Some(deliveries) = deliveries {
+            end(deliveries);
+            if deliveries.are_used_up() {
+                state.files.remove(&self.cookie);
+            }
+        }
+    }
 }
 
 impl Download for Outgoing {
-    fn verifier(&self) -> &Verifier {
-        &self.file.verifier
+    fn file(&self) -> &StoredFile {
+        &self.known
     }
 
-    fn size(&self) -> u64 {
-        self.file.data.len() as u64
+    fn claim(&mut self) -> Result<bool, StoreError> {
+        if self.claimed {
+            return Ok(true);
+        }
+        let mut state = self.shared.state();
+        let Some(file) = state.files.get_mut(&self.cookie) else { return Ok(false) };
+        let Some(deliveries) = &mut file.deliveries else { return Ok(true) };
+        self.claimed = deliveries.claim();
+        Ok(self.claimed)
     }
 
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
         let start =
-            usize::try_from(offset).ok().filter(|start| start.checked_add(length).is_some_and(|end| end <= self.file.data.len()));
+            usize::try_from(offset).ok().filter(|start| start.checked_add(length).is_some_and(|end| end <= self.data.len()));
         let start = start.ok_or_else(|| StoreError::new(StoreErrorKind::Misuse, "a read beyond the end of the file"))?;
-        Ok(self.file.data.slice(start..start + length))
+        Ok(self.data.slice(start..start + length))
     }
 
-    fn delivered(self: Box<Self>) -> Result<(), StoreError> {
-        if self.shared.retention == Retention::UntilDownloaded {
-            self.shared.files().by_cookie.remove(&self.cookie);
+    fn delivered(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.end_claim(Deliveries::commit);
+        if self.known.header.is_none() && self.shared.retention == Retention::UntilDownloaded {
+            self.shared.state().files.remove(&self.cookie);
         }
         Ok(())
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.end_claim(Deliveries::give_back);
     }
 }

@@ -4,8 +4,8 @@
 //! `conformance` (behind the feature of that name) checks for any backend what can be checked without a crash:
 //!
 //! - A file is invisible until [`Upload::commit`] returns, and durable from then on: data, names and record.
-//! - An upload that is dropped without a commit leaves nothing behind, and neither does a crash: a store cleans up what
-//!   it finds when it is opened.
+//! - An upload of FSS 1.0 that is dropped without a commit leaves nothing behind, and neither does a crash: a store cleans
+//!   up what it finds when it is opened. One of FSS/2 stays pending, until its lease ends.
 //! - No two files ever have the same cookie.
 //! - [`Download::delivered`] is called only after the client acknowledged the whole file.
 //!
@@ -14,11 +14,18 @@
 //! [`Index`] and any [`Blobs`].
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::chain::{Chain, ChainDigest};
 use crate::cookie::Cookie;
+use crate::crypto::Fingerprint;
 use crate::crypto::legacy::Verifier;
+use crate::sealed::Header;
+// What clients and servers say of files and users is what a store keeps of them.
+pub use crate::wire::reply::{Account, Entry};
+pub use crate::wire::request::{Invite, NewUpload, UserName};
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -28,27 +35,53 @@ pub mod embedded;
 pub mod filesystem;
 pub mod indexed;
 pub mod memory;
+mod options;
+mod retention;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod transfer;
+#[cfg(feature = "sqlite")]
+pub mod users;
 mod verify;
 
 #[cfg(all(feature = "sqlite", feature = "filesystem"))]
-pub use embedded::{EmbeddedStore, OpenOptions};
-pub use indexed::{Blobs, Index, IndexedStore, Retention};
+pub use embedded::EmbeddedStore;
+pub use indexed::{Blobs, Index, IndexedStore};
 pub use memory::MemoryStore;
+pub use options::OpenOptions;
+pub use retention::{Deliveries, Keep, Retention};
+#[cfg(feature = "sqlite")]
+pub use users::Users;
 pub use verify::{Finding, Verified};
 
 /// Keeps files under cookies. Shared by all connections of a server.
+///
+/// Files of both versions are in one store. What FSS/2 has beyond 1.0 (uploads that go on, owners, users) is asked of it
+/// too; its rules are those of `docs/protocol.md` §17 to §19 and §25.
 pub trait Store: Send + Sync {
     /// Begins a new file that nobody sees yet, and reserves its cookie.
     ///
     /// # Errors
-    /// [`StoreError`]
-    fn create(&self, verifier: &Verifier) -> Result<Box<dyn Upload>, StoreError>;
+    /// [`StoreError`]; [`StoreErrorKind::NotAMember`], [`StoreErrorKind::Quota`] and [`StoreErrorKind::TooManyUploads`] are
+    /// the owner's to mend.
+    fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError>;
 
-    /// Opens a file for reading; `None` if no file has this cookie. A file opened once can be read to its end, even if
-    /// it is removed meanwhile.
+    /// What the resume of an upload of FSS/2 is checked with, be the upload pending or complete.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError>;
+
+    /// Takes a pending upload over from whoever holds it, whose next step then fails with
+    /// [`StoreErrorKind::Superseded`], and goes on at the largest durable checkpoint that is not above `offset`.
+    /// `None` if no upload has this cookie any more.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError>;
+
+    /// Opens a file for reading; `None` if no file has this cookie, or its time is over, or its deliveries are claimed. A
+    /// file opened once can be read to its end, even if it is removed meanwhile.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -59,52 +92,171 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`]
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError>;
+
+    /// The next files of an owner, oldest first, after the one with the cookie `after`; at most [`LISTED_AT_ONCE`].
+    /// `None` if `after` is not one of them.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreErrorKind::NotAMember`]
+    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError>;
+
+    /// Makes a user, or gives the one that the key is already.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreErrorKind::NameTaken`], [`StoreErrorKind::BadInvite`]
+    fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError>;
+
+    /// The user that a key is.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError>;
 }
 
-/// A file on its way in. Dropping it abandons it.
+/// The most files in one answer to a list.
+pub const LISTED_AT_ONCE: usize = 256;
+
+/// How long a broken upload is kept after its last checkpoint (`docs/protocol.md` §17.16).
+pub const LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A file that is to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewFile {
+    /// Of FSS 1.0. Nothing is kept of it if it breaks off.
+    Legacy {
+        /// What its password will be checked with.
+        verifier: Verifier,
+    },
+    /// Of FSS/2. If it breaks off it is pending: it can be resumed until its lease ends.
+    Sealed {
+        /// What the client said of it.
+        upload: NewUpload,
+        /// The client's proved key.
+        owner: Fingerprint,
+    },
+}
+
+impl NewFile {
+    /// The chain of the file before its first byte.
+    pub fn chain(&self) -> Chain {
+        match self {
+            Self::Legacy { .. } => Chain::new(b""),
+            Self::Sealed { upload, .. } => Chain::new(&upload.header.to_bytes()),
+        }
+    }
+}
+
+/// What the resume of an upload is checked with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadKey {
+    /// The header that it began with.
+    pub header: Header,
+    /// What its password is checked with.
+    pub verifier: Verifier,
+    /// The key that began it.
+    pub owner: Option<Fingerprint>,
+}
+
+/// An upload that goes on.
+pub struct Resumed {
+    /// The rest of it; `None` if it is complete.
+    pub upload: Option<Box<dyn Upload>>,
+    /// Where it goes on: a checkpoint, or the size.
+    pub offset: u64,
+    /// The chain there.
+    pub chain: ChainDigest,
+    /// The size that was announced.
+    pub size: Option<u64>,
+    /// When the file expires, or would if it was completed now, in Unix seconds.
+    pub expires: Option<u64>,
+}
+
+/// A file on its way in. Dropping one of FSS 1.0 abandons it; one of FSS/2 stays pending.
 pub trait Upload: Send {
     /// The cookie that the file will have.
     fn cookie(&self) -> &Cookie;
 
-    /// Takes the bytes at `offset`, which is where the last ones ended. Returning means accepted, not durable.
+    /// When the file would expire if it was completed now, in Unix seconds.
+    fn expires(&self) -> Option<u64>;
+
+    /// Takes the bytes at `offset`, which is where the last ones ended; those of a sealed file are counted behind its
+    /// header. Returning means accepted, not durable, except that the checkpoints of a sealed file
+    /// (`docs/protocol.md` §22.3) become durable by themselves, soon after they were passed.
     ///
     /// # Errors
-    /// [`StoreError`]; the upload is then only good for dropping.
+    /// [`StoreError`]; the upload is then only good for dropping. [`StoreErrorKind::Superseded`] if another one took over.
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError>;
 
-    /// Makes the file durable, then visible.
+    /// Makes the file durable, then visible, and gives its chain.
     ///
     /// # Errors
-    /// [`StoreError`]; the file is then not there, and never will be.
-    fn commit(self: Box<Self>) -> Result<(), StoreError>;
+    /// [`StoreError`]; the file is then not there. One of FSS 1.0 never will be; one of FSS/2 is still pending.
+    fn commit(self: Box<Self>) -> Result<ChainDigest, StoreError>;
 }
 
-/// A file on its way out.
+/// What is known of a stored file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// The header of a sealed file; `None` for one of FSS 1.0.
+    pub header: Option<Header>,
+    /// What its password is checked with.
+    pub verifier: Verifier,
+    /// The stored size in bytes, the header not counted.
+    pub size: u64,
+    /// The final chain, if it was recorded.
+    pub chain: Option<ChainDigest>,
+    /// When it expires, in Unix seconds.
+    pub expires: Option<u64>,
+    /// The key that uploaded it, if that was proved.
+    pub owner: Option<Fingerprint>,
+}
+
+/// A file on its way out. Dropping it gives a claim back.
 pub trait Download: Send {
-    /// What the file's password is checked with.
-    fn verifier(&self) -> &Verifier;
+    /// What is known of the file.
+    fn file(&self) -> &StoredFile;
 
-    /// The stored size in bytes.
-    fn size(&self) -> u64;
-
-    /// Reads exactly `length` bytes at `offset`.
+    /// Claims one of the deliveries, if they are limited; `false` if none is left (`docs/protocol.md` §25.7). Durable.
     ///
     /// # Errors
-    /// [`StoreError`]; also where the file has become shorter than [`Download::size`] said.
+    /// [`StoreError`]
+    fn claim(&mut self) -> Result<bool, StoreError>;
+
+    /// Reads exactly `length` bytes at `offset`, counted behind the header.
+    ///
+    /// # Errors
+    /// [`StoreError`]; also where the file has become shorter than its size.
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError>;
 
-    /// The client has acknowledged the whole file: if it was kept only until then, it is removed.
+    /// The client has acknowledged the whole file. If nothing is left to keep it for, it is removed.
     ///
     /// # Errors
     /// [`StoreError`]
     fn delivered(self: Box<Self>) -> Result<(), StoreError>;
 }
 
+/// Some of an owner's files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The files.
+    pub files: Vec<Entry>,
+    /// Whether there are more after them.
+    pub more: bool,
+}
+
 macro_rules! forward_store {
     ($($pointer:ty),*) => {$(
         impl<S: Store + ?Sized> Store for $pointer {
-            fn create(&self, verifier: &Verifier) -> Result<Box<dyn Upload>, StoreError> {
-                (**self).create(verifier)
+            fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError> {
+                (**self).create(file)
+            }
+
+            fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError> {
+                (**self).find_upload(cookie)
+            }
+
+            fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError> {
+                (**self).resume(cookie, offset)
             }
 
             fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
@@ -113,6 +265,18 @@ macro_rules! forward_store {
 
             fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
                 (**self).remove(cookie)
+            }
+
+            fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
+                (**self).list(owner, after)
+            }
+
+            fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError> {
+                (**self).sign_up(key, name, invite)
+            }
+
+            fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {
+                (**self).account(key)
             }
         }
     )*};
@@ -144,6 +308,18 @@ pub enum StoreErrorKind {
     Unavailable,
     /// A method was called when its contract does not allow it.
     Misuse,
+    /// The owner's quota is used up.
+    Quota,
+    /// Only users may do this.
+    NotAMember,
+    /// The name is another user's.
+    NameTaken,
+    /// The invite is unknown, used, too old or missing.
+    BadInvite,
+    /// The owner has too many uploads that are not complete.
+    TooManyUploads,
+    /// Another connection goes on with this upload.
+    Superseded,
 }
 
 impl StoreError {

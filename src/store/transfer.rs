@@ -5,9 +5,13 @@
 
 use bytes::Bytes;
 
-use super::{Download, Store, StoreError, StoreErrorKind, Upload};
+use super::{
+    Account, Download, Invite, Listing, NewFile, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload, UploadKey,
+    UserName,
+};
+use crate::chain::ChainDigest;
 use crate::cookie::Cookie;
-use crate::crypto::legacy::Verifier;
+use crate::crypto::Fingerprint;
 
 /// What an engine asks of storage. It asks one thing at a time, and waits for the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,29 +26,43 @@ pub struct StoreRequest {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(crate) u64);
 
-/// The operations of storage, on the one file that a connection is busy with.
+/// The operations of storage. Those on a file are on the one that a connection is busy with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreOperation {
     /// Begin a new file: answered by [`StoreReply::Created`].
     Create {
-        /// What its password is to be checked with.
-        verifier: Verifier,
+        /// What is known of it.
+        file: Box<NewFile>,
     },
-    /// Take bytes of the new file: answered by [`StoreReply::Done`].
+    /// Say what the resume of an upload is checked with: answered by [`StoreReply::FoundUpload`].
+    FindUpload {
+        /// Its cookie.
+        cookie: Cookie,
+    },
+    /// Go on with an upload: answered by [`StoreReply::Resumed`].
+    Resume {
+        /// Its cookie.
+        cookie: Cookie,
+        /// Where the client would like to go on.
+        offset: u64,
+    },
+    /// Take bytes of the file on its way in: answered by [`StoreReply::Done`].
     Write {
         /// Where they begin.
         offset: u64,
         /// The bytes.
         data: Bytes,
     },
-    /// Make the new file durable and visible: answered by [`StoreReply::Done`].
+    /// Make the file durable and visible: answered by [`StoreReply::Committed`].
     Commit,
     /// Find a file: answered by [`StoreReply::Opened`].
     Open {
         /// Its cookie.
         cookie: Cookie,
     },
+    /// Claim a delivery of the file that was opened: answered by [`StoreReply::Claimed`].
+    Claim,
     /// Read from the file that was opened: answered by [`StoreReply::Data`].
     Read {
         /// Where to begin.
@@ -54,35 +72,86 @@ pub enum StoreOperation {
     },
     /// The file that was opened has been delivered: answered by [`StoreReply::Done`].
     Delivered,
+    /// Remove a file: answered by [`StoreReply::Removed`].
+    Remove {
+        /// Its cookie.
+        cookie: Cookie,
+    },
+    /// List files: answered by [`StoreReply::Listed`].
+    List {
+        /// Whose.
+        owner: Fingerprint,
+        /// After which one.
+        after: Option<Cookie>,
+    },
+    /// Make a user: answered by [`StoreReply::Account`].
+    SignUp {
+        /// The client's proved key.
+        key: Fingerprint,
+        /// The name that is wanted.
+        name: UserName,
+        /// The invite, if there is one.
+        invite: Option<Invite>,
+    },
+    /// Find a user: answered by [`StoreReply::Account`].
+    Account {
+        /// The client's proved key.
+        key: Fingerprint,
+    },
 }
 
 /// The answers of storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreReply {
-    /// The new file will have this cookie.
+    /// The new file begins.
     Created {
         /// The cookie, reserved for it.
         cookie: Cookie,
+        /// When it would expire if it was completed now, in Unix seconds.
+        expires: Option<u64>,
+    },
+    /// What a resume is checked with, if there is such an upload.
+    FoundUpload(Option<UploadKey>),
+    /// The upload goes on, if it is still there.
+    Resumed(Option<ResumedUpload>),
+    /// The file is durable and visible.
+    Committed {
+        /// Its final chain.
+        chain: ChainDigest,
     },
     /// The file that was looked for, if there is one.
     Opened {
         /// What is known of it.
-        file: Option<StoredFile>,
+        file: Option<Box<StoredFile>>,
     },
+    /// Whether a delivery was left.
+    Claimed(bool),
     /// The bytes that were asked for.
     Data(Bytes),
+    /// Whether there was such a file.
+    Removed(bool),
+    /// The files, unless the one to begin after is none of the owner's.
+    Listed(Option<Listing>),
+    /// The user, if there is one.
+    Account(Option<Account>),
     /// It is done.
     Done,
 }
 
-/// What a machine needs to know of a stored file.
+/// Where an upload goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredFile {
-    /// What its password is checked with.
-    pub verifier: Verifier,
-    /// Its stored size in bytes.
-    pub size: u64,
+pub struct ResumedUpload {
+    /// Whether it is complete already.
+    pub complete: bool,
+    /// A checkpoint, or the size.
+    pub offset: u64,
+    /// The chain there.
+    pub chain: ChainDigest,
+    /// The size that was announced.
+    pub size: Option<u64>,
+    /// When it expires, or would if it was completed now, in Unix seconds.
+    pub expires: Option<u64>,
 }
 
 /// The storage side of one connection: at most one file on its way in, and one on its way out.
@@ -107,23 +176,48 @@ impl<S: Store> Transfer<S> {
     pub fn answer(&mut self, operation: StoreOperation) -> Result<StoreReply, StoreError> {
         let out_of_order = || StoreError::new(StoreErrorKind::Misuse, "a storage request without the one before it");
         match operation {
-            StoreOperation::Create { verifier } => {
-                let upload = self.upload.insert(self.store.create(&verifier)?);
-                Ok(StoreReply::Created { cookie: upload.cookie().clone() })
+            StoreOperation::Create { file } => {
+                self.upload = None;
+                let upload = self.upload.insert(self.store.create(&file)?);
+                Ok(StoreReply::Created { cookie: upload.cookie().clone(), expires: upload.expires() })
+            }
+            StoreOperation::FindUpload { cookie } => self.store.find_upload(&cookie).map(StoreReply::FoundUpload),
+            StoreOperation::Resume { cookie, offset } => {
+                // Else it would be this connection that is superseded.
+                self.upload = None;
+                let resumed = self.store.resume(&cookie, offset)?;
+                Ok(StoreReply::Resumed(resumed.map(|Resumed { upload, offset, chain, size, expires }| {
+                    let complete = upload.is_none();
+                    self.upload = upload;
+                    ResumedUpload { complete, offset, chain, size, expires }
+                })))
             }
             StoreOperation::Write { offset, data } => {
                 self.upload.as_mut().ok_or_else(out_of_order)?.write(offset, data).map(|()| StoreReply::Done)
             }
-            StoreOperation::Commit => self.upload.take().ok_or_else(out_of_order)?.commit().map(|()| StoreReply::Done),
-            StoreOperation::Open { cookie } => {
-                self.download = self.store.open(&cookie)?;
-                let file = self.download.as_ref().map(|file| StoredFile { verifier: file.verifier().clone(), size: file.size() });
-                Ok(StoreReply::Opened { file })
+            StoreOperation::Commit => {
+                let chain = self.upload.take().ok_or_else(out_of_order)?.commit()?;
+                Ok(StoreReply::Committed { chain })
             }
+            StoreOperation::Open { cookie } => {
+                self.download = None;
+                self.download = self.store.open(&cookie)?;
+                Ok(StoreReply::Opened { file: self.download.as_ref().map(|download| Box::new(download.file().clone())) })
+            }
+            StoreOperation::Claim => self.download.as_mut().ok_or_else(out_of_order)?.claim().map(StoreReply::Claimed),
             StoreOperation::Read { offset, length } => {
                 self.download.as_mut().ok_or_else(out_of_order)?.read(offset, length).map(StoreReply::Data)
             }
             StoreOperation::Delivered => self.download.take().ok_or_else(out_of_order)?.delivered().map(|()| StoreReply::Done),
+            StoreOperation::Remove { cookie } => {
+                self.download = None;
+                self.store.remove(&cookie).map(StoreReply::Removed)
+            }
+            StoreOperation::List { owner, after } => self.store.list(&owner, after.as_ref()).map(StoreReply::Listed),
+            StoreOperation::SignUp { key, name, invite } => {
+                self.store.sign_up(&key, &name, invite.as_ref()).map(|account| StoreReply::Account(Some(account)))
+            }
+            StoreOperation::Account { key } => self.store.account(&key).map(StoreReply::Account),
         }
     }
 

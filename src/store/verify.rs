@@ -1,9 +1,10 @@
 //! Whether the files of a store are still what was stored: every record's chain against its bytes.
 
-use super::indexed::{Blobs, Index, IndexedStore};
+use super::indexed::{Blobs, Index, IndexedStore, content_start};
 use super::{StoreError, StoreErrorKind};
 use crate::chain::Chain;
 use crate::cookie::Cookie;
+use crate::sealed::Header;
 
 /// Bytes that are read at once.
 const STRIDE: usize = 256 * 1024;
@@ -54,33 +55,43 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
 
     /// `None` if there is no such file any more.
     fn verify_one(&self, cookie: &Cookie) -> Result<Option<Finding>, StoreError> {
-        let Some((blob, recorded)) = self.index().content(cookie)? else { return Ok(None) };
-        let finding = match (self.chain_of(&blob), recorded) {
+        let (blob, record) = match self.index().find(cookie) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind() == StoreErrorKind::Damaged => return Ok(Some(Finding::Damaged(error))),
+            Err(error) => return Err(error),
+        };
+        let damaged = |detail| Finding::Damaged(StoreError::new(StoreErrorKind::Damaged, detail));
+        let finding = match (self.chain_of(&blob, record.header.as_ref()), record.content) {
             (Ok(_), None) => Finding::Unrecorded,
-            (Ok(chain), Some(recorded)) if (chain.position(), chain.digest()) == (recorded.size, recorded.chain) => {
-                Finding::Whole
+            (Ok(chain), Some(content)) if (chain.position(), chain.digest()) == (content.size, content.chain) => Finding::Whole,
+            (Ok(chain), Some(content)) if chain.position() != content.size => {
+                damaged(format!("{blob} has {} bytes, and {} were stored", chain.position(), content.size))
             }
-            (Ok(chain), Some(recorded)) if chain.position() != recorded.size => {
-                let detail = format!("{blob} has {} bytes, and {} were stored", chain.position(), recorded.size);
-                Finding::Damaged(StoreError::new(StoreErrorKind::Damaged, detail))
-            }
-            (Ok(_), Some(_)) => {
-                let detail = format!("{blob} has other bytes than those that were stored");
-                Finding::Damaged(StoreError::new(StoreErrorKind::Damaged, detail))
-            }
+            (Ok(_), Some(_)) => damaged(format!("{blob} has other bytes than those that were stored")),
             // It may have been removed while it was read.
-            (Err(_), _) if self.index().content(cookie)?.is_none() => return Ok(None),
+            (Err(_), _) if self.index().find(cookie)?.is_none() => return Ok(None),
             (Err(error), _) => Finding::Damaged(error),
         };
         Ok(Some(finding))
     }
 
-    fn chain_of(&self, blob: &str) -> Result<Chain, StoreError> {
-        let mut blob = self.blobs().open(blob)?;
-        let mut chain = Chain::new(b"");
-        while chain.position() < blob.size() {
-            let length = usize::try_from(blob.size() - chain.position()).map_or(STRIDE, |rest| rest.min(STRIDE));
-            chain.update(&blob.read(chain.position(), length)?);
+    fn chain_of(&self, name: &str, header: Option<&Header>) -> Result<Chain, StoreError> {
+        let mut blob = self.blobs().open(name)?;
+        let damaged = |detail| StoreError::new(StoreErrorKind::Damaged, detail);
+        let start = content_start(header);
+        let Some(size) = blob.size().checked_sub(start) else {
+            return Err(damaged(format!("{name} is too short for a header")));
+        };
+        let header = header.map(Header::to_bytes);
+        let header = header.as_ref().map_or(&b""[..], |header| header);
+        if blob.read(0, header.len())? != header {
+            return Err(damaged(format!("{name} has another header than the one that was stored")));
+        }
+        let mut chain = Chain::new(header);
+        while chain.position() < size {
+            let length = usize::try_from(size - chain.position()).map_or(STRIDE, |rest| rest.min(STRIDE));
+            chain.update(&blob.read(start + chain.position(), length)?);
         }
         Ok(chain)
     }

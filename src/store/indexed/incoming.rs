@@ -1,0 +1,228 @@
+//! A file on its way into an [`super::IndexedStore`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::active::Hold;
+use super::{Blobs, Content, Index, Pending, Progress, Record, Reservation, Shared, StagedBlob, content_start, superseded};
+use crate::chain::{CHECKPOINT, Chain, ChainDigest};
+use crate::cookie::Cookie;
+use crate::sealed::Header;
+use crate::store::{Deliveries, Keep, NewFile, Resumed, StoreError, StoreErrorKind, Upload};
+
+/// What is reserved behind a checkpoint for a file whose size is not known (`docs/protocol.md` §17.5).
+const RESERVED_AHEAD: u64 = 24 * 1024 * 1024;
+
+pub(super) struct Incoming<I: Index, B: Blobs> {
+    shared: Arc<Shared<I, B>>,
+    reservation: Reservation,
+    file: NewFile,
+    blob: Hold<Box<dyn StagedBlob>>,
+    chain: Chain,
+    expires: Option<u64>,
+    stage: Stage,
+}
+
+/// How far an upload has come, and so what is to be removed if it ends here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Staged,
+    Published,
+    /// Nothing, now.
+    Settled,
+}
+
+impl<I: Index, B: Blobs> Incoming<I, B> {
+    pub(super) fn begin(shared: &Arc<Shared<I, B>>, file: &NewFile) -> Result<Self, StoreError> {
+        let pending = match file {
+            NewFile::Legacy { .. } => None,
+            NewFile::Sealed { upload, owner } => {
+                let (reserved, lease) = (reserved(upload.size, 0), shared.lease());
+                Some(Pending { upload: upload.clone(), owner: *owner, reserved, lease })
+            }
+        };
+        shared.check_member(pending.as_ref().map(|pending| &pending.owner))?;
+        let reservation = shared.index.reserve(pending.as_ref(), &*shared.options.cookies, &|blob| shared.blobs.exists(blob))?;
+        let Reservation { cookie, blob } = &reservation;
+        let staged = match file {
+            NewFile::Legacy { verifier } => {
+                shared.blobs.stage(blob, verifier).map(|staged| shared.active.alone(cookie, staged)).map(Some)
+            }
+            NewFile::Sealed { upload, .. } => {
+                let stage = || {
+                    let mut staged = shared.blobs.stage(blob, &upload.verifier)?;
+                    start(&mut *staged, &upload.header)?;
+                    Ok(Some((staged, ())))
+                };
+                shared.active.take_over(cookie, stage).map(|held| held.map(|(held, ())| held))
+            }
+        };
+        match staged.and_then(|held| held.ok_or_else(superseded)) {
+            Ok(held) => Ok(Self::new(shared, reservation, file.clone(), held, file.chain())),
+            Err(error) => {
+                // The error to tell is this one. Should one of these fail, the next start cleans up.
+                let _ = shared.index.abandon(cookie, None);
+                let _ = shared.blobs.discard(blob).and_then(|_| shared.index.forget(blob));
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes a pending upload over; `None` if there is none.
+    pub(super) fn resume(shared: &Arc<Shared<I, B>>, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError> {
+        // So that nobody waits for, or takes anything from, a cookie that is none.
+        if shared.pending(cookie)?.is_none() {
+            return Ok(None);
+        }
+        let prepared = shared.active.take_over(cookie, || {
+            let Some((blob, Pending { upload, owner, .. })) = shared.pending(cookie)? else { return Ok(None) };
+            let mut staged = shared.blobs.restage(&blob, &upload.verifier)?;
+            // What is not there is not gone on with, whatever was recorded: a file must not get a hole.
+            let most = staged.length()?.saturating_sub(content_start(Some(&upload.header))).min(offset);
+            let checkpoints = shared.index.checkpoints(cookie)?;
+            let checkpoint = checkpoints.into_iter().rev().find(|(position, _)| *position <= most);
+            let (size, header) = (upload.size, upload.header.clone());
+            let file = NewFile::Sealed { upload, owner };
+            let chain = checkpoint.map_or_else(|| file.chain(), |(position, chain)| Chain::resume(position, chain));
+            // Before a byte changes, nothing must speak of the bytes that were there.
+            if !shared.index.advance(cookie, &progress(shared, &chain, size))? {
+                return Ok(None);
+            }
+            if chain.position() == 0 {
+                staged.truncate(0)?;
+                start(&mut *staged, &header)?;
+            } else {
+                staged.truncate(content_start(Some(&header)) + chain.position())?;
+            }
+            Ok(Some((staged, (blob, file, chain, size))))
+        })?;
+        let Some((held, (blob, file, chain, size))) = prepared else { return Ok(None) };
+        let (offset, digest) = (chain.position(), chain.digest());
+        let upload = Self::new(shared, Reservation { cookie: cookie.clone(), blob }, file, held, chain);
+        let expires = upload.expires;
+        Ok(Some(Resumed { upload: Some(Box::new(upload)), offset, chain: digest, size, expires }))
+    }
+
+    fn new(
+        shared: &Arc<Shared<I, B>>,
+        reservation: Reservation,
+        file: NewFile,
+        blob: Hold<Box<dyn StagedBlob>>,
+        chain: Chain,
+    ) -> Self {
+        let expires = keep(shared, &file).expires(shared.now());
+        Self { shared: Arc::clone(shared), reservation, file, blob, chain, expires, stage: Stage::Staged }
+    }
+}
+
+/// Begins a sealed blob so that it can be resumed from here on.
+fn start(staged: &mut dyn StagedBlob, header: &Header) -> Result<(), StoreError> {
+    staged.append(&header.to_bytes())?;
+    staged.sync()
+}
+
+/// What a sealed upload that has come so far counts against the quota.
+fn reserved(size: Option<u64>, position: u64) -> u64 {
+    size.unwrap_or(position.saturating_add(RESERVED_AHEAD))
+}
+
+fn progress<I: Index, B: Blobs>(shared: &Shared<I, B>, chain: &Chain, size: Option<u64>) -> Progress {
+    let position = chain.position();
+    Progress { position, chain: chain.digest(), reserved: reserved(size, position), lease: shared.lease() }
+}
+
+/// What is granted to a file, whatever its client asked for.
+fn keep<I: Index, B: Blobs>(shared: &Shared<I, B>, file: &NewFile) -> Keep {
+    let retention = shared.options.retention;
+    match file {
+        NewFile::Legacy { .. } => retention.grant_legacy(),
+        NewFile::Sealed { upload, .. } => retention.grant(Keep { seconds: upload.keep, downloads: upload.downloads }),
+    }
+}
+
+impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
+    fn cookie(&self) -> &Cookie {
+        &self.reservation.cookie
+    }
+
+    fn expires(&self) -> Option<u64> {
+        self.expires
+    }
+
+    fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {
+        if offset != self.chain.position() {
+            return Err(StoreError::new(StoreErrorKind::Misuse, "a write that does not follow the one before"));
+        }
+        let mut held = self.blob.lock();
+        // Given back at the end only, so that nothing follows a write that has failed.
+        let mut staged = held.take().ok_or_else(superseded)?;
+        let mut rest = &data[..];
+        while !rest.is_empty() {
+            let to_checkpoint = CHECKPOINT - self.chain.position() % CHECKPOINT;
+            let (taken, after) = rest.split_at(usize::try_from(to_checkpoint).map_or(rest.len(), |most| most.min(rest.len())));
+            staged.append(taken)?;
+            self.chain.update(taken);
+            if let NewFile::Sealed { upload, .. } = &self.file
+                && self.chain.position().is_multiple_of(CHECKPOINT)
+            {
+                staged.sync()?;
+                let progress = progress(&self.shared, &self.chain, upload.size);
+                if !self.shared.index.advance(&self.reservation.cookie, &progress)? {
+                    return Err(superseded());
+                }
+            }
+            rest = after;
+        }
+        *held = Some(staged);
+        Ok(())
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<ChainDigest, StoreError> {
+        let Self { shared, reservation, file, blob, chain, stage, .. } = &mut *self;
+        // Whoever takes over waits until this is decided.
+        let mut held = blob.lock();
+        held.take().ok_or_else(superseded)?.publish()?;
+        *stage = Stage::Published;
+        let (stored, keep, chain) = (shared.now(), keep(shared, file), (chain.position(), chain.digest()));
+        let (header, owner) = match file {
+            NewFile::Legacy { .. } => (None, None),
+            NewFile::Sealed { upload, owner } => (Some(upload.header.clone()), Some(*owner)),
+        };
+        let record = Record {
+            expires: keep.expires(stored),
+            owner,
+            header,
+            content: Some(Content { size: chain.0, chain: chain.1 }),
+            deliveries: keep.downloads.map(Deliveries::new),
+        };
+        let published = shared.index.publish(reservation, stored, &record);
+        // A failed commit of a database may have taken effect, and an upload that is refused must not be seen. One that is
+        // pending still is, and finds its blob again. If even that cannot be settled now, the blob stays: the next start
+        // knows whether a record names it.
+        if published.is_ok()
+            || !matches!(shared.index.pending(&reservation.cookie), Ok(None))
+            || shared.index.withdraw(&reservation.cookie).is_err()
+        {
+            *stage = Stage::Settled;
+        }
+        published.map(|()| chain.1)
+    }
+}
+
+impl<I: Index, B: Blobs> Drop for Incoming<I, B> {
+    fn drop(&mut self) {
+        let Self { shared, reservation: Reservation { blob, .. }, file, .. } = self;
+        let removed = match (self.stage, file) {
+            // It can be resumed.
+            (Stage::Staged, NewFile::Sealed { .. }) | (Stage::Settled, _) => return,
+            // What has the blob's name, if anything, is not ours.
+            (Stage::Staged, NewFile::Legacy { .. }) => shared.blobs.discard(blob).map(drop),
+            (Stage::Published, _) => shared.blobs.remove(blob),
+        };
+        // Should this fail, the note in the index stays and the next start cleans up.
+        if removed.is_ok() {
+            let _ = shared.index.forget(blob);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The records of a store, which a database keeps.
+
+use crate::chain::ChainDigest;
+use crate::cookie::{Cookie, CookieSource};
+use crate::crypto::Fingerprint;
+use crate::sealed::Header;
+use crate::store::{Account, Deliveries, Invite, Listing, NewUpload, StoreError, UserName};
+
+/// The most uploads of one owner that are not complete (`docs/protocol.md` §24): nobody sees them, and all pay for them.
+pub const PENDING_PER_OWNER: usize = 100;
+
+/// Says whether there is a blob of this name, be it ours or not.
+pub type Taken<'a> = &'a dyn Fn(&str) -> Result<bool, StoreError>;
+
+/// The records of a store. Each method that changes something does so durably and in one step.
+pub trait Index: Send + Sync + 'static {
+    /// Reserves a cookie from `cookies` that no file has and whose blob's name is not `taken`, and notes the blob as
+    /// unowned. A sealed file is noted as `pending` in the same step.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`TooManyUploads`] and [`Quota`] of a sealed file's owner.
+    ///
+    /// [`TooManyUploads`]: crate::store::StoreErrorKind::TooManyUploads
+    /// [`Quota`]: crate::store::StoreErrorKind::Quota
+    fn reserve(&self, pending: Option<&Pending>, cookies: &dyn CookieSource, taken: Taken<'_>)
+    -> Result<Reservation, StoreError>;
+
+    /// A pending upload, be its lease over or not, and the name of its blob.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn pending(&self, cookie: &Cookie) -> Result<Option<(String, Pending)>, StoreError>;
+
+    /// All checkpoints of a pending upload, in order, without the start.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn checkpoints(&self, cookie: &Cookie) -> Result<Vec<(u64, ChainDigest)>, StoreError>;
+
+    /// A pending upload goes on from a checkpoint: it is recorded, later ones are forgotten, and the lease begins anew.
+    /// Says whether there is such an upload.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`Quota`] if only what is to be reserved was refused: the checkpoint is recorded even so.
+    ///
+    /// [`Quota`]: crate::store::StoreErrorKind::Quota
+    fn advance(&self, cookie: &Cookie, progress: &Progress) -> Result<bool, StoreError>;
+
+    /// Forgets a pending upload, or one only whose lease is over at a moment, in Unix seconds. Its blob, whose name it
+    /// gives, is still noted as unowned.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn abandon(&self, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<Option<String>, StoreError>;
+
+    /// All pending uploads, or those whose lease is over at a moment, in Unix seconds.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn uploads(&self, lapsed_at: Option<u64>) -> Result<Vec<Reservation>, StoreError>;
+
+    /// Turns a reservation into a record of a file that was stored at a moment, in Unix seconds.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn publish(&self, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), StoreError>;
+
+    /// The name of a file's blob and what was recorded, be the file expired or not.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`Damaged`] if the record is not what it should be.
+    ///
+    /// [`Damaged`]: crate::store::StoreErrorKind::Damaged
+    fn find(&self, cookie: &Cookie) -> Result<Option<(String, Record)>, StoreError>;
+
+    /// Changes the deliveries of a file, and gives what they are then; `None` if they are not limited, or if there is no
+    /// such file.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn deliveries(&self, cookie: &Cookie, change: &mut dyn FnMut(&mut Deliveries)) -> Result<Option<Deliveries>, StoreError>;
+
+    /// The files with claims that nobody has ended, and those that are used up.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn unsettled(&self) -> Result<Vec<Cookie>, StoreError>;
+
+    /// Withdraws a record and notes its blob, whose name it gives, as unowned.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn withdraw(&self, cookie: &Cookie) -> Result<Option<String>, StoreError>;
+
+    /// How many files there are.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn count(&self) -> Result<usize, StoreError>;
+
+    /// The cookies of all files, or of those that have expired at a moment, in Unix seconds.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn cookies(&self, expired_at: Option<u64>) -> Result<Vec<Cookie>, StoreError>;
+
+    /// The next files of an owner that have not expired at `now`, oldest first; `None` if `after` is not one of them.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>, now: u64) -> Result<Option<Listing>, StoreError>;
+
+    /// The names of all blobs that are noted as unowned, and that neither a record nor a pending upload names.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn unowned(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Forgets the note about a blob that is not there any more.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn forget(&self, blob: &str) -> Result<(), StoreError>;
+
+    /// Makes a user, or gives the one that the key is already; a valid invite is used up by the former only.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`NameTaken`], and [`BadInvite`] for one that is not valid at a moment, in Unix seconds, or for
+    /// none where `members` only may invite.
+    ///
+    /// [`NameTaken`]: crate::store::StoreErrorKind::NameTaken
+    /// [`BadInvite`]: crate::store::StoreErrorKind::BadInvite
+    fn sign_up(
+        &self,
+        key: &Fingerprint,
+        name: &UserName,
+        invite: Option<&Invite>,
+        members: bool,
+        now: u64,
+    ) -> Result<Account, StoreError>;
+
+    /// The user that a key is.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError>;
+}
+
+/// A cookie that no other file can get, and the name of the blob that goes with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// The cookie.
+    pub cookie: Cookie,
+    /// The blob's name: a single component, without separators.
+    pub blob: String,
+}
+
+/// What an index keeps of an upload that is not complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// What the client said of it.
+    pub upload: NewUpload,
+    /// The key that began it.
+    pub owner: Fingerprint,
+    /// Bytes that count against the owner's quota.
+    pub reserved: u64,
+    /// When it ends unless something new comes, in Unix seconds.
+    pub lease: u64,
+}
+
+/// A checkpoint that a pending upload goes on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The bytes that are durable, the header not counted; 0 is the start.
+    pub position: u64,
+    /// The chain there.
+    pub chain: ChainDigest,
+    /// Bytes that are to count against the owner's quota from now on.
+    pub reserved: u64,
+    /// When the lease ends from now on, in Unix seconds.
+    pub lease: u64,
+}
+
+/// What an index keeps of a file: nothing of one of 2019.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// When it will be gone, in Unix seconds.
+    pub expires: Option<u64>,
+    /// The key that uploaded it, if that was proved.
+    pub owner: Option<Fingerprint>,
+    /// The header of a sealed file, with which its blob begins.
+    pub header: Option<Header>,
+    /// What its blob holds; the first version did not record it.
+    pub content: Option<Content>,
+    /// Its deliveries, if they are limited.
+    pub deliveries: Option<Deliveries>,
+}
+
+impl Record {
+    /// Whether the file can be asked for at a moment, in Unix seconds.
+    pub fn is_there(&self, now: u64) -> bool {
+        self.expires.is_none_or(|expires| expires > now)
+    }
+}
+
+/// What a blob holds, to be compared with its bytes later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The size in bytes, the header not counted.
+    pub size: u64,
+    /// The chain over all bytes (`docs/protocol.md` §22).
+    pub chain: ChainDigest,
+}

@@ -1,0 +1,258 @@
+//! A store made of an index and blobs. The order of steps between the two is decided here and nowhere else.
+//!
+//! ```text
+//! upload      reserve (index, durable) → stage, write, sync (blobs) → publish the name (blobs) → publish the record (index)
+//! checkpoint  sync (blobs) → record it (index, durable)
+//! resume      take over → forget later checkpoints (index, durable) → cut the blob there (blobs)
+//! remove      withdraw the record, note the blob as unowned (index, durable) → remove it (blobs) → forget the note (index)
+//! open        for each blob that the index notes as unowned: remove it, forget the note
+//! ```
+//!
+//! So at every moment a blob belongs to a record, or to a pending upload, or is noted as unowned, or is not ours and is left
+//! alone. A record is written last and withdrawn first: what it names is always whole. A checkpoint likewise: what is before
+//! it is always there.
+
+mod active;
+mod blobs;
+mod incoming;
+mod index;
+mod outgoing;
+
+use std::sync::Arc;
+
+use super::memory::superseded;
+use super::{
+    Account, Deliveries, Download, Invite, LEASE, Listing, NewFile, OpenOptions, Resumed, Store, StoreError, StoreErrorKind,
+    StoredFile, Upload, UploadKey, UserName,
+};
+use crate::cookie::Cookie;
+use crate::crypto::Fingerprint;
+use crate::sealed::Header;
+use active::Active;
+pub use blobs::{Blobs, OpenBlob, StagedBlob};
+use incoming::Incoming;
+pub use index::{Content, Index, PENDING_PER_OWNER, Pending, Progress, Record, Reservation, Taken};
+use outgoing::Outgoing;
+
+/// How many cookies are tried before a store says that it finds none that is free.
+pub(crate) const COOKIE_TRIES: usize = 16;
+
+pub(crate) fn no_cookie_left() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, format!("no free cookie found in {COOKIE_TRIES} tries"))
+}
+
+/// Bytes of a blob before the content: a sealed file begins with its header (`docs/protocol.md` §25.3).
+pub(super) fn content_start(header: Option<&Header>) -> u64 {
+    header.map_or(0, |_| Header::LENGTH as u64)
+}
+
+/// A store made of an index and blobs. Clones share the same files.
+pub struct IndexedStore<I, B> {
+    shared: Arc<Shared<I, B>>,
+}
+
+struct Shared<I, B> {
+    index: I,
+    blobs: B,
+    options: OpenOptions,
+    /// The sealed uploads that a connection goes on with.
+    active: Arc<Active<Box<dyn StagedBlob>>>,
+}
+
+impl<I, B> Clone for IndexedStore<I, B> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<I, B> std::fmt::Debug for IndexedStore<I, B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IndexedStore").field("options", &self.shared.options).finish_non_exhaustive()
+    }
+}
+
+impl<I: Index, B: Blobs> IndexedStore<I, B> {
+    /// Puts a store together, and removes what a crash has left behind but uploads that can be resumed. Nobody else may be
+    /// using the same backends.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn recover(index: I, blobs: B, options: OpenOptions) -> Result<Self, StoreError> {
+        let shared = Shared { index, blobs, options, active: Arc::default() };
+        for blob in shared.index.unowned()? {
+            shared.clear(&blob)?;
+        }
+        let pending = shared.index.uploads(None)?;
+        let staged = shared.blobs.retain_staged(&pending.iter().map(|upload| upload.blob.clone()).collect())?;
+        for Reservation { cookie, blob } in pending {
+            // One that is published already was cut off before its record was: its resume stages it again.
+            if !staged.contains(&blob) && !shared.blobs.exists(&blob)? {
+                shared.abandon(&cookie, None)?;
+            }
+        }
+        for cookie in shared.index.unsettled()? {
+            // Whoever claimed what is still open is gone (`docs/protocol.md` §25.7).
+            shared.change_deliveries(&cookie, Deliveries::settle)?;
+        }
+        let store = Self { shared: Arc::new(shared) };
+        store.remove_expired()?;
+        Ok(store)
+    }
+
+    /// Removes the files whose time is over and the broken uploads whose lease is, and says how many they were.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn remove_expired(&self) -> Result<usize, StoreError> {
+        let shared = &self.shared;
+        let now = shared.now();
+        let mut removed = self.remove_all(&shared.index.cookies(Some(now))?)?;
+        for Reservation { cookie, .. } in shared.index.uploads(Some(now))? {
+            // A write that is running may renew the lease, so the question is asked between writes.
+            removed += usize::from(shared.active.end_if(&cookie, || shared.abandon(&cookie, Some(now)))?);
+        }
+        Ok(removed)
+    }
+
+    /// Removes every file, and says how many they were. Uploads that are not complete go on.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn clean(&self) -> Result<usize, StoreError> {
+        self.remove_all(&self.shared.index.cookies(None)?)
+    }
+
+    /// How many files there are.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn count(&self) -> Result<usize, StoreError> {
+        self.shared.index.count()
+    }
+
+    pub(super) fn index(&self) -> &I {
+        &self.shared.index
+    }
+
+    pub(super) fn blobs(&self) -> &B {
+        &self.shared.blobs
+    }
+
+    fn remove_all(&self, cookies: &[Cookie]) -> Result<usize, StoreError> {
+        cookies.iter().try_fold(0, |removed, cookie| Ok(removed + usize::from(self.shared.remove(cookie)?)))
+    }
+}
+
+impl<I: Index, B: Blobs> Shared<I, B> {
+    fn now(&self) -> u64 {
+        self.options.clock.unix_seconds()
+    }
+
+    /// When the lease of an upload that goes on now will end.
+    fn lease(&self) -> u64 {
+        self.now().saturating_add(LEASE.as_secs())
+    }
+
+    fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
+        let Some(blob) = self.index.withdraw(cookie)? else { return Ok(false) };
+        self.blobs.remove(&blob)?;
+        self.index.forget(&blob)?;
+        Ok(true)
+    }
+
+    /// Removes a pending upload, or one only whose lease is over at a moment, and says whether there was one.
+    fn abandon(&self, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<bool, StoreError> {
+        let Some(blob) = self.index.abandon(cookie, lapsed_at)? else { return Ok(false) };
+        self.clear(&blob)?;
+        Ok(true)
+    }
+
+    /// Removes a blob that is noted as unowned, wherever it has got to, and forgets the note.
+    fn clear(&self, blob: &str) -> Result<(), StoreError> {
+        // If it is still staged, what has its name is not ours.
+        if !self.blobs.discard(blob)? {
+            self.blobs.remove(blob)?;
+        }
+        self.index.forget(blob)
+    }
+
+    /// Changes the deliveries of a file, which is removed if they are used up then.
+    fn change_deliveries(&self, cookie: &Cookie, mut change: impl FnMut(&mut Deliveries)) -> Result<(), StoreError> {
+        if self.index.deliveries(cookie, &mut change)?.is_some_and(|deliveries| deliveries.are_used_up()) {
+            self.remove(cookie)?;
+        }
+        Ok(())
+    }
+
+    /// A file that has not expired.
+    fn find(&self, cookie: &Cookie) -> Result<Option<(String, Record)>, StoreError> {
+        let now = self.now();
+        Ok(self.index.find(cookie)?.filter(|(_, record)| record.is_there(now)))
+    }
+
+    /// A pending upload whose lease is not over.
+    fn pending(&self, cookie: &Cookie) -> Result<Option<(String, Pending)>, StoreError> {
+        let now = self.now();
+        Ok(self.index.pending(cookie)?.filter(|(_, pending)| pending.lease > now))
+    }
+
+    /// Refuses strangers where they may not do what users may.
+    fn check_member(&self, key: Option<&Fingerprint>) -> Result<(), StoreError> {
+        let is_member = || key.map_or(Ok(None), |key| self.index.account(key)).map(|account| account.is_some());
+        if !self.options.members || is_member()? {
+            return Ok(());
+        }
+        Err(StoreError::new(StoreErrorKind::NotAMember, "only users of this server may do this"))
+    }
+}
+
+impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
+    fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError> {
+        Ok(Box::new(Incoming::begin(&self.shared, file)?))
+    }
+
+    fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError> {
+        if let Some((_, Pending { upload, owner, .. })) = self.shared.pending(cookie)? {
+            return Ok(Some(UploadKey { header: upload.header, verifier: upload.verifier, owner: Some(owner) }));
+        }
+        let complete = Outgoing::open(&self.shared, cookie)?;
+        Ok(complete.and_then(|complete| {
+            let StoredFile { header, verifier, owner, .. } = complete.file().clone();
+            header.map(|header| UploadKey { header, verifier, owner })
+        }))
+    }
+
+    fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError> {
+        if let Some(resumed) = Incoming::resume(&self.shared, cookie, offset)? {
+            return Ok(Some(resumed));
+        }
+        // A lost acknowledgement must not lose the file (`docs/protocol.md` §17.13).
+        let complete = self.shared.find(cookie)?.and_then(|(_, Record { header, content, expires, .. })| {
+            let Content { size, chain } = header.and(content)?;
+            Some(Resumed { upload: None, offset: size, chain, size: Some(size), expires })
+        });
+        Ok(complete)
+    }
+
+    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
+        let file = Outgoing::open(&self.shared, cookie)?.filter(Outgoing::is_to_be_had);
+        Ok(file.map(|file| -> Box<dyn Download> { Box::new(file) }))
+    }
+
+    fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
+        self.shared.remove(cookie)
+    }
+
+    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
+        self.shared.check_member(Some(owner))?;
+        self.shared.index.list(owner, after, self.shared.now())
+    }
+
+    fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError> {
+        self.shared.index.sign_up(key, name, invite, self.shared.options.members, self.shared.now())
+    }
+
+    fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {
+        self.shared.index.account(key)
+    }
+}

@@ -1,0 +1,254 @@
+//! The database itself: its tables, how it is opened, and its transactions.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior};
+
+use super::{StoreError, StoreErrorKind};
+
+/// The 2019 table, to the letter.
+const STORED: &str = "CREATE TABLE stored(
+    cookie text NOT NULL UNIQUE,
+    path text NOT NULL UNIQUE,
+    date text NOT NULL
+    )";
+
+/// The tables of `docs/protocol.md` §25.1.
+///
+/// The ids of `fss_unowned` are the index numbers of cookies and go on where the 2019 table has got to; AUTOINCREMENT never
+/// gives one twice. `fss_file` is made as the first version made it, and grows by [`NEW_COLUMNS`].
+const SIDE_TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS fss_unowned(id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE);
+    INSERT INTO sqlite_sequence(name, seq)
+        SELECT 'fss_unowned', coalesce((SELECT max(rowid) FROM stored), 0)
+        WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'fss_unowned');
+    UPDATE sqlite_sequence SET seq = max(seq, coalesce((SELECT max(rowid) FROM stored), 0)) WHERE name = 'fss_unowned';
+
+    CREATE TABLE IF NOT EXISTS fss_file(
+        cookie TEXT PRIMARY KEY, stored INTEGER NOT NULL, expires INTEGER
+    ) WITHOUT ROWID;
+    DELETE FROM fss_file WHERE cookie NOT IN (SELECT cookie FROM stored);
+
+    CREATE TABLE IF NOT EXISTS fss_pending(
+        cookie TEXT PRIMARY KEY, blob TEXT NOT NULL UNIQUE, header BLOB NOT NULL, verifier BLOB NOT NULL, owner BLOB NOT NULL,
+        size INTEGER, keep INTEGER, downloads INTEGER, reserved INTEGER NOT NULL, lease INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS fss_pending_owner ON fss_pending(owner);
+    CREATE TABLE IF NOT EXISTS fss_checkpoint(
+        cookie TEXT NOT NULL, position INTEGER NOT NULL, chain BLOB NOT NULL, PRIMARY KEY (cookie, position)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE IF NOT EXISTS fss_user(
+        key BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, quota INTEGER, created INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS fss_invite(token BLOB PRIMARY KEY, created INTEGER NOT NULL, quota INTEGER) WITHOUT ROWID;
+";
+
+/// Columns of `fss_file` that the first version did not have.
+const NEW_COLUMNS: [(&str, &str); 8] = [
+    ("size", "INTEGER"),
+    ("chain", "BLOB"),
+    ("owner", "BLOB"),
+    ("header", "BLOB"),
+    ("downloads", "INTEGER"),
+    ("claimed", "INTEGER NOT NULL DEFAULT 0"),
+    ("committed", "INTEGER NOT NULL DEFAULT 0"),
+    ("returned", "INTEGER NOT NULL DEFAULT 0"),
+];
+
+const OWNERS: &str = "CREATE INDEX IF NOT EXISTS fss_file_owner ON fss_file(owner) WHERE owner IS NOT NULL";
+
+const SCHEMA: Schema = Schema { table: "stored", columns: &["cookie", "path", "date"], create: STORED, side: SIDE_TABLES };
+
+/// How long to wait for another process that is writing to the same database.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The database of a server directory.
+#[derive(Debug)]
+pub(in crate::store) struct Database {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Database {
+    /// Opens a database, or creates it.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        create_file(path)?;
+        Self::open_existing(path)
+    }
+
+    /// Opens a database that must be there.
+    pub(in crate::store) fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        let mut connection = open_existing(path, &SCHEMA)?;
+        add_columns(&mut connection).map_err(|error| database_error(path, &error))?;
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
+    }
+
+    pub(in crate::store) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        work(&self.connection()).map_err(|failure| self.failed(failure))
+    }
+
+    /// What fails in it has changed nothing.
+    pub(in crate::store) fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let mut connection = self.connection();
+        let write = || {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        write().map_err(|failure| self.failed(failure))
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A transaction that a dying thread left open was rolled back when it was dropped.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, failure: Failure) -> StoreError {
+        match failure {
+            Failure::Database(error) => database_error(&self.path, &error),
+            Failure::Refused(error) => error,
+        }
+    }
+}
+
+/// Why a transaction came to nothing.
+pub(in crate::store) enum Failure {
+    /// SQLite says so.
+    Database(rusqlite::Error),
+    /// We say so.
+    Refused(StoreError),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+fn add_columns(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (column, kind) in NEW_COLUMNS {
+        let there = "SELECT EXISTS(SELECT 1 FROM pragma_table_info('fss_file') WHERE name = ?1)";
+        if !transaction.query_row(there, [column], |row| row.get(0))? {
+            transaction.execute(&format!("ALTER TABLE fss_file ADD COLUMN {column} {kind}"), [])?;
+        }
+    }
+    transaction.execute(OWNERS, [])?;
+    transaction.commit()
+}
+
+/// A 2019 table that a database must have, and what is put beside it.
+pub(crate) struct Schema {
+    pub(crate) table: &'static str,
+    pub(crate) columns: &'static [&'static str],
+    pub(crate) create: &'static str,
+    pub(crate) side: &'static str,
+}
+
+/// Opens a database durably, creating it if it is not there, and checks that it is one of ours or of 2019.
+#[cfg(feature = "profile")]
+pub(crate) fn open_database(path: &Path, schema: &Schema) -> Result<Connection, StoreError> {
+    create_file(path)?;
+    open_existing(path, schema)
+}
+
+/// Creates a database's file for its owner only; those that SQLite puts beside it get the same rights. One that is there
+/// stays as it is.
+fn create_file(path: &Path) -> Result<(), StoreError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::io(format_args!("cannot create {}", path.display()), &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn open_existing(path: &Path, schema: &Schema) -> Result<Connection, StoreError> {
+    let failed = |error| database_error(path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    check_schema(path, &connection, schema)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
+    connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    if !has_tables(&transaction).map_err(failed)? {
+        transaction.execute_batch(schema.create).map_err(failed)?;
+    }
+    transaction.execute_batch(schema.side).map_err(failed)?;
+    transaction.commit().map_err(failed)?;
+    Ok(connection)
+}
+
+fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE type = 'table')", [], |row| row.get(0))
+}
+
+/// Refuses a database that has tables, but not the one it must have.
+fn check_schema(path: &Path, connection: &Connection, schema: &Schema) -> Result<(), StoreError> {
+    let failed = |error| database_error(path, &error);
+    if !has_tables(connection).map_err(failed)? {
+        return Ok(());
+    }
+    let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)").map_err(failed)?;
+    let columns = statement.query_map([schema.table], |row| row.get(0)).map_err(failed)?;
+    let columns: Vec<String> = columns.collect::<Result<_, _>>().map_err(failed)?;
+    if columns == schema.columns {
+        Ok(())
+    } else {
+        let detail = format!("{} is a database of something else: it has no table {} of FSS", path.display(), schema.table);
+        Err(StoreError::new(StoreErrorKind::Foreign, detail))
+    }
+}
+
+pub(crate) fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    let kind = match (error.sqlite_error_code(), error) {
+        (Some(ErrorCode::DiskFull), _) => StoreErrorKind::Full,
+        (Some(ErrorCode::ConstraintViolation), _) => StoreErrorKind::Exists,
+        (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => StoreErrorKind::Busy,
+        (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _)
+        | (None, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)) => StoreErrorKind::Damaged,
+        _ => StoreErrorKind::Unavailable,
+    };
+    StoreError::new(kind, format!("database {}: {error}", path.display()))
+}
+
+/// SQLite's integers are signed; no date or size of ours is beyond them.
+pub(crate) fn sql_integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Takes a number from a row. None of ours is negative.
+pub(super) fn number(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<u64>> {
+    let value: Option<i64> = row.get(column)?;
+    value.map(|value| u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, value))).transpose()
+}
+
+/// As [`number`], where there must be one.
+pub(super) fn required_number(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+    let missing = || rusqlite::Error::InvalidColumnType(0, column.to_owned(), Type::Null);
+    number(row, column)?.ok_or_else(missing)
+}
+
+/// Takes what is written as bytes or text from a row, and reads it.
+pub(super) fn parsed<T, E>(kind: Type, result: Result<T, E>) -> rusqlite::Result<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    result.map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, kind, Box::new(error)))
+}

@@ -1,0 +1,169 @@
+//! Files that are complete (`stored`, `fss_file`), and blobs that are no file's (`fss_unowned`).
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::database::{Failure, number, parsed, required_number, sql_integer};
+use crate::chain::{ChainDigest, DIGEST_LENGTH};
+use crate::cookie::Cookie;
+use crate::crypto::Fingerprint;
+use crate::sealed::Header;
+use crate::store::indexed::{Content, Record, Reservation};
+use crate::store::{Deliveries, Entry, LISTED_AT_ONCE, Listing};
+
+pub(super) fn insert(transaction: &Connection, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), Failure> {
+    let Reservation { cookie, blob } = reservation;
+    let Record { expires, owner, header, content, deliveries } = record;
+    let insert = "INSERT INTO stored(cookie, path, date) VALUES (?1, ?2, date(?3, 'unixepoch', 'localtime'))";
+    transaction.execute(insert, params![cookie.as_str(), blob, sql_integer(stored)])?;
+    let insert = "INSERT INTO fss_file(cookie, stored, expires, owner, header, size, chain, downloads)
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    transaction.execute(
+        insert,
+        params![
+            cookie.as_str(),
+            sql_integer(stored),
+            expires.map(sql_integer),
+            owner.as_ref().map(Fingerprint::as_bytes),
+            header.as_ref().map(Header::to_bytes),
+            content.map(|content| sql_integer(content.size)),
+            content.as_ref().map(|content| content.chain.as_bytes()),
+            deliveries.map(|deliveries| sql_integer(deliveries.limit)),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn find(connection: &Connection, cookie: &Cookie) -> Result<Option<(String, Record)>, Failure> {
+    let find = "SELECT path, expires, owner, header, size, chain, downloads, claimed, committed, returned
+                FROM stored LEFT JOIN fss_file USING (cookie) WHERE stored.cookie = ?1";
+    let found = connection.query_row(find, [cookie.as_str()], |row| {
+        let header: Option<Vec<u8>> = row.get("header")?;
+        let chain: Option<[u8; DIGEST_LENGTH]> = row.get("chain")?;
+        let content = number(row, "size")?.zip(chain);
+        let record = Record {
+            expires: number(row, "expires")?,
+            owner: row.get::<_, Option<_>>("owner")?.map(Fingerprint::from_bytes),
+            header: header.map(|header| parsed(Type::Blob, Header::parse(&header))).transpose()?,
+            content: content.map(|(size, chain)| Content { size, chain: ChainDigest::from_bytes(chain) }),
+            deliveries: deliveries_of(row)?,
+        };
+        Ok((row.get("path")?, record))
+    });
+    Ok(found.optional()?)
+}
+
+fn deliveries_of(row: &Row<'_>) -> rusqlite::Result<Option<Deliveries>> {
+    let Some(limit) = number(row, "downloads")? else { return Ok(None) };
+    let [claimed, committed, returned] = ["claimed", "committed", "returned"].map(|column| required_number(row, column));
+    Ok(Some(Deliveries { limit, claimed: claimed?, committed: committed?, returned: returned? }))
+}
+
+pub(super) fn deliveries(
+    transaction: &Connection,
+    cookie: &Cookie,
+    change: &mut dyn FnMut(&mut Deliveries),
+) -> Result<Option<Deliveries>, Failure> {
+    let find = "SELECT downloads, claimed, committed, returned FROM fss_file WHERE cookie = ?1";
+    let found = transaction.query_row(find, [cookie.as_str()], deliveries_of).optional()?;
+    let Some(mut deliveries) = found.flatten() else { return Ok(None) };
+    change(&mut deliveries);
+    let update = "UPDATE fss_file SET claimed = ?2, committed = ?3, returned = ?4 WHERE cookie = ?1";
+    let [claimed, committed, returned] = [deliveries.claimed, deliveries.committed, deliveries.returned].map(sql_integer);
+    transaction.execute(update, params![cookie.as_str(), claimed, committed, returned])?;
+    Ok(Some(deliveries))
+}
+
+pub(super) fn unsettled(connection: &Connection) -> Result<Vec<Cookie>, Failure> {
+    let unsettled = "SELECT cookie FROM fss_file WHERE downloads IS NOT NULL AND (claimed > committed OR committed >= downloads)";
+    select_cookies(connection, unsettled, [])
+}
+
+pub(super) fn withdraw(transaction: &Connection, cookie: &Cookie) -> Result<Option<String>, Failure> {
+    let delete = "DELETE FROM stored WHERE cookie = ?1 RETURNING path";
+    let blob: Option<String> = transaction.query_row(delete, [cookie.as_str()], |row| row.get(0)).optional()?;
+    if let Some(blob) = &blob {
+        transaction.execute("DELETE FROM fss_file WHERE cookie = ?1", [cookie.as_str()])?;
+        disown(transaction, blob)?;
+    }
+    Ok(blob)
+}
+
+pub(super) fn count(connection: &Connection) -> Result<usize, Failure> {
+    let count: i64 = connection.query_row("SELECT count(*) FROM stored", [], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+pub(super) fn cookies(connection: &Connection, expired_at: Option<u64>) -> Result<Vec<Cookie>, Failure> {
+    let cookies =
+        "SELECT cookie FROM stored LEFT JOIN fss_file USING (cookie) WHERE ?1 IS NULL OR expires <= ?1 ORDER BY stored.rowid";
+    select_cookies(connection, cookies, [expired_at.map(sql_integer)])
+}
+
+fn select_cookies(connection: &Connection, select: &str, parameters: impl rusqlite::Params) -> Result<Vec<Cookie>, Failure> {
+    let mut statement = connection.prepare(select)?;
+    let rows = statement.query_map(parameters, |row| row.get::<_, String>(0))?;
+    // A cookie that is none can be asked for by nobody, so it is no file of this store.
+    Ok(rows.filter_map(|row| row.map(|text| text.parse().ok()).transpose()).collect::<Result<_, _>>()?)
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    owner: &Fingerprint,
+    after: Option<&Cookie>,
+    now: u64,
+) -> Result<Option<Listing>, Failure> {
+    let (owner, now) = (owner.as_bytes(), sql_integer(now));
+    let start = match after {
+        None => 0,
+        Some(after) => {
+            let position = "SELECT stored.rowid FROM stored JOIN fss_file USING (cookie)
+                            WHERE stored.cookie = ?1 AND owner = ?2 AND (expires IS NULL OR expires > ?3)";
+            let position = connection.query_row(position, params![after.as_str(), owner, now], |row| row.get(0));
+            match position.optional()? {
+                Some(position) => position,
+                None => return Ok(None),
+            }
+        }
+    };
+    let list = "SELECT cookie, size, fss_file.stored AS stored, expires, downloads, claimed, committed, returned
+                FROM fss_file JOIN stored USING (cookie)
+                WHERE owner = ?1 AND stored.rowid > ?2 AND (expires IS NULL OR expires > ?3)
+                ORDER BY stored.rowid LIMIT ?4";
+    let mut statement = connection.prepare(list)?;
+    let one_more = sql_integer(LISTED_AT_ONCE as u64 + 1);
+    let mut files = statement.query_map(params![owner, start, now, one_more], entry)?.collect::<Result<Vec<_>, _>>()?;
+    let more = files.len() > LISTED_AT_ONCE;
+    files.truncate(LISTED_AT_ONCE);
+    Ok(Some(Listing { files, more }))
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let cookie: String = row.get("cookie")?;
+    Ok(Entry {
+        cookie: parsed(Type::Text, Cookie::parse(cookie.as_bytes()))?,
+        size: required_number(row, "size")?,
+        stored: required_number(row, "stored")?,
+        expires: number(row, "expires")?,
+        downloads: deliveries_of(row)?.map(|deliveries| deliveries.left()),
+    })
+}
+
+/// Notes a blob as unowned.
+pub(super) fn disown(transaction: &Connection, blob: &str) -> Result<(), Failure> {
+    transaction.execute("INSERT OR IGNORE INTO fss_unowned(path) VALUES (?1)", [blob])?;
+    Ok(())
+}
+
+pub(super) fn unowned(connection: &Connection) -> Result<Vec<String>, Failure> {
+    let unowned = "SELECT path FROM fss_unowned
+                   WHERE path NOT IN (SELECT path FROM stored) AND path NOT IN (SELECT blob FROM fss_pending)";
+    let mut statement = connection.prepare(unowned)?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn forget(transaction: &Connection, blob: &str) -> Result<(), Failure> {
+    transaction.execute("DELETE FROM fss_unowned WHERE path = ?1", [blob])?;
+    Ok(())
+}

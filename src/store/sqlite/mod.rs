@@ -1,0 +1,132 @@
+//! The index in SQLite: the table of 2019, never altered, and side tables of our own beside it (`docs/protocol.md` §9,
+//! §25).
+//!
+//! The same database opens with the code of 2019, which knows nothing of the side tables and loses nothing by it.
+
+mod database;
+mod files;
+mod uploads;
+pub(super) mod users;
+
+use std::path::Path;
+
+use super::indexed::{Index, Pending, Progress, Record, Reservation, Taken, no_cookie_left};
+use super::{Account, Deliveries, Invite, Listing, StoreError, StoreErrorKind, UserName};
+use crate::chain::ChainDigest;
+use crate::cookie::{Cookie, CookieSource};
+use crate::crypto::Fingerprint;
+pub(super) use database::Database;
+#[cfg(feature = "profile")]
+pub(crate) use database::{Schema, database_error, open_database, sql_integer};
+
+/// The database of a server directory.
+pub(super) const DATABASE: &str = "fssGlobal.db";
+
+/// An index in a SQLite database.
+#[derive(Debug)]
+pub struct SqliteIndex(Database);
+
+impl SqliteIndex {
+    /// Opens the database of a store, or creates it.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Foreign`] if it is the database of something else, [`StoreErrorKind::Damaged`] if it is none.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Database::open(path).map(Self)
+    }
+}
+
+impl Index for SqliteIndex {
+    fn reserve(
+        &self,
+        pending: Option<&Pending>,
+        cookies: &dyn CookieSource,
+        taken: Taken<'_>,
+    ) -> Result<Reservation, StoreError> {
+        let reserved = self.0.write(|transaction| uploads::reserve(transaction, pending, cookies, taken))?;
+        reserved.ok_or_else(no_cookie_left)
+    }
+
+    fn pending(&self, cookie: &Cookie) -> Result<Option<(String, Pending)>, StoreError> {
+        self.0.read(|connection| uploads::pending(connection, cookie))
+    }
+
+    fn checkpoints(&self, cookie: &Cookie) -> Result<Vec<(u64, ChainDigest)>, StoreError> {
+        self.0.read(|connection| uploads::checkpoints(connection, cookie))
+    }
+
+    fn advance(&self, cookie: &Cookie, progress: &Progress) -> Result<bool, StoreError> {
+        match self.0.write(|transaction| uploads::advance(transaction, cookie, progress))? {
+            uploads::Advanced::Granted => Ok(true),
+            uploads::Advanced::OverQuota => Err(users::over_quota()),
+            uploads::Advanced::Gone => Ok(false),
+        }
+    }
+
+    fn abandon(&self, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<Option<String>, StoreError> {
+        self.0.write(|transaction| uploads::abandon(transaction, cookie, lapsed_at))
+    }
+
+    fn uploads(&self, lapsed_at: Option<u64>) -> Result<Vec<Reservation>, StoreError> {
+        self.0.read(|connection| uploads::all(connection, lapsed_at))
+    }
+
+    fn publish(&self, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), StoreError> {
+        self.0.write(|transaction| {
+            files::insert(transaction, reservation, stored, record)?;
+            uploads::end(transaction, &reservation.cookie)?;
+            files::forget(transaction, &reservation.blob)
+        })
+    }
+
+    fn find(&self, cookie: &Cookie) -> Result<Option<(String, Record)>, StoreError> {
+        self.0.read(|connection| files::find(connection, cookie))
+    }
+
+    fn deliveries(&self, cookie: &Cookie, change: &mut dyn FnMut(&mut Deliveries)) -> Result<Option<Deliveries>, StoreError> {
+        self.0.write(|transaction| files::deliveries(transaction, cookie, change))
+    }
+
+    fn unsettled(&self) -> Result<Vec<Cookie>, StoreError> {
+        self.0.read(files::unsettled)
+    }
+
+    fn withdraw(&self, cookie: &Cookie) -> Result<Option<String>, StoreError> {
+        self.0.write(|transaction| files::withdraw(transaction, cookie))
+    }
+
+    fn count(&self) -> Result<usize, StoreError> {
+        self.0.read(files::count)
+    }
+
+    fn cookies(&self, expired_at: Option<u64>) -> Result<Vec<Cookie>, StoreError> {
+        self.0.read(|connection| files::cookies(connection, expired_at))
+    }
+
+    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>, now: u64) -> Result<Option<Listing>, StoreError> {
+        self.0.read(|connection| files::list(connection, owner, after, now))
+    }
+
+    fn unowned(&self) -> Result<Vec<String>, StoreError> {
+        self.0.read(files::unowned)
+    }
+
+    fn forget(&self, blob: &str) -> Result<(), StoreError> {
+        self.0.write(|transaction| files::forget(transaction, blob))
+    }
+
+    fn sign_up(
+        &self,
+        key: &Fingerprint,
+        name: &UserName,
+        invite: Option<&Invite>,
+        members: bool,
+        now: u64,
+    ) -> Result<Account, StoreError> {
+        self.0.write(|transaction| users::sign_up(transaction, key, name, invite, members, now))
+    }
+
+    fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {
+        self.0.read(|connection| users::account(connection, key))
+    }
+}

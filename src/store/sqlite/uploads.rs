@@ -1,0 +1,171 @@
+//! Files on their way in: reservations, pending uploads (`fss_pending`) and their checkpoints (`fss_checkpoint`).
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::database::{Failure, number, parsed, required_number, sql_integer};
+use super::{StoreError, StoreErrorKind, files, users};
+use crate::chain::{ChainDigest, DIGEST_LENGTH};
+use crate::cookie::{Cookie, CookieSource};
+use crate::crypto::Fingerprint;
+use crate::crypto::legacy::Verifier;
+use crate::sealed::Header;
+use crate::store::NewUpload;
+use crate::store::indexed::{COOKIE_TRIES, PENDING_PER_OWNER, Pending, Progress, Reservation, Taken};
+
+/// `None` if no free cookie was found. The numbers are used up even so, so that the next upload does not try them again.
+pub(super) fn reserve(
+    transaction: &Connection,
+    pending: Option<&Pending>,
+    cookies: &dyn CookieSource,
+    taken: Taken<'_>,
+) -> Result<Option<Reservation>, Failure> {
+    if let Some(pending) = pending {
+        admit(transaction, pending)?;
+    }
+    for _ in 0..COOKIE_TRIES {
+        // A name that no blob can have, until the number and with it the cookie are known.
+        transaction.execute("INSERT INTO fss_unowned(path) VALUES ('')", [])?;
+        let number = transaction.last_insert_rowid();
+        let cookie = cookies.cookie(number.unsigned_abs());
+        let blob = format!("F-{cookie}");
+        let known = "SELECT EXISTS(SELECT 1 FROM stored WHERE cookie = ?1 OR path = ?2)
+                         OR EXISTS(SELECT 1 FROM fss_unowned WHERE path = ?2)";
+        let known: bool = transaction.query_row(known, params![cookie.as_str(), blob], |row| row.get(0))?;
+        if known || taken(&blob)? {
+            transaction.execute("DELETE FROM fss_unowned WHERE id = ?1", [number])?;
+            continue;
+        }
+        transaction.execute("UPDATE fss_unowned SET path = ?1 WHERE id = ?2", params![blob, number])?;
+        let reservation = Reservation { cookie, blob };
+        if let Some(pending) = pending {
+            insert(transaction, &reservation, pending)?;
+        }
+        return Ok(Some(reservation));
+    }
+    Ok(None)
+}
+
+/// Refuses an upload that is more than its owner may have.
+fn admit(transaction: &Connection, pending: &Pending) -> Result<(), Failure> {
+    let count = "SELECT count(*) FROM fss_pending WHERE owner = ?1";
+    let count: i64 = transaction.query_row(count, [pending.owner.as_bytes()], |row| row.get(0))?;
+    if usize::try_from(count).is_ok_and(|count| count >= PENDING_PER_OWNER) {
+        let detail = format!("the owner has {count} uploads that are not complete");
+        return Err(StoreError::new(StoreErrorKind::TooManyUploads, detail).into());
+    }
+    if !users::has_room(transaction, &pending.owner, pending.reserved)? {
+        return Err(users::over_quota().into());
+    }
+    Ok(())
+}
+
+fn insert(transaction: &Connection, reservation: &Reservation, pending: &Pending) -> Result<(), Failure> {
+    let Pending { upload: NewUpload { header, verifier, size, keep, downloads }, owner, reserved, lease } = pending;
+    let insert = "INSERT INTO fss_pending(cookie, blob, header, verifier, owner, size, keep, downloads, reserved, lease)
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    transaction.execute(
+        insert,
+        params![
+            reservation.cookie.as_str(),
+            reservation.blob,
+            header.to_bytes(),
+            verifier.as_bytes(),
+            owner.as_bytes(),
+            size.map(sql_integer),
+            keep.map(sql_integer),
+            downloads.map(sql_integer),
+            sql_integer(*reserved),
+            sql_integer(*lease),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn pending(connection: &Connection, cookie: &Cookie) -> Result<Option<(String, Pending)>, Failure> {
+    let find = "SELECT * FROM fss_pending WHERE cookie = ?1";
+    let found = connection.query_row(find, [cookie.as_str()], |row| {
+        let header: Vec<u8> = row.get("header")?;
+        let upload = NewUpload {
+            header: parsed(Type::Blob, Header::parse(&header))?,
+            verifier: Verifier::from_bytes(row.get("verifier")?),
+            size: number(row, "size")?,
+            keep: number(row, "keep")?,
+            downloads: number(row, "downloads")?,
+        };
+        let owner = Fingerprint::from_bytes(row.get("owner")?);
+        let (reserved, lease) = (required_number(row, "reserved")?, required_number(row, "lease")?);
+        Ok((row.get("blob")?, Pending { upload, owner, reserved, lease }))
+    });
+    Ok(found.optional()?)
+}
+
+pub(super) fn checkpoints(connection: &Connection, cookie: &Cookie) -> Result<Vec<(u64, ChainDigest)>, Failure> {
+    let checkpoints = "SELECT position, chain FROM fss_checkpoint WHERE cookie = ?1 ORDER BY position";
+    let mut statement = connection.prepare(checkpoints)?;
+    let rows = statement.query_map([cookie.as_str()], |row| {
+        let chain: [u8; DIGEST_LENGTH] = row.get("chain")?;
+        Ok((required_number(row, "position")?, ChainDigest::from_bytes(chain)))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What came of an upload that goes on.
+pub(super) enum Advanced {
+    Granted,
+    /// It is recorded, but what is to come has no room.
+    OverQuota,
+    /// There is no such upload.
+    Gone,
+}
+
+pub(super) fn advance(transaction: &Connection, cookie: &Cookie, progress: &Progress) -> Result<Advanced, Failure> {
+    let Progress { position, chain, reserved, lease } = *progress;
+    let renew = "UPDATE fss_pending SET lease = ?2 WHERE cookie = ?1 RETURNING owner, reserved";
+    let renewed = transaction.query_row(renew, params![cookie.as_str(), sql_integer(lease)], |row| {
+        Ok((Fingerprint::from_bytes(row.get("owner")?), required_number(row, "reserved")?))
+    });
+    let Some((owner, before)) = renewed.optional()? else { return Ok(Advanced::Gone) };
+    let forget = "DELETE FROM fss_checkpoint WHERE cookie = ?1 AND position > ?2";
+    transaction.execute(forget, params![cookie.as_str(), sql_integer(position)])?;
+    if position > 0 {
+        let insert = "INSERT OR REPLACE INTO fss_checkpoint(cookie, position, chain) VALUES (?1, ?2, ?3)";
+        transaction.execute(insert, params![cookie.as_str(), sql_integer(position), chain.as_bytes()])?;
+    }
+    if reserved > before && !users::has_room(transaction, &owner, reserved - before)? {
+        return Ok(Advanced::OverQuota);
+    }
+    let reserve = "UPDATE fss_pending SET reserved = ?2 WHERE cookie = ?1";
+    transaction.execute(reserve, params![cookie.as_str(), sql_integer(reserved)])?;
+    Ok(Advanced::Granted)
+}
+
+pub(super) fn abandon(transaction: &Connection, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<Option<String>, Failure> {
+    let find = "SELECT blob FROM fss_pending WHERE cookie = ?1 AND (?2 IS NULL OR lease <= ?2)";
+    let parameters = params![cookie.as_str(), lapsed_at.map(sql_integer)];
+    let blob: Option<String> = transaction.query_row(find, parameters, |row| row.get(0)).optional()?;
+    if let Some(blob) = &blob {
+        end(transaction, cookie)?;
+        files::disown(transaction, blob)?;
+    }
+    Ok(blob)
+}
+
+/// An upload is pending no more, if it was.
+pub(super) fn end(transaction: &Connection, cookie: &Cookie) -> Result<(), Failure> {
+    for delete in ["DELETE FROM fss_checkpoint WHERE cookie = ?1", "DELETE FROM fss_pending WHERE cookie = ?1"] {
+        transaction.execute(delete, [cookie.as_str()])?;
+    }
+    Ok(())
+}
+
+pub(super) fn all(connection: &Connection, lapsed_at: Option<u64>) -> Result<Vec<Reservation>, Failure> {
+    let mut statement = connection.prepare("SELECT cookie, blob FROM fss_pending WHERE ?1 IS NULL OR lease <= ?1")?;
+    let rows = statement.query_map([lapsed_at.map(sql_integer)], |row| {
+        let cookie: String = row.get("cookie")?;
+        let blob = row.get("blob")?;
+        Ok(cookie.parse().ok().map(|cookie| Reservation { cookie, blob }))
+    })?;
+    // A cookie that is none can be resumed by nobody.
+    Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+}

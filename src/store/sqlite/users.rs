@@ -1,0 +1,143 @@
+//! Users (`fss_user`), what they use, and invites (`fss_invite`).
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use sha2::{Digest as _, Sha384};
+
+use super::database::{Failure, number, parsed, required_number, sql_integer};
+use super::{StoreError, StoreErrorKind};
+use crate::crypto::Fingerprint;
+use crate::store::users::User;
+use crate::store::{Account, Invite, UserName};
+use crate::wire::frame::MAX_NUMBER;
+
+/// Seconds that an invite is good for (`docs/protocol.md` §19.6).
+const INVITE_LASTS: u64 = 7 * 24 * 60 * 60;
+
+pub(super) fn sign_up(
+    transaction: &Connection,
+    key: &Fingerprint,
+    name: &UserName,
+    invite: Option<&Invite>,
+    members: bool,
+    now: u64,
+) -> Result<Account, Failure> {
+    if let Some(account) = account(transaction, key)? {
+        return Ok(account);
+    }
+    let quota = match invite {
+        None if members => return Err(bad_invite("this server needs an invite")),
+        None => None,
+        Some(invite) => use_up(transaction, invite, now)?,
+    };
+    add(transaction, key, name, quota, now)?;
+    account(transaction, key)?.ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, "the new user is not there").into())
+}
+
+/// Uses an invite up, and gives the quota that goes with it. A failure after this rolls it back.
+fn use_up(transaction: &Connection, invite: &Invite, now: u64) -> Result<Option<u64>, Failure> {
+    forget_old_invites(transaction, now)?;
+    let delete = "DELETE FROM fss_invite WHERE token = ?1 RETURNING quota";
+    let quota = transaction.query_row(delete, [token(invite)], |row| number(row, "quota")).optional()?;
+    quota.ok_or_else(|| bad_invite("the invite is unknown, used or too old"))
+}
+
+fn bad_invite(why: &str) -> Failure {
+    StoreError::new(StoreErrorKind::BadInvite, why).into()
+}
+
+fn forget_old_invites(transaction: &Connection, now: u64) -> Result<(), Failure> {
+    transaction.execute("DELETE FROM fss_invite WHERE created + ?1 <= ?2", [INVITE_LASTS, now].map(sql_integer))?;
+    Ok(())
+}
+
+/// What is kept of an invite, so that nobody can sign up with what is in the database.
+fn token(invite: &Invite) -> [u8; 48] {
+    Sha384::digest(invite.expose()).into()
+}
+
+pub(in crate::store) fn invite(transaction: &Connection, invite: &Invite, quota: Option<u64>, now: u64) -> Result<(), Failure> {
+    forget_old_invites(transaction, now)?;
+    let insert = "INSERT INTO fss_invite(token, created, quota) VALUES (?1, ?2, ?3)";
+    transaction.execute(insert, params![token(invite), sql_integer(now), quota.map(sql_integer)])?;
+    Ok(())
+}
+
+pub(in crate::store) fn add(
+    transaction: &Connection,
+    key: &Fingerprint,
+    name: &UserName,
+    quota: Option<u64>,
+    now: u64,
+) -> Result<(), Failure> {
+    let taken = "SELECT EXISTS(SELECT 1 FROM fss_user WHERE name = ?1)";
+    if transaction.query_row(taken, [name.as_str()], |row| row.get(0))? {
+        return Err(StoreError::new(StoreErrorKind::NameTaken, format!("there is a user {}", name.as_str())).into());
+    }
+    let insert = "INSERT OR IGNORE INTO fss_user(key, name, quota, created) VALUES (?1, ?2, ?3, ?4)";
+    let values = params![key.as_bytes(), name.as_str(), quota.map(sql_integer), sql_integer(now)];
+    if transaction.execute(insert, values)? == 0 {
+        return Err(StoreError::new(StoreErrorKind::Exists, format!("the key {key} is another user's")).into());
+    }
+    Ok(())
+}
+
+pub(in crate::store) fn remove(transaction: &Connection, name: &UserName) -> Result<bool, Failure> {
+    Ok(transaction.execute("DELETE FROM fss_user WHERE name = ?1", [name.as_str()])? > 0)
+}
+
+pub(in crate::store) fn set_quota(transaction: &Connection, name: &UserName, quota: Option<u64>) -> Result<bool, Failure> {
+    let update = "UPDATE fss_user SET quota = ?2 WHERE name = ?1";
+    Ok(transaction.execute(update, params![name.as_str(), quota.map(sql_integer)])? > 0)
+}
+
+pub(in crate::store) fn list(connection: &Connection) -> Result<Vec<User>, Failure> {
+    let mut statement = connection.prepare("SELECT * FROM fss_user ORDER BY name")?;
+    let users = statement.query_map([], user)?.collect::<Result<Vec<_>, _>>()?;
+    users.into_iter().map(|user| Ok(User { used: used(connection, &user.key)?, ..user })).collect()
+}
+
+fn find(connection: &Connection, key: &Fingerprint) -> Result<Option<User>, Failure> {
+    let find = "SELECT * FROM fss_user WHERE key = ?1";
+    Ok(connection.query_row(find, [key.as_bytes()], user).optional()?)
+}
+
+/// A user, with what it uses not counted yet.
+fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    let name: String = row.get("name")?;
+    Ok(User {
+        key: Fingerprint::from_bytes(row.get("key")?),
+        name: parsed(Type::Text, UserName::parse(name.as_bytes()))?,
+        quota: number(row, "quota")?,
+        used: 0,
+        created: required_number(row, "created")?,
+    })
+}
+
+pub(super) fn account(connection: &Connection, key: &Fingerprint) -> Result<Option<Account>, Failure> {
+    let Some(User { name, quota, .. }) = find(connection, key)? else { return Ok(None) };
+    Ok(Some(Account { name, quota: quota.unwrap_or(MAX_NUMBER), used: used(connection, key)? }))
+}
+
+/// Whether so many more bytes of an owner's fit into its quota. Strangers have none that could be used up.
+pub(super) fn has_room(connection: &Connection, owner: &Fingerprint, more: u64) -> Result<bool, Failure> {
+    match find(connection, owner)?.and_then(|user| user.quota) {
+        Some(quota) => Ok(used(connection, owner)?.saturating_add(more) <= quota),
+        None => Ok(true),
+    }
+}
+
+pub(super) fn over_quota() -> StoreError {
+    StoreError::new(StoreErrorKind::Quota, "the owner's quota is used up")
+}
+
+/// The bytes of an owner's files, and those that its pending uploads have reserved.
+fn used(connection: &Connection, owner: &Fingerprint) -> Result<u64, Failure> {
+    let sizes = "SELECT size FROM fss_file WHERE owner = ?1
+                 UNION ALL SELECT reserved FROM fss_pending WHERE owner = ?1";
+    let mut statement = connection.prepare(sizes)?;
+    let mut sizes = statement.query_map([owner.as_bytes()], |row| number(row, "size"))?;
+    // Not added up by SQLite, which fails where a sum does not fit.
+    let used = sizes.try_fold(0_u64, |used, size| Ok::<_, rusqlite::Error>(used.saturating_add(size?.unwrap_or(0))))?;
+    Ok(used.min(MAX_NUMBER))
+}

@@ -1,0 +1,99 @@
+//! The users of a server directory, as its operator sees them.
+
+use std::path::Path;
+
+use rand_core::CryptoRng;
+
+use super::sqlite::{DATABASE, Database, users};
+use super::{Invite, StoreError, StoreErrorKind, UserName};
+use crate::crypto::Fingerprint;
+use crate::time::{SystemClock, WallClock as _};
+use crate::wire::request::INVITE_LENGTH;
+
+/// The users of a server directory. A server may be running beside it: only the database is opened.
+///
+/// ```no_run
+/// let users = fss::store::Users::open("fss-data".as_ref())?;
+/// let invite = users.invite(&mut fss::SystemRng, Some(10 << 30))?;
+/// # Ok::<(), fss::store::StoreError>(())
+/// ```
+#[derive(Debug)]
+pub struct Users {
+    database: Database,
+}
+
+/// A key that has signed up (`docs/protocol.md` §19.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct User {
+    /// The key, by its fingerprint.
+    pub key: Fingerprint,
+    /// The name, which no other user has.
+    pub name: UserName,
+    /// Bytes that it may use; `None` if that is not limited.
+    pub quota: Option<u64>,
+    /// Bytes of its files, and those reserved for its uploads.
+    pub used: u64,
+    /// When it signed up, in Unix seconds.
+    pub created: u64,
+}
+
+impl Users {
+    /// Opens the database of a server directory.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Foreign`] if there is none, or it is of something else, [`StoreErrorKind::Damaged`] if it is
+    /// broken.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join(DATABASE);
+        if !path.is_file() {
+            let detail = format!("{} is no server directory: it has no {DATABASE}", directory.display());
+            return Err(StoreError::new(StoreErrorKind::Foreign, detail));
+        }
+        Ok(Self { database: Database::open_existing(&path)? })
+    }
+
+    /// All users, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn list(&self) -> Result<Vec<User>, StoreError> {
+        self.database.read(users::list)
+    }
+
+    /// Makes a user of a key.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreErrorKind::NameTaken`], and [`StoreErrorKind::Exists`] for a key that is a user's.
+    pub fn add(&self, key: &Fingerprint, name: &UserName, quota: Option<u64>) -> Result<(), StoreError> {
+        self.database.write(|transaction| users::add(transaction, key, name, quota, SystemClock.unix_seconds()))
+    }
+
+    /// Makes a stranger of a user, and says whether there was one. Its files stay, and stay its own.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn remove(&self, name: &UserName) -> Result<bool, StoreError> {
+        self.database.write(|transaction| users::remove(transaction, name))
+    }
+
+    /// Sets what a user may use, and says whether there is one. What is more already stays.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn set_quota(&self, name: &UserName, quota: Option<u64>) -> Result<bool, StoreError> {
+        self.database.write(|transaction| users::set_quota(transaction, name, quota))
+    }
+
+    /// Makes an invite: whoever has it can become a user once, within 7 days, with this quota. It is shown nowhere again.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn invite(&self, rng: &mut impl CryptoRng, quota: Option<u64>) -> Result<Invite, StoreError> {
+        let mut bytes = [0; INVITE_LENGTH];
+        rng.fill_bytes(&mut bytes);
+        let invite = Invite::from_bytes(bytes);
+        self.database.write(|transaction| users::invite(transaction, &invite, quota, SystemClock.unix_seconds()))?;
+        Ok(invite)
+    }
+}

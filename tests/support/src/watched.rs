@@ -1,0 +1,156 @@
+//! A store that counts what it is asked, and fails at a chosen step, as one on a full disk does.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use fss::chain::ChainDigest;
+use fss::crypto::Fingerprint;
+use fss::store::{
+    Account, Download, Invite, Listing, NewFile, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload, UploadKey,
+    UserName,
+};
+use fss::{Cookie, MemoryStore};
+
+/// Wraps a store in memory.
+#[derive(Clone)]
+pub struct Watched {
+    store: MemoryStore,
+    watch: Arc<Watch>,
+}
+
+struct Watch {
+    /// Steps until one fails; never, if it is negative.
+    left: AtomicI64,
+    /// How it fails.
+    kind: StoreErrorKind,
+    asked: Mutex<Vec<&'static str>>,
+}
+
+impl Watch {
+    fn step(&self, name: &'static str) -> Result<(), StoreError> {
+        self.asked.lock().expect("no test thread panicked").push(name);
+        match self.left.fetch_sub(1, Ordering::Relaxed) {
+            0 => Err(StoreError::new(self.kind, "as the test wants it")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Watched {
+    /// Never fails.
+    pub fn new(store: MemoryStore) -> Self {
+        Self::failing_at(store, -1)
+    }
+
+    /// Fails at step `step`, counted from 0, as on a full disk.
+    pub fn failing_at(store: MemoryStore, step: i64) -> Self {
+        Self::failing_with(store, step, StoreErrorKind::Full)
+    }
+
+    /// Fails at step `step`, counted from 0, with an error of this kind.
+    pub fn failing_with(store: MemoryStore, step: i64, kind: StoreErrorKind) -> Self {
+        Self { store, watch: Arc::new(Watch { left: step.into(), kind, asked: Mutex::default() }) }
+    }
+
+    /// The names of the steps since the last call.
+    pub fn asked(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.watch.asked.lock().expect("no test thread panicked"))
+    }
+
+    fn watched<T: ?Sized>(&self, inner: Box<T>) -> WatchedFile<T> {
+        WatchedFile { inner, watch: Arc::clone(&self.watch) }
+    }
+}
+
+struct WatchedFile<T: ?Sized> {
+    inner: Box<T>,
+    watch: Arc<Watch>,
+}
+
+impl Store for Watched {
+    fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError> {
+        self.watch.step("create")?;
+        Ok(Box::new(self.watched(self.store.create(file)?)))
+    }
+
+    fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError> {
+        self.watch.step("find upload")?;
+        self.store.find_upload(cookie)
+    }
+
+    fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError> {
+        self.watch.step("resume")?;
+        let resumed = self.store.resume(cookie, offset)?;
+        Ok(resumed.map(|resumed| Resumed {
+            upload: resumed.upload.map(|upload| -> Box<dyn Upload> { Box::new(self.watched(upload)) }),
+            ..resumed
+        }))
+    }
+
+    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
+        self.watch.step("open")?;
+        Ok(self.store.open(cookie)?.map(|file| -> Box<dyn Download> { Box::new(self.watched(file)) }))
+    }
+
+    fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
+        self.watch.step("remove")?;
+        self.store.remove(cookie)
+    }
+
+    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
+        self.watch.step("list")?;
+        self.store.list(owner, after)
+    }
+
+    fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError> {
+        self.watch.step("sign up")?;
+        self.store.sign_up(key, name, invite)
+    }
+
+    fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {
+        self.watch.step("account")?;
+        self.store.account(key)
+    }
+}
+
+impl Upload for WatchedFile<dyn Upload> {
+    fn cookie(&self) -> &Cookie {
+        self.inner.cookie()
+    }
+
+    fn expires(&self) -> Option<u64> {
+        self.inner.expires()
+    }
+
+    fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {
+        self.watch.step("write")?;
+        self.inner.write(offset, data)
+    }
+
+    fn commit(self: Box<Self>) -> Result<ChainDigest, StoreError> {
+        self.watch.step("commit")?;
+        self.inner.commit()
+    }
+}
+
+impl Download for WatchedFile<dyn Download> {
+    fn file(&self) -> &StoredFile {
+        self.inner.file()
+    }
+
+    fn claim(&mut self) -> Result<bool, StoreError> {
+        self.watch.step("claim")?;
+        self.inner.claim()
+    }
+
+    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
+        self.watch.step("read")?;
+        self.inner.read(offset, length)
+    }
+
+    fn delivered(self: Box<Self>) -> Result<(), StoreError> {
+        self.watch.step("delivered")?;
+        self.inner.delivered()
+    }
+}
