@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::crypto::{CryptoProvider, KeyRejected, PrivateKey, default_provider};
+use crate::crypto::decoy::Decoys;
+use crate::crypto::{CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, default_provider};
 use crate::random::SystemRng;
 use crate::server::Guesses;
+use crate::session::Pool;
 
 /// Every bound of a session, each with its reason. Change the ones you need:
 ///
@@ -31,6 +33,12 @@ pub struct Limits {
     pub linger_bytes: u64,
     /// The largest file, in stored bytes: none fills a disk by itself. 1 TiB.
     pub largest_file: u64,
+    /// How far a client of FSS/2 may send ahead of what is acknowledged, in bytes: fills a link of 1 Gbit/s with a round
+    /// trip of 67 ms. At least 4 pieces of a sealed file. 8 MiB.
+    pub upload_window: u64,
+    /// Records that may be on their way in or out at once, over all sessions of a [`Config`]: each takes 257 KiB of memory
+    /// while it is. When all do, sessions wait for each other. 512, so 128.5 MiB.
+    pub record_buffers: usize,
     /// RSA private operations in one `poll` before it yields: the largest piece of work of FSS 1.0, so that one
     /// connection does not keep a thread from others. 1.
     pub private_operations: u32,
@@ -45,12 +53,14 @@ impl Default for Limits {
             linger: Duration::from_secs(2),
             linger_bytes: 1024 * 1024,
             largest_file: 1024 * 1024 * 1024 * 1024,
+            upload_window: 8 * 1024 * 1024,
+            record_buffers: 512,
             private_operations: 1,
         }
     }
 }
 
-/// What all sessions of one side share. Cheap to clone; clones share the counts of wrong passwords too.
+/// What all sessions of one side share. Cheap to clone; clones share the counts of wrong passwords and the big buffers too.
 ///
 /// ```
 /// let config = fss::Config::generate()?;
@@ -63,12 +73,36 @@ pub struct Config {
     identity: Arc<dyn PrivateKey>,
     limits: Arc<Limits>,
     guesses: Arc<Guesses>,
+    versions: Versions,
+    decoys: Arc<OnceLock<Result<Decoys, CryptoFailure>>>,
+    pool: Arc<Pool>,
+}
+
+/// The versions of the protocol that a server takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Versions {
+    /// FSS/2 and FSS 1.0, as the client likes.
+    #[default]
+    All,
+    /// FSS 1.0 only.
+    Legacy,
+    /// FSS/2 only.
+    Fss2,
 }
 
 impl Config {
     /// Uses a provider and a key of our own, with the default limits.
     pub fn new(provider: Arc<dyn CryptoProvider>, identity: Arc<dyn PrivateKey>) -> Self {
-        Self { provider, identity, limits: Arc::default(), guesses: Arc::default() }
+        let limits = Limits::default();
+        Self {
+            provider,
+            identity,
+            pool: Pool::new(limits.record_buffers),
+            limits: Arc::new(limits),
+            guesses: Arc::default(),
+            versions: Versions::All,
+            decoys: Arc::default(),
+        }
     }
 
     /// Uses the default provider and a new key. Making it takes a noticeable part of a second.
@@ -95,6 +129,7 @@ impl Config {
     /// Replaces the limits.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.pool = Pool::new(limits.record_buffers);
         self.limits = Arc::new(limits);
         self
     }
@@ -103,6 +138,21 @@ impl Config {
     #[must_use]
     pub fn with_guesses(mut self, guesses: Arc<Guesses>) -> Self {
         self.guesses = guesses;
+        self
+    }
+
+    /// Chooses the versions that a server takes.
+    #[must_use]
+    pub fn with_versions(mut self, versions: Versions) -> Self {
+        self.versions = versions;
+        self
+    }
+
+    /// Replaces what a server makes decoys with, which is else derived from its key (`docs/protocol.md` §18.2): for a key
+    /// that cannot leave its provider. Keep it as long as the key.
+    #[must_use]
+    pub fn with_decoys(mut self, decoys: Decoys) -> Self {
+        self.decoys = Arc::new(OnceLock::from(Ok(decoys)));
         self
     }
 
@@ -124,5 +174,18 @@ impl Config {
     /// The counts of wrong passwords, of a server.
     pub fn guesses(&self) -> &Guesses {
         &self.guesses
+    }
+
+    /// The versions that a server takes.
+    pub fn versions(&self) -> Versions {
+        self.versions
+    }
+
+    pub(crate) fn decoys(&self) -> Result<&Decoys, CryptoFailure> {
+        self.decoys.get_or_init(|| Decoys::of_server(&*self.identity)).as_ref().map_err(|failure| *failure)
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 }

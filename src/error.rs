@@ -3,10 +3,14 @@
 //! An error is *sticky*: after the first, a session answers with the same one for ever. What the peer is told
 //! about it is decided elsewhere, in one function ([`crate::server::refusal_text`]).
 
-use crate::crypto::KeyRejected;
+use crate::crypto::{Fingerprint, KeyRejected};
+use crate::sealed::InvalidMetadata;
 use crate::store::StoreError;
+use crate::wire::hello::InvalidHello;
 use crate::wire::legacy_frame::InvalidFrame;
+use crate::wire::message::InvalidMessage;
 use crate::wire::prelude::InvalidPrelude;
+use crate::wire::refusal::Refused;
 
 /// Why a session ended before its work was done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +34,28 @@ pub enum Error {
     /// A message opened, and is not a frame (`docs/protocol.md` §4).
     #[error("a message from the peer is not a valid frame: {0}")]
     InvalidFrame(#[from] InvalidFrame),
+    /// A record is too short, too long, or does not open with the connection's key: it is damaged, replayed or out of its
+    /// place. No detail is given, on purpose (`docs/protocol.md` §14.6).
+    #[error("a record from the peer does not open")]
+    RecordDoesNotOpen,
+    /// The first message of FSS/2 is not valid (`docs/protocol.md` §13).
+    #[error("the peer's hello is refused: {0}")]
+    InvalidHello(#[from] InvalidHello),
+    /// A record opened, and is not a frame of the other side, or its arguments are not what they should be
+    /// (`docs/protocol.md` §15).
+    #[error("a frame from the peer is not valid: {0}")]
+    InvalidMessage(#[from] InvalidMessage),
+    /// The server has another key than the one that it is known by: it may be somebody else.
+    #[error("the server's key is {got}, and {expected} was expected")]
+    ServerKeyChanged {
+        /// The key that is known.
+        expected: Fingerprint,
+        /// The key that came.
+        got: Fingerprint,
+    },
+    /// The peer's key is our own: something sends back what it gets.
+    #[error("the peer has our own key")]
+    OwnKey,
     /// A valid frame at a moment when the protocol has no place for it (`docs/protocol.md` §5).
     #[error("the peer sent {got} where {expected} was due")]
     UnexpectedFrame {
@@ -41,9 +67,9 @@ pub enum Error {
     /// This side was asked for something, or sent something, that it does not take.
     #[error("request refused: {0}")]
     Refused(#[from] Refusal),
-    /// The peer sent an error frame; this is its text.
-    #[error("the peer answered: {0}")]
-    PeerRefused(PeerText),
+    /// The peer sent an error frame.
+    #[error("the peer answered: {}", .0.text)]
+    PeerRefused(Refused),
     /// The file that came is not the file that was stored.
     #[error("the file is damaged: {0}")]
     Integrity(#[from] Integrity),
@@ -86,6 +112,11 @@ impl Error {
             | Self::BlockDoesNotOpen
             | Self::MessageTooLong { .. }
             | Self::InvalidFrame(_)
+            | Self::RecordDoesNotOpen
+            | Self::InvalidHello(_)
+            | Self::InvalidMessage(_)
+            | Self::ServerKeyChanged { .. }
+            | Self::OwnKey
             | Self::UnexpectedFrame { .. }
             | Self::Refused(_)
             | Self::PeerRefused(_)
@@ -131,6 +162,27 @@ pub enum Refusal {
         /// The most bytes a stored file may have.
         limit: u64,
     },
+    /// The header is not that of the upload that is to go on.
+    #[error("the header is not that of the upload")]
+    OtherHeader,
+    /// An upload ends elsewhere than it said, or goes on behind its end.
+    #[error("the file does not have the size that was announced")]
+    OtherSize,
+    /// An offset that is neither between two pieces nor the end of the file.
+    #[error("the offset is not the beginning of a piece")]
+    InvalidOffset,
+    /// More was sent than the window allows.
+    #[error("more was sent than the window allows")]
+    BeyondWindow,
+    /// The file to list after is none of the caller's.
+    #[error("the file to list after is none of the caller's")]
+    UnknownEntry,
+    /// The key exchange is one of FSS 1.0, and not good enough for FSS/2 (`docs/protocol.md` §13.1).
+    #[error("the key is not in the one form that FSS/2 takes")]
+    KeyForm,
+    /// FSS 1.0 is not spoken here.
+    #[error("FSS 1.0 is not spoken here")]
+    LegacyNotSpoken,
 }
 
 /// What shows that a download is not the file that was stored.
@@ -151,6 +203,26 @@ pub enum Integrity {
         /// Size of the file in bytes, as the caller gave it.
         size: u64,
     },
+    /// The server's copy is not what was sent, or it sent another size than it said.
+    #[error("what the server has is not what was sent, or not what it said")]
+    Chain,
+    /// The server shows another header than the one that the file had (`docs/protocol.md` §18.4).
+    #[error("the server shows another header than the file's: it may be another file, or the server may be lying")]
+    Header,
+    /// The server says that the file is of another version of FSS than it was stored with (`docs/protocol.md` §18.11).
+    #[error("the server says that the file is of another version of FSS than it was stored with")]
+    Format,
+    /// The content has another size than its metadata says (`docs/protocol.md` §21.9).
+    #[error("the file has {got} bytes, and its metadata says {expected}")]
+    Size {
+        /// What the metadata says.
+        expected: u64,
+        /// What there is.
+        got: u64,
+    },
+    /// What is sealed with the file says nothing that this program understands.
+    #[error("{0}")]
+    Metadata(InvalidMetadata),
     /// A chunk of sealed content is not what was sealed in its place (`docs/protocol.md` §21.6).
     #[error("chunk {index} does not open: it is damaged, out of its place, or of another file or password")]
     Chunk {
@@ -167,6 +239,8 @@ pub enum Moment {
     KeyExchange,
     /// Before the request was complete, or before it was answered.
     Request,
+    /// When no operation was going on (FSS/2).
+    Rest,
     /// While the file was on its way.
     Transfer,
     /// Before the last message was acknowledged.
@@ -178,6 +252,7 @@ impl std::fmt::Display for Moment {
         f.write_str(match self {
             Self::KeyExchange => "during the key exchange",
             Self::Request => "before the request was answered",
+            Self::Rest => "while nothing was asked",
             Self::Transfer => "in the middle of the file",
             Self::Finish => "before the end of the file was acknowledged",
         })

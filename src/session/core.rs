@@ -3,12 +3,17 @@
 //! A [`Side`] holds the states of one side and says what it wants; everything else is done here.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use super::buffers::Message;
 use super::ending::Ending;
 use super::link::Progress;
 use super::{Link, Step};
 use crate::error::{Error, Moment};
 use crate::time::Time;
+
+/// How long to wait for a buffer when all are lent.
+const BREATHER: Duration = Duration::from_millis(10);
 
 /// The states of one side.
 pub(crate) trait Side {
@@ -25,10 +30,23 @@ pub(crate) trait Side {
     fn proceed(&mut self, turn: &mut Turn<'_, Self::Event>) -> Result<(), Error>;
 
     /// The peer's key has come.
-    fn on_key(&mut self, turn: &mut Turn<'_, Self::Event>) -> Result<(), Error>;
+    fn on_key(&mut self, _turn: &mut Turn<'_, Self::Event>) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// A message has come.
-    fn on_message(&mut self, message: &[u8], turn: &mut Turn<'_, Self::Event>) -> Result<(), Error>;
+    fn on_message(&mut self, message: Message, turn: &mut Turn<'_, Self::Event>) -> Result<(), Error>;
+
+    /// Whether what the peer has to say comes before what the state wants, if it is there already: acknowledgements that
+    /// open a window, or a refusal.
+    fn heeds_peer(&self) -> bool {
+        false
+    }
+
+    /// Whether the peer may end the connection now, for nothing is going on.
+    fn may_end(&self) -> bool {
+        false
+    }
 
     /// The part of the operation that the state belongs to.
     fn moment(&self) -> Moment;
@@ -45,6 +63,8 @@ pub(crate) enum Wants<N> {
     Pause,
     /// Nothing, but what it reported comes first.
     Proceed,
+    /// A buffer to compose a long record in ([`Link::begin_data`]); then it proceeds.
+    Buffer,
     /// Something of the caller.
     Need(N),
     /// Nothing more: the operation is done.
@@ -107,6 +127,14 @@ impl<S: Side> Core<S> {
         if !self.link.flushed(now) {
             return if self.link.is_patience_over(now) { Err(Error::TimedOut(self.side.moment())) } else { Ok(Some(Step::Send)) };
         }
+        if self.side.heeds_peer() && !*worked {
+            if let Some(step) = self.heed_peer(now, worked)? {
+                return Ok(step);
+            }
+            if self.link.input.ended() && !(self.side.may_end() && self.link.input.is_empty()) {
+                return Err(Error::Disconnected(self.side.moment()));
+            }
+        }
         let mut turn = Turn { link: &mut self.link, events: &mut self.events };
         match self.side.wants() {
             Wants::End => self.ending = Some(Ending::new(Ok(()))),
@@ -129,20 +157,49 @@ impl<S: Side> Core<S> {
                 turn.link.expect_within_idle(now);
                 self.side.proceed(&mut turn)?;
             }
+            Wants::Buffer if turn.link.begin_data() => self.side.proceed(&mut turn)?,
+            Wants::Buffer => {
+                // That is not the peer's fault.
+                turn.link.expect_within_idle(now);
+                return Ok(Some(Step::Wait(BREATHER)));
+            }
             Wants::Peer if turn.link.is_patience_over(now) => return Err(Error::TimedOut(self.side.moment())),
             Wants::Peer if *worked => return Ok(Some(Step::Yield)),
-            Wants::Peer => match turn.link.advance(now, S::REFUSAL_IN_CLEAR)? {
-                Progress::NeedInput if turn.link.input.ended() => return Err(Error::Disconnected(self.side.moment())),
-                Progress::NeedInput => return Ok(Some(Step::Receive)),
-                Progress::Yield => return Ok(Some(Step::Yield)),
-                Progress::Key => self.side.on_key(&mut turn)?,
-                Progress::Message(message) => {
-                    *worked = true;
-                    self.side.on_message(&message, &mut turn)?;
+            Wants::Peer => {
+                if let Some(step) = self.heed_peer(now, worked)? {
+                    return Ok(step);
                 }
-            },
+                let may_end = self.side.may_end() && self.link.input.is_empty();
+                return match (self.link.input.ended(), may_end) {
+                    (false, _) => Ok(Some(Step::Receive)),
+                    (true, true) => {
+                        self.ending = Some(Ending::new(Ok(())));
+                        Ok(None)
+                    }
+                    (true, false) => Err(Error::Disconnected(self.side.moment())),
+                };
+            }
         }
         Ok(None)
+    }
+
+    /// Takes what the peer has said, as far as it is here: `None` if that is nothing whole.
+    fn heed_peer(&mut self, now: Time, worked: &mut bool) -> Result<Option<NextStep<S>>, Error> {
+        let mut turn = Turn { link: &mut self.link, events: &mut self.events };
+        match turn.link.advance(now, S::REFUSAL_IN_CLEAR)? {
+            Progress::NeedInput => return Ok(None),
+            Progress::Yield => return Ok(Some(Some(Step::Yield))),
+            Progress::NoBuffer => {
+                turn.link.expect_within_idle(now);
+                return Ok(Some(Some(Step::Wait(BREATHER))));
+            }
+            Progress::Key => self.side.on_key(&mut turn)?,
+            Progress::Message(message) => {
+                *worked = true;
+                self.side.on_message(message, &mut turn)?;
+            }
+        }
+        Ok(Some(None))
     }
 
     /// Ends the connection because of an error; the peer is told before the caller.

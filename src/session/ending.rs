@@ -45,9 +45,7 @@ impl Ending {
                     return Ok(Step::Shutdown);
                 }
                 Phase::Drain { until } => {
-                    let waiting = link.input.bytes().len();
-                    link.input.consume(waiting);
-                    self.dropped += waiting as u64;
+                    self.dropped += link.input.discard() as u64;
                     if link.input.ended() || now >= until || self.dropped > link.config().limits().linger_bytes {
                         self.phase = Phase::Over;
                     } else {

@@ -1,19 +1,23 @@
 //! The link to a peer: key exchange, then messages both ways, with the deadlines that belong to them.
 //!
-//! It knows no frames and no sides. A machine asks it for the next message, and gives it messages to send.
+//! It knows no sides, and of frames only where their bytes lie. A machine asks it for the next message, and gives it
+//! messages to send: RSA messages at first, and records once both hellos are said.
 
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
-use super::buffers::{Input, Output};
+use super::buffers::{Input, Message, Output};
 use crate::config::Config;
+use crate::crypto::aead::TAG_LENGTH;
 use crate::crypto::{PublicKey, PublicKeyDer};
 use crate::error::{Error, PeerText};
 use crate::time::Time;
+use crate::wire::aes_channel::{Direction, PREFIX, sealed_length};
+use crate::wire::frame::Frame;
 use crate::wire::prelude;
-use crate::wire::rsa_channel::{Opened, Receiver, seal_message};
+use crate::wire::refusal::Refused;
+use crate::wire::rsa_channel::{MAX_MESSAGE, Opened, Receiver, seal_message};
 
 pub(crate) struct Link {
     config: Config,
@@ -21,7 +25,7 @@ pub(crate) struct Link {
     pub(crate) input: Input,
     pub(crate) output: Output,
     peer: Option<Peer>,
-    receiver: Receiver,
+    channel: Channel,
     /// When the peer must have done what it has to do next: answer, or take what we send.
     patience: Option<Time>,
     /// Whether output waited when the last poll ended.
@@ -33,16 +37,31 @@ struct Peer {
     key: Arc<dyn PublicKey>,
 }
 
+/// How messages are locked.
+enum Channel {
+    /// The peer's blocks are opened by this; ours are sealed to its key.
+    Rsa(Receiver),
+    Records(Records),
+}
+
+/// The two directions of an FSS/2 connection.
+pub(crate) struct Records {
+    pub(crate) receive: Direction,
+    pub(crate) send: Direction,
+}
+
 /// What one look at the input came to.
 pub(crate) enum Progress {
     /// More bytes must come first.
     NeedInput,
     /// There is more to do with what has come, but others should have a turn first.
     Yield,
+    /// A record comes for which there is no buffer now.
+    NoBuffer,
     /// The peer's key has come.
     Key,
     /// A whole message.
-    Message(Zeroizing<Vec<u8>>),
+    Message(Message),
 }
 
 impl Link {
@@ -50,12 +69,16 @@ impl Link {
     pub(crate) fn new(config: Config, rng: Box<dyn CryptoRng + Send>) -> Self {
         let mut output = Output::default();
         output.append().extend(prelude::write(config.identity().public_key().as_bytes()));
-        let receiver = Receiver::new(Arc::clone(config.identity()));
-        Self { config, rng, input: Input::new(), output, peer: None, receiver, patience: None, sending: true }
+        let channel = Channel::Rsa(Receiver::new(Arc::clone(config.identity())));
+        Self { config, rng, input: Input::new(), output, peer: None, channel, patience: None, sending: true }
     }
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    pub(crate) fn rng(&mut self) -> &mut dyn CryptoRng {
+        &mut *self.rng
     }
 
     pub(crate) fn peer_key(&self) -> Option<&PublicKeyDer> {
@@ -74,31 +97,91 @@ impl Link {
             self.peer = Some(Peer { der, key });
             return Ok(Progress::Key);
         }
-        if let Some((bytes, text)) = refusal
-            && !self.receiver.has_opened()
-            && self.input.bytes().starts_with(bytes)
-        {
-            return Err(Error::PeerRefused(PeerText::new(text.as_bytes())));
-        }
-        for _ in 0..self.config.limits().private_operations.max(1) {
-            let (used, opened) = self.receiver.open_block(self.input.bytes(), &mut *self.rng)?;
-            self.input.consume(used);
-            match opened {
-                Opened::Incomplete => return Ok(Progress::NeedInput),
-                Opened::Block => {}
-                Opened::Message => {
-                    self.expect_within_idle(now);
-                    return Ok(Progress::Message(self.receiver.take_message()));
+        let progress = match &mut self.channel {
+            Channel::Rsa(receiver) => {
+                if let Some((bytes, text)) = refusal
+                    && !receiver.has_opened()
+                    && self.input.bytes().starts_with(bytes)
+                {
+                    return Err(Error::PeerRefused(Refused::in_words(PeerText::new(text.as_bytes()))));
                 }
+                next_of_blocks(receiver, &mut self.input, &mut *self.rng, self.config.limits().private_operations)?
             }
+            Channel::Records(records) => next_record(&mut records.receive, &mut self.input, &self.config)?,
+        };
+        if let Progress::Message(_) = progress {
+            self.expect_within_idle(now);
         }
-        Ok(Progress::Yield)
+        Ok(progress)
     }
 
-    /// Seals a message to the peer. It goes out whole, as one write (`docs/protocol.md` §3).
+    /// How many blocks the RSA message had that came last, its end mark included.
+    pub(crate) fn blocks_of_last_message(&self) -> usize {
+        match &self.channel {
+            Channel::Rsa(receiver) => receiver.blocks_of_last_message(),
+            Channel::Records(_) => 0,
+        }
+    }
+
+    /// Seals a message to the peer. An RSA message goes out whole, as one write (`docs/protocol.md` §3).
     pub(crate) fn send(&mut self, plaintext: &[u8]) -> Result<(), Error> {
-        let peer = self.peer.as_ref().ok_or(Error::Misuse("a message before the key exchange"))?;
-        seal_message(&*peer.key, plaintext, &mut *self.rng, self.output.append())
+        match &mut self.channel {
+            Channel::Rsa(_) => {
+                let peer = self.peer.as_ref().ok_or(Error::Misuse("a message before the key exchange"))?;
+                seal_message(&*peer.key, plaintext, &mut *self.rng, self.output.append())
+            }
+            Channel::Records(records) => {
+                let output = self.output.append();
+                let start = output.len();
+                output.extend_from_slice(&[0; PREFIX]);
+                output.extend_from_slice(plaintext);
+                output.extend_from_slice(&[0; TAG_LENGTH]);
+                records.send.seal(&mut output[start..]).map_err(|_| Error::Crypto)
+            }
+        }
+    }
+
+    /// Takes a buffer to compose an `F` in, and says whether there was one.
+    pub(crate) fn begin_data(&mut self) -> bool {
+        let Some(mut buffer) = self.config.pool().lend() else { return false };
+        let start = PREFIX + Frame::DATA_PREFIX.len();
+        buffer.as_mut()[PREFIX..start].copy_from_slice(Frame::DATA_PREFIX);
+        self.output.begin_record(buffer);
+        true
+    }
+
+    /// Where the bytes of the `F` go that was begun; empty if none was.
+    pub(crate) fn data_room(&mut self) -> &mut [u8] {
+        let room = self.output.record().unwrap_or_default();
+        let start = room.len().min(PREFIX + Frame::DATA_PREFIX.len());
+        &mut room[start..]
+    }
+
+    /// Lets the bytes of the `F` that was begun be changed with random numbers at hand.
+    pub(crate) fn seal_data<T>(&mut self, seal: impl FnOnce(&mut [u8], &mut dyn CryptoRng) -> T) -> T {
+        let room = self.output.record().unwrap_or_default();
+        let start = room.len().min(PREFIX + Frame::DATA_PREFIX.len());
+        seal(&mut room[start..], &mut *self.rng)
+    }
+
+    /// Seals the `F` that was begun, with `length` bytes, where it lies.
+    pub(crate) fn send_data(&mut self, length: usize) -> Result<(), Error> {
+        let Channel::Records(records) = &mut self.channel else { return Err(Error::Misuse("a record before the hello")) };
+        let whole = PREFIX + Frame::DATA_PREFIX.len() + length + TAG_LENGTH;
+        let record = self.output.record().and_then(|room| room.get_mut(..whole));
+        records.send.seal(record.ok_or(Error::Misuse("data without a buffer"))?).map_err(|_| Error::Crypto)?;
+        self.output.finish_record(whole);
+        Ok(())
+    }
+
+    /// Gives back the buffer of the `F` that was begun.
+    pub(crate) fn drop_data(&mut self) {
+        self.output.drop_record();
+    }
+
+    /// From now on messages are records.
+    pub(crate) fn use_records(&mut self, records: Records) {
+        self.channel = Channel::Records(records);
     }
 
     /// Sends bytes as they are, for the one text of FSS 1.0 that goes in clear.
@@ -115,12 +198,19 @@ impl Link {
         let empty = self.output.is_empty();
         if self.patience.is_none() {
             self.patience = Some(now + self.config.limits().handshake);
-        } else if self.sending && empty && self.receiver.has_opened() {
+        } else if self.sending && empty && self.has_opened() {
             // The peer took a whole message: it lives.
             self.expect_within_idle(now);
         }
         self.sending = !empty;
         empty
+    }
+
+    fn has_opened(&self) -> bool {
+        match &self.channel {
+            Channel::Rsa(receiver) => receiver.has_opened(),
+            Channel::Records(_) => true,
+        }
     }
 
     /// From now on the peer has the idle time for its next step.
@@ -135,4 +225,36 @@ impl Link {
     pub(crate) fn is_patience_over(&self, now: Time) -> bool {
         self.patience.is_some_and(|patience| now >= patience)
     }
+}
+
+fn next_of_blocks(receiver: &mut Receiver, input: &mut Input, rng: &mut dyn CryptoRng, budget: u32) -> Result<Progress, Error> {
+    for _ in 0..budget.max(1) {
+        let (used, opened) = receiver.open_block(input.bytes(), rng)?;
+        input.consume(used);
+        match opened {
+            Opened::Incomplete => return Ok(Progress::NeedInput),
+            Opened::Block => {}
+            Opened::Message => return Ok(Progress::Message(Message::small(receiver.take_message()))),
+        }
+    }
+    Ok(Progress::Yield)
+}
+
+/// Short records are opened where they lie, and copied; long ones get a buffer of their own before they are read.
+fn next_record(receive: &mut Direction, input: &mut Input, config: &Config) -> Result<Progress, Error> {
+    if !input.in_record() {
+        let Some(prefix) = input.bytes().first_chunk::<PREFIX>() else { return Ok(Progress::NeedInput) };
+        let length = PREFIX + sealed_length(*prefix).ok_or(Error::RecordDoesNotOpen)?;
+        if length <= MAX_MESSAGE {
+            let Some(record) = input.bytes_mut().get_mut(..length) else { return Ok(Progress::NeedInput) };
+            let plaintext = receive.open(record).map_err(|_| Error::RecordDoesNotOpen)?.to_vec().into();
+            input.consume(length);
+            return Ok(Progress::Message(Message::small(plaintext)));
+        }
+        let Some(buffer) = config.pool().lend() else { return Ok(Progress::NoBuffer) };
+        input.begin_record(buffer, length);
+    }
+    let Some((mut record, length)) = input.take_record() else { return Ok(Progress::NeedInput) };
+    receive.open(&mut record.as_mut()[..length]).map_err(|_| Error::RecordDoesNotOpen)?;
+    Ok(Progress::Message(Message::record(record, PREFIX..length - TAG_LENGTH)))
 }

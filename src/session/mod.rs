@@ -1,16 +1,19 @@
 //! What both sides have in common: how a driver talks to a machine, buffers, the link to the peer, and how a connection
-//! ends. Which frames go when is not decided here but in `server::states` and `client::states`.
+//! ends. Which frames go when is not decided here but in the states of `server` and `client`.
 
 mod buffers;
 mod core;
 mod ending;
+mod greeting;
 mod link;
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 pub(crate) use self::core::{Core, LastWords, Side, Turn, Wants};
-pub(crate) use link::Link;
+pub(crate) use buffers::{Message, Pool};
+pub(crate) use greeting::Greeting;
+pub(crate) use link::{Link, Records};
 
 use crate::error::Error;
 use crate::time::Time;

@@ -49,20 +49,20 @@ impl Hello {
     /// # Errors
     /// [`InvalidHello`] for anything but exactly these arguments in this order.
     pub fn parse(message: &[u8], speaker: Speaker) -> Result<Self, InvalidHello> {
-        let Frame::Other(flag, arguments) = Frame::parse(message)? else { return Err(InvalidHello::Form) };
-        if flag != speaker.flag() {
+        let [flag, 0, after @ ..] = message else { return Err(InvalidHello::Form) };
+        if *flag != speaker.flag() {
             return Err(InvalidHello::Form);
         }
+        // The version alone decides, whatever follows it: another one may have another grammar.
+        if after.split(|&byte| byte == 0).next() != Some(VERSION) {
+            return Err(InvalidHello::Version);
+        }
+        let Frame::Other(_, arguments) = Frame::parse(message)? else { return Err(InvalidHello::Form) };
         Self::from_arguments(&arguments)
     }
 
     fn from_arguments(arguments: &Arguments<'_>) -> Result<Self, InvalidHello> {
-        // The version alone decides: another one may have other arguments.
-        match arguments.positional() {
-            [version] if *version == VERSION => {}
-            [version, ..] if *version == VERSION => return Err(InvalidHello::Form),
-            _ => return Err(InvalidHello::Version),
-        }
+        let [_] = arguments.positional() else { return Err(InvalidHello::Form) };
         let [("share", share), ("secret", secret)] = arguments.named() else { return Err(InvalidHello::Form) };
         Ok(Self { share: frame::from_base64(share)?, secret: Zeroizing::new(frame::from_base64(secret)?) })
     }
@@ -96,4 +96,7 @@ pub enum InvalidHello {
     /// It asks for a version that is neither 1.0 nor FSS/2.
     #[error("the hello asks for a version that is not known here")]
     Version,
+    /// Its share would force a known secret.
+    #[error("the hello has a share that would give a known secret")]
+    Share,
 }

@@ -108,7 +108,7 @@ impl RefusalCode {
 /// An `E`, of either side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// What programs go by; `None` if it is one that this version does not know.
+    /// What programs go by; `None` in FSS 1.0, and if it is one that this version does not know.
     pub code: Option<RefusalCode>,
     /// What people are told.
     pub text: PeerText,
@@ -120,6 +120,11 @@ impl Refused {
     /// A refusal of ours.
     pub fn new(code: RefusalCode, retry: Option<u64>) -> Self {
         Self { code: Some(code), text: PeerText::new(code.sentence().as_bytes()), retry }
+    }
+
+    /// A refusal of FSS 1.0, which has nothing but words.
+    pub fn in_words(text: PeerText) -> Self {
+        Self { code: None, text, retry: None }
     }
 
     pub(super) fn from_arguments(arguments: &Arguments<'_>) -> Result<Self, InvalidMessage> {

@@ -60,6 +60,7 @@ pub struct Receiver {
     key: Arc<dyn PrivateKey>,
     message: Zeroizing<Vec<u8>>,
     blocks: usize,
+    blocks_of_last_message: usize,
     /// Until the first block has opened: how many tries have failed to find where it begins.
     failed_starts: Option<usize>,
 }
@@ -67,7 +68,7 @@ pub struct Receiver {
 impl Receiver {
     /// Starts right behind the peer's key.
     pub fn new(key: Arc<dyn PrivateKey>) -> Self {
-        Self { key, message: Zeroizing::default(), blocks: 0, failed_starts: Some(0) }
+        Self { key, message: Zeroizing::default(), blocks: 0, blocks_of_last_message: 0, failed_starts: Some(0) }
     }
 
     /// Opens the block at the beginning of `input`, if it is whole, and says how many bytes are used up.
@@ -111,8 +112,13 @@ impl Receiver {
 
     /// Takes the complete message out and gets ready for the next.
     pub fn take_message(&mut self) -> Zeroizing<Vec<u8>> {
-        self.blocks = 0;
+        self.blocks_of_last_message = std::mem::take(&mut self.blocks);
         std::mem::take(&mut self.message)
+    }
+
+    /// How many blocks the message had that was taken last, its end mark included.
+    pub fn blocks_of_last_message(&self) -> usize {
+        self.blocks_of_last_message
     }
 
     /// Whether any block has opened yet.

@@ -1,0 +1,72 @@
+//! What both sides do to say hello, and to get from two hellos to records (`docs/protocol.md` §13).
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::{Link, Records};
+use crate::crypto::{PublicKeyDer, Share};
+use crate::error::{Error, Refusal};
+use crate::wire::aes_channel::Direction;
+use crate::wire::hello::{Hello, InvalidHello, SECRET_LENGTH, Speaker};
+use crate::wire::key_schedule::{Binding, Keys, Said};
+
+/// Blocks of a hello: one of content and the end mark.
+const BLOCKS: usize = 2;
+
+/// Our own hello, and the private half of its share.
+pub(crate) struct Greeting {
+    speaker: Speaker,
+    share: Box<dyn Share>,
+    hello: Hello,
+    plaintext: Zeroizing<Vec<u8>>,
+}
+
+impl Greeting {
+    /// A hello made for this connection.
+    pub(crate) fn new(speaker: Speaker, link: &mut Link) -> Self {
+        let mut private = Zeroizing::new([0; 32]);
+        let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
+        link.rng().fill_bytes(&mut *private);
+        link.rng().fill_bytes(&mut *secret);
+        let share = link.config().provider().share(&private);
+        let hello = Hello { share: share.public(), secret };
+        let plaintext = hello.encode(speaker);
+        Self { speaker, share, hello, plaintext }
+    }
+
+    /// What is to be sent.
+    pub(crate) fn plaintext(&self) -> &[u8] {
+        &self.plaintext
+    }
+
+    /// Makes the keys of the connection from ours and the peer's hello, which has just come.
+    pub(crate) fn agree(self, theirs: &[u8], link: &Link) -> Result<(Records, Binding), Error> {
+        let (own_speaker, their_speaker) = match self.speaker {
+            Speaker::Client => (Speaker::Client, Speaker::Server),
+            Speaker::Server => (Speaker::Server, Speaker::Client),
+        };
+        let hello = Hello::parse(theirs, their_speaker)?;
+        if link.blocks_of_last_message() != BLOCKS {
+            return Err(InvalidHello::Form.into());
+        }
+        let own_key = link.config().identity().public_key();
+        let own = Said { key: own_key, plaintext: &self.plaintext, hello: &self.hello };
+        let peer = Said { key: peer_key(link)?, plaintext: theirs, hello: &hello };
+        let (client, server) = if own_speaker == Speaker::Client { (own, peer) } else { (peer, own) };
+        let keys = Keys::derive(self.share, &hello, client, server).map_err(|_| InvalidHello::Share)?;
+        let direction = |traffic| Direction::new(Arc::clone(link.config().provider()), traffic);
+        let (client, server) = (direction(keys.client), direction(keys.server));
+        let records = match own_speaker {
+            Speaker::Client => Records { receive: server, send: client },
+            Speaker::Server => Records { receive: client, send: server },
+        };
+        Ok((records, keys.binding))
+    }
+}
+
+/// The peer's key, if it is in the one form that FSS/2 takes.
+fn peer_key(link: &Link) -> Result<&PublicKeyDer, Error> {
+    let key = link.peer_key().ok_or(Error::Misuse("a hello before the key exchange"))?;
+    if key.is_canonical() { Ok(key) } else { Err(Refusal::KeyForm.into()) }
+}
