@@ -4,7 +4,7 @@ use std::fmt;
 
 use rand_core::CryptoRng;
 
-use super::states::Server;
+use super::negotiation::Server;
 use super::{ServerEvent, Source};
 use crate::config::Config;
 use crate::random::SystemRng;
@@ -43,9 +43,9 @@ use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
 ///         Step::Send => carry(&mut server, &mut client),
 ///         Step::Need(request) => {
 ///             let (name, reply) = match request.operation {
-///                 StoreOperation::Create { .. } => ("create", StoreReply::Created { cookie: "7".parse()? }),
+///                 StoreOperation::Create { .. } => ("create", StoreReply::Created { cookie: "7".parse()?, expires: None }),
 ///                 StoreOperation::Write { .. } => ("write", StoreReply::Done),
-///                 StoreOperation::Commit => ("commit", StoreReply::Done),
+///                 StoreOperation::Commit => ("commit", StoreReply::Committed { chain: fss::chain::Chain::new(b"").digest() }),
 ///                 other => panic!("an upload does not ask for {other:?}"),
 ///             };
 ///             asked.push(name);

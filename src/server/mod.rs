@@ -2,17 +2,21 @@
 
 mod engine;
 mod guesses;
+mod legacy;
+mod negotiation;
 mod refusal;
 mod session;
 mod states;
 
 pub use engine::ServerEngine;
 pub use guesses::{Attempt, Guesses, Source};
-pub use refusal::{Operation, RefusalText, refusal_text};
+pub use refusal::{Operation, RefusalText, refusal_code, refusal_text};
 pub use session::ServerSession;
 
 use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
+use crate::error::Error;
+use crate::store::UserName;
 
 /// What a server reports of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,13 @@ use crate::crypto::Fingerprint;
 pub enum ServerEvent {
     /// The client's key has come. Nothing shows yet that the client really has the key.
     ClientKey(Fingerprint),
+    /// The client has shown that the key is its own (FSS/2).
+    ClientProved(Fingerprint),
+    /// A request was refused; the connection goes on (FSS/2).
+    Refused {
+        /// Why.
+        why: Error,
+    },
     /// An upload began.
     UploadStarted {
         /// The cookie that the file will have.
@@ -45,5 +56,15 @@ pub enum ServerEvent {
         cookie: Cookie,
         /// Its stored size in bytes.
         bytes: u64,
+    },
+    /// A file was deleted (FSS/2).
+    Deleted {
+        /// The cookie that it had.
+        cookie: Cookie,
+    },
+    /// A client has signed up, or asked who it is (FSS/2).
+    SignedUp {
+        /// Its name.
+        name: UserName,
     },
 }

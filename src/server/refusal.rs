@@ -1,6 +1,49 @@
-//! What a server tells a client about an error: the texts of FSS 1.0, to the letter (`docs/protocol.md` §6).
+//! What a server tells a client about an error: the texts of FSS 1.0, to the letter (`docs/protocol.md` §6), and the codes
+//! of FSS/2 (§20).
 
 use crate::error::{Error, Moment, Refusal};
+use crate::store::StoreErrorKind;
+use crate::wire::hello::InvalidHello;
+use crate::wire::refusal::RefusalCode;
+
+/// The code of an error in FSS/2, with the seconds to wait if there are any; `None` where there is nothing to say.
+///
+/// This is the only place that decides it. What must not be told apart has one code.
+pub fn refusal_code(error: &Error) -> Option<(RefusalCode, Option<u64>)> {
+    let code = match error {
+        Error::PeerRefused(_) | Error::Disconnected(_) => return None,
+        Error::Refused(refusal) => return Some(code_of_refusal(*refusal)),
+        Error::InvalidMessage(invalid) => invalid.code(),
+        Error::InvalidHello(InvalidHello::Version) => RefusalCode::Version,
+        Error::TimedOut(_) => RefusalCode::Idle,
+        Error::Store(error) => match error.kind() {
+            StoreErrorKind::Full => RefusalCode::NoRoom,
+            StoreErrorKind::Quota => RefusalCode::Quota,
+            StoreErrorKind::NotAMember => RefusalCode::NotAMember,
+            StoreErrorKind::NameTaken => RefusalCode::NameTaken,
+            StoreErrorKind::BadInvite => RefusalCode::BadInvite,
+            StoreErrorKind::TooManyUploads => RefusalCode::TooManyUploads,
+            StoreErrorKind::Superseded => RefusalCode::Superseded,
+            StoreErrorKind::Busy => return Some((RefusalCode::Busy, Some(1))),
+            _ => RefusalCode::Storage,
+        },
+        // What fails here is not the client's doing.
+        Error::Crypto | Error::Misuse(_) => RefusalCode::Storage,
+        _ => RefusalCode::Protocol,
+    };
+    Some((code, None))
+}
+
+fn code_of_refusal(refusal: Refusal) -> (RefusalCode, Option<u64>) {
+    let code = match refusal {
+        Refusal::TooManyAttempts { retry } => return (RefusalCode::TooManyAttempts, Some(retry)),
+        Refusal::UnknownCookie | Refusal::WrongPassword | Refusal::OtherHeader | Refusal::UnknownEntry => RefusalCode::Refused,
+        Refusal::FileTooLarge { .. } => RefusalCode::TooLarge,
+        Refusal::OtherSize | Refusal::InvalidOffset => RefusalCode::BadRequest,
+        _ => RefusalCode::Protocol,
+    };
+    (code, None)
+}
 
 /// A text for an error frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,155 @@
+//! The beginning of every connection to a server: the key exchange, and the first message, which chooses the version
+//! (`docs/protocol.md` §13.5). What follows is for the states of that version.
+
+use super::legacy::{LegacyServer, legacy_words};
+use super::refusal::{Operation, refusal_code, refusal_text};
+use super::states::Fss2Server;
+use super::{ServerEvent, Source};
+use crate::config::Versions;
+use crate::error::{Error, Moment, Refusal};
+use crate::session::{Greeting, LastWords, Message, Side, Turn, Wants};
+use crate::store::StoreError;
+use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
+use crate::wire::hello::{Hello, Speaker};
+use crate::wire::refusal::Refused;
+use crate::wire::reply::{Reply, ServerLimits};
+
+/// The server's side of a connection.
+pub(super) struct Server {
+    source: Option<Source>,
+    phase: Phase,
+}
+
+enum Phase {
+    KeyExchange,
+    FirstMessage,
+    Legacy(LegacyServer),
+    Fss2(Fss2Server),
+}
+
+impl Server {
+    pub(super) fn new() -> Self {
+        Self { source: None, phase: Phase::KeyExchange }
+    }
+
+    pub(super) fn set_source(&mut self, source: Source) {
+        self.source = Some(source);
+    }
+
+    /// The answer to a storage request has come.
+    pub(super) fn on_reply(
+        &mut self,
+        id: RequestId,
+        reply: Result<StoreReply, StoreError>,
+        turn: &mut Turn<'_, ServerEvent>,
+    ) -> Result<(), Error> {
+        match &mut self.phase {
+            Phase::KeyExchange | Phase::FirstMessage => Err(Error::Misuse("an answer to a storage request that was not made")),
+            Phase::Legacy(server) => server.on_reply(id, reply, turn),
+            Phase::Fss2(server) => server.on_reply(id, reply, turn),
+        }
+    }
+
+    fn on_first_message(&mut self, message: Message, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
+        let versions = turn.link.config().versions();
+        if Hello::is_one(message.as_slice()) && versions != Versions::Legacy {
+            self.phase = Phase::Fss2(greet(message.as_slice(), self.source, turn)?);
+            return Ok(());
+        }
+        if versions == Versions::Fss2 {
+            return Err(Refusal::LegacyNotSpoken.into());
+        }
+        let mut legacy = LegacyServer::new(self.source);
+        let taken = legacy.on_message(message, turn);
+        self.phase = Phase::Legacy(legacy);
+        taken
+    }
+}
+
+/// Answers a hello, and says in the first record what the server takes. Both go out together.
+fn greet(hello: &[u8], source: Option<Source>, turn: &mut Turn<'_, ServerEvent>) -> Result<Fss2Server, Error> {
+    // Read before anything is made for it.
+    Hello::parse(hello, Speaker::Client)?;
+    let greeting = Greeting::new(Speaker::Server, turn.link);
+    let plaintext = greeting.plaintext().to_vec();
+    let (records, binding) = greeting.agree(hello, turn.link)?;
+    let client = turn.link.peer_key().ok_or(Error::Misuse("a hello before the key exchange"))?.fingerprint();
+    turn.link.send(&plaintext)?;
+    turn.link.use_records(records);
+    let limits = server_limits(turn);
+    turn.link.send(&Reply::Limits(limits).encode())?;
+    Ok(Fss2Server::new(client, binding, source))
+}
+
+/// What the server takes.
+pub(super) fn server_limits(turn: &Turn<'_, ServerEvent>) -> ServerLimits {
+    let limits = turn.link.config().limits();
+    ServerLimits { largest_file: limits.largest_file, window: super::states::upload_window(limits) }
+}
+
+impl Side for Server {
+    type Event = ServerEvent;
+    type Need = StoreRequest;
+
+    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = None;
+
+    fn wants(&self) -> Wants<StoreRequest> {
+        match &self.phase {
+            Phase::KeyExchange | Phase::FirstMessage => Wants::Peer,
+            Phase::Legacy(server) => server.wants(),
+            Phase::Fss2(server) => server.wants(),
+        }
+    }
+
+    fn proceed(&mut self, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
+        match &mut self.phase {
+            Phase::KeyExchange | Phase::FirstMessage => Ok(()),
+            Phase::Legacy(server) => server.proceed(turn),
+            Phase::Fss2(server) => server.proceed(turn),
+        }
+    }
+
+    fn on_key(&mut self, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
+        turn.events.extend(turn.link.peer_key().map(|key| ServerEvent::ClientKey(key.fingerprint())));
+        self.phase = Phase::FirstMessage;
+        Ok(())
+    }
+
+    fn on_message(&mut self, message: Message, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
+        match &mut self.phase {
+            Phase::KeyExchange | Phase::FirstMessage => self.on_first_message(message, turn),
+            Phase::Legacy(server) => server.on_message(message, turn),
+            Phase::Fss2(server) => server.on_message(message, turn),
+        }
+    }
+
+    fn heeds_peer(&self) -> bool {
+        matches!(&self.phase, Phase::Fss2(server) if server.heeds_peer())
+    }
+
+    fn may_end(&self) -> bool {
+        matches!(&self.phase, Phase::Fss2(server) if server.may_end())
+    }
+
+    fn moment(&self) -> Moment {
+        match &self.phase {
+            Phase::KeyExchange => Moment::KeyExchange,
+            Phase::FirstMessage => Moment::Request,
+            Phase::Legacy(server) => server.moment(),
+            Phase::Fss2(server) => server.moment(),
+        }
+    }
+
+    fn last_words(&self, error: &Error) -> Option<LastWords> {
+        match (&self.phase, error) {
+            (Phase::Legacy(server), _) => server.last_words(error),
+            (Phase::Fss2(server), _) => server.last_words(error),
+            // A hello is refused in the frames of FSS/2, within an RSA message (§13.10).
+            (Phase::FirstMessage, Error::InvalidHello(_) | Error::Refused(Refusal::KeyForm)) => {
+                let (code, retry) = refusal_code(error)?;
+                Some(LastWords::Sealed(Refused::new(code, retry).encode()))
+            }
+            (Phase::KeyExchange | Phase::FirstMessage, _) => legacy_words(refusal_text(error, Operation::None, self.moment())?),
+        }
+    }
+}
