@@ -3,7 +3,7 @@
 use rand_core::CryptoRng;
 
 /// What makes guessing a password costly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cost {
     memory: u8,
     passes: u8,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::error::Integrity;
+
 /// Names and values at the beginning of the plaintext. A name is a label, never a path to write to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
@@ -49,6 +51,18 @@ impl Metadata {
     /// The file's size in bytes, decoded, if it was known beforehand.
     pub fn size(&self) -> Option<u64> {
         self.get("size")?.parse().ok()
+    }
+
+    /// Checks that content which is not encoded has the size that is said here (`docs/protocol.md` §21.9). What is encoded
+    /// is to be checked by whoever decodes it.
+    ///
+    /// # Errors
+    /// [`Integrity::Size`]
+    pub fn check_size(&self, content: u64) -> Result<(), Integrity> {
+        match self.size().filter(|_| self.get("encoding") == Some("identity")) {
+            Some(expected) if expected != content => Err(Integrity::Size { expected, got: content }),
+            _ => Ok(()),
+        }
     }
 
     /// The metadata with its length before it.

@@ -91,6 +91,8 @@ pub struct Reader<'k, I> {
     available: std::ops::Range<usize>,
     ahead: Option<u8>,
     last: bool,
+    /// Bytes of the content so far.
+    content: u64,
 }
 
 impl<'k, I: Read> Reader<'k, I> {
@@ -111,17 +113,27 @@ impl<'k, I: Read> Reader<'k, I> {
             available: 0..0,
             ahead,
             last: false,
+            content: 0,
         };
         reader.advance()?;
         let (metadata, length) = Metadata::decode(&reader.piece[reader.available.clone()]).map_err(invalid)?;
         reader.metadata = metadata;
         reader.available.start += length;
+        reader.count()?;
         Ok(reader)
     }
 
     /// The file's metadata.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// Counts what has become available, and checks the size when that was the last of it.
+    fn count(&mut self) -> io::Result<()> {
+        self.content += self.available.len() as u64;
+        let size = if self.last { self.metadata.check_size(self.content) } else { Ok(()) };
+        // What is not the whole file is not taken for it.
+        size.inspect_err(|_| (self.available, self.last) = (0..0, false)).map_err(invalid)
     }
 
     fn advance(&mut self) -> io::Result<()> {
@@ -152,6 +164,7 @@ impl<I: Read> Read for Reader<'_, I> {
                 return Ok(0);
             }
             self.advance()?;
+            self.count()?;
         }
         let count = room.len().min(self.available.len());
         let start = self.available.start;

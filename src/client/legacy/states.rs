@@ -27,8 +27,9 @@ use crate::crypto::legacy::FileKey;
 use crate::crypto::legacy_content::Decryptor;
 use crate::error::{Error, Moment, PeerText, Refusal};
 use crate::secret::Password;
-use crate::session::{LastWords, Side, Turn, Wants};
+use crate::session::{LastWords, Message, Side, Turn, Wants};
 use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, ServerFrame};
+use crate::wire::refusal::Refused;
 
 /// The client's side of a connection.
 pub(super) struct Client {
@@ -236,10 +237,10 @@ impl Side for Client {
         Ok(())
     }
 
-    fn on_message(&mut self, message: &[u8], turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
-        let frame = ServerFrame::parse(message)?;
+    fn on_message(&mut self, message: Message, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        let frame = ServerFrame::parse(message.as_slice())?;
         if let ServerFrame::Error { details } = frame {
-            return Err(Error::PeerRefused(PeerText::new(details)));
+            return Err(Error::PeerRefused(Refused::in_words(PeerText::new(details))));
         }
         self.state = match (std::mem::replace(&mut self.state, State::Gone), frame) {
             (State::Requested(Request::Upload { .. }), ServerFrame::Accepted { cookie }) => on_accepted(cookie, turn)?,

@@ -1,0 +1,535 @@
+//! All states of a client's connection of FSS/2, and every transition between them (`docs/protocol.md` §13, §17 to §19).
+//!
+//! ```text
+//!  KeyExchange ──key, reported──▶ Greeting ──H──▶ Greeted ──R──▶ AwaitingLimits ──K, reported──▶ Resting
+//!
+//!            ┌──U──▶ Requested ──R COOKIE──▶ Supplying ──all sealed, reported──▶ Finishing ──F──▶ Committing ──R OK──▶ Resting
+//!            │                                │ ▲ record full, F; R OK
+//!            │                                └─┘
+//!  Resting ──┼──D proof──▶ Requested ──S Approved──▶ Receiving ──F of no bytes, reported──▶ Whole ──D OK──▶ Resting
+//!            │                                        │ ▲ F, lent, taken; D OK
+//!            │                                        └─┘
+//!            ├──D, L, X, N, I──▶ Requested ──S Challenge, R …──▶ Resting
+//!            └──finish──▶ Finished
+//! ```
+//!
+//! An `E` in `Requested` ends only the operation. States are structs moved by value: a state that is left cannot be used
+//! again.
+
+use super::download::{Receiving, Started, Wanted};
+use super::legacy_download::{ReceivingLegacy, WantedLegacy};
+use super::upload::{Outgoing, Sending};
+use super::{ClientEvent, ClientNeed, Operation};
+use crate::crypto::Fingerprint;
+use crate::crypto::proof::Proof;
+use crate::error::{Error, Moment};
+use crate::session::{Greeting, LastWords, Link, Message, Side, Turn, Wants};
+use crate::store::LISTED_AT_ONCE;
+use crate::wire::hello::Speaker;
+use crate::wire::key_schedule::Binding;
+use crate::wire::refusal::{RefusalCode, Refused};
+use crate::wire::reply::{Awaited, Reply};
+use crate::wire::request::Request;
+
+/// The client's side of a connection.
+pub(super) struct Client {
+    state: State,
+    /// The key that the server must have.
+    expected: Option<Fingerprint>,
+    /// Once the server has shown that it has its key: no record is sent before (§13.9).
+    binding: Option<Binding>,
+    /// What is to be done next.
+    next: Option<Operation>,
+    finishing: bool,
+}
+
+enum State {
+    KeyExchange,
+    Greeting,
+    Greeted(Greeting),
+    AwaitingLimits(Binding),
+    Resting,
+    Requested(Asked),
+    Supplying(Sending),
+    Finishing(Sending),
+    Committing(Sending),
+    Receiving(Incoming),
+    /// The end has come, and the last bytes of a file of FSS 1.0, which had to wait for it, are handed out.
+    HandingOut(Incoming),
+    Whole(Incoming),
+    /// Only while a transition runs, and after one that failed.
+    Gone,
+}
+
+/// A file on its way in.
+enum Incoming {
+    Sealed(Receiving),
+    Legacy(ReceivingLegacy),
+}
+
+/// What has been asked for.
+enum Asked {
+    Upload(Outgoing),
+    Challenge,
+    Download(Wanted),
+    LegacyDownload(WantedLegacy),
+    /// How many files may still come: a list that does not end must fill nobody's memory.
+    List {
+        left: usize,
+    },
+    Deletion,
+    SignUp,
+    Information,
+}
+
+impl Client {
+    pub(super) fn new() -> Self {
+        Self { state: State::KeyExchange, expected: None, binding: None, next: None, finishing: false }
+    }
+
+    pub(super) fn expect_server(&mut self, server: Fingerprint) {
+        self.expected = Some(server);
+    }
+
+    pub(super) fn start(&mut self, operation: Operation, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        if self.finishing || self.next.is_some() {
+            return Err(Error::Misuse("an operation was started when another one waits, or after the last"));
+        }
+        self.next = Some(operation);
+        self.begin_next(turn)
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.finishing = true;
+    }
+
+    /// Sends the next request, if nothing else is going on.
+    fn begin_next(&mut self, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        if let (State::Resting, Some(binding)) = (&self.state, &self.binding)
+            && let Some(operation) = self.next.take()
+        {
+            let (request, asked) = request(operation, binding)?;
+            send(turn.link, &request)?;
+            self.state = State::Requested(asked);
+        }
+        Ok(())
+    }
+
+    pub(super) fn supply<'a>(&'a mut self, link: &'a mut Link) -> &'a mut [u8] {
+        match &mut self.state {
+            State::Supplying(file) if file.has_record() => file.slot(link.data_room()),
+            _ => &mut [],
+        }
+    }
+
+    pub(super) fn supplied(&mut self, count: usize, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        let room = self.supply(turn.link).len();
+        let State::Supplying(mut file) = std::mem::replace(&mut self.state, State::Gone) else {
+            return Err(Error::Misuse("file bytes were supplied when none were needed"));
+        };
+        file.supplied(count, room)?;
+        self.state = seal_if_filled(file, turn)?;
+        Ok(())
+    }
+
+    pub(super) fn data(&self) -> &[u8] {
+        match &self.state {
+            State::Receiving(file) | State::HandingOut(file) => file.data(),
+            _ => &[],
+        }
+    }
+
+    pub(super) fn consumed(&mut self, count: usize, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        self.state = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Receiving(mut file) => {
+                file.consumed(count, turn)?;
+                if let Some(offset) = file.acknowledgement() {
+                    send(turn.link, &Request::Taken { offset })?;
+                }
+                State::Receiving(file)
+            }
+            State::HandingOut(mut file) => {
+                file.consumed(count, turn)?;
+                if file.data().is_empty() { whole(file, turn) } else { State::HandingOut(file) }
+            }
+            _ => return Err(Error::Misuse("file bytes were taken when there were none")),
+        };
+        Ok(())
+    }
+
+    /// The first record.
+    fn on_limits(&mut self, binding: Binding, message: &Message, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+        match Reply::parse(message.as_slice(), Awaited::Other)? {
+            Reply::Limits(limits) => {
+                self.binding = Some(binding);
+                turn.events.push_back(ClientEvent::Connected(limits));
+                Ok(State::Resting)
+            }
+            Reply::Refusal(refused) => Err(Error::PeerRefused(refused)),
+            _ => Err(unexpected("another frame", "the server's limits")),
+        }
+    }
+}
+
+/// The server's hello has come, or what it says instead.
+fn on_greeting(greeting: Greeting, message: &Message, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+    // A refusal of the hello comes in the same place.
+    if let Ok(Reply::Refusal(refused)) = Reply::parse(message.as_slice(), Awaited::Other) {
+        return Err(Error::PeerRefused(refused));
+    }
+    let (records, binding) = greeting.agree(message.as_slice(), turn.link)?;
+    turn.link.use_records(records);
+    Ok(State::AwaitingLimits(binding))
+}
+
+/// What an operation begins with.
+fn request(operation: Operation, binding: &Binding) -> Result<(Request<'static>, Asked), Error> {
+    Ok(match operation {
+        Operation::Upload(upload) => {
+            let file = Outgoing::new(upload)?;
+            (file.request(binding), Asked::Upload(file))
+        }
+        Operation::Resume(resume) => {
+            let file = Outgoing::resumed(resume)?;
+            (file.request(binding), Asked::Upload(file))
+        }
+        Operation::Challenge { cookie } => (Request::Challenge { cookie }, Asked::Challenge),
+        Operation::Download(download) => {
+            let file = Wanted::new(download);
+            (file.request(binding), Asked::Download(file))
+        }
+        Operation::LegacyDownload(download) => {
+            let file = WantedLegacy::new(&download);
+            (file.request(binding), Asked::LegacyDownload(file))
+        }
+        Operation::List { after } => (Request::List { after }, Asked::List { left: LISTED_AT_ONCE }),
+        Operation::Delete { cookie, verifier } => {
+            let proof = verifier.map(|verifier| Proof::new(&verifier, binding, &cookie));
+            (Request::Delete { cookie, proof }, Asked::Deletion)
+        }
+        Operation::SignUp { name, invite } => (Request::SignUp { name, invite }, Asked::SignUp),
+        Operation::Information => (Request::Information, Asked::Information),
+    })
+}
+
+impl Incoming {
+    fn data(&self) -> &[u8] {
+        match self {
+            Self::Sealed(file) => file.data(),
+            Self::Legacy(file) => file.data(),
+        }
+    }
+
+    fn on_data(&mut self, record: Message, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        match self {
+            Self::Sealed(file) => file.on_data(record).map(|started| report_start(started, turn)),
+            Self::Legacy(file) => file.on_data(record),
+        }
+    }
+
+    fn consumed(&mut self, count: usize, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        match self {
+            Self::Sealed(file) => file.consumed(count).map(|started| report_start(started, turn)),
+            Self::Legacy(file) => file.consumed(count),
+        }
+    }
+
+    fn on_end(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Sealed(file) => file.on_end(),
+            Self::Legacy(file) => file.on_end(),
+        }
+    }
+
+    fn acknowledgement(&mut self) -> Option<u64> {
+        match self {
+            Self::Sealed(file) => file.acknowledgement(),
+            Self::Legacy(file) => file.acknowledgement(),
+        }
+    }
+
+    fn size(&self) -> u64 {
+        match self {
+            Self::Sealed(file) => file.size(),
+            Self::Legacy(file) => file.size(),
+        }
+    }
+
+    /// What is reported when all is handed out.
+    fn report(&self) -> ClientEvent {
+        match self {
+            Self::Sealed(file) => ClientEvent::Downloaded { size: file.handed_out(), guessed: false },
+            Self::Legacy(file) => ClientEvent::Downloaded { size: file.handed_out(), guessed: file.is_guessed() },
+        }
+    }
+}
+
+impl Asked {
+    fn awaited(&self) -> Awaited {
+        match self {
+            Self::Upload(_) => Awaited::Upload,
+            Self::List { .. } => Awaited::List,
+            Self::Deletion => Awaited::Deletion,
+            Self::SignUp | Self::Information => Awaited::Information,
+            Self::Challenge | Self::Download(_) | Self::LegacyDownload(_) => Awaited::Other,
+        }
+    }
+}
+
+/// The answer to a request.
+fn on_answer(asked: Asked, reply: Reply<'_>, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+    match (asked, reply) {
+        // A code that is not known ends the connection, like `protocol` (§20.1).
+        (_, Reply::Refusal(refused)) if refused.code.is_some_and(|code| !code.ends_connection()) => {
+            turn.events.push_back(ClientEvent::Refused(refused));
+            Ok(State::Resting)
+        }
+        (_, Reply::Refusal(refused)) => Err(Error::PeerRefused(refused)),
+        (Asked::Upload(file), Reply::Accepted { cookie, offset, window, chain, expires }) => {
+            let file = file.accepted(cookie.clone(), offset, window, chain)?;
+            turn.events.push_back(ClientEvent::UploadStarted { cookie, position: file.file_position(), offset, expires });
+            Ok(finish_if_complete(file, turn))
+        }
+        (Asked::Challenge, Reply::Challenge(format)) => {
+            turn.events.push_back(ClientEvent::Challenged(format));
+            Ok(State::Resting)
+        }
+        (Asked::Download(file), Reply::Approved { size, chain, expires, legacy }) => {
+            let largest_file = turn.link.config().limits().largest_file;
+            let file = file.approved(size, chain, expires, legacy, largest_file)?;
+            report_start(file.started(), turn);
+            Ok(State::Receiving(Incoming::Sealed(file)))
+        }
+        (Asked::LegacyDownload(file), Reply::Approved { size, chain, expires, legacy }) => {
+            let largest_file = turn.link.config().limits().largest_file;
+            let file = file.approved(size, chain, legacy, largest_file)?;
+            turn.events.push_back(ClientEvent::DownloadStarted { metadata: None, size: None, expires });
+            Ok(State::Receiving(Incoming::Legacy(file)))
+        }
+        (Asked::List { left }, Reply::Entry(entry)) if left > 0 => {
+            turn.events.push_back(ClientEvent::Listed(entry));
+            Ok(State::Requested(Asked::List { left: left - 1 }))
+        }
+        (Asked::List { .. }, Reply::EndOfList { more }) => {
+            turn.events.push_back(ClientEvent::EndOfList { more });
+            Ok(State::Resting)
+        }
+        (Asked::Deletion, Reply::Deleted) => {
+            turn.events.push_back(ClientEvent::Deleted);
+            Ok(State::Resting)
+        }
+        (Asked::SignUp, Reply::Information { limits, account: account @ Some(_) })
+        | (Asked::Information, Reply::Information { limits: limits @ Some(_), account }) => {
+            turn.events.push_back(ClientEvent::Account { limits, account });
+            Ok(State::Resting)
+        }
+        _ => Err(unexpected("a reply to something else", "the reply to the request")),
+    }
+}
+
+/// Sends the record if it is filled.
+fn seal_if_filled(mut file: Sending, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+    if !file.is_record_filled() {
+        return Ok(State::Supplying(file));
+    }
+    let (length, checkpoints) = turn.link.seal_data(|room, rng| file.seal(room, rng))?;
+    if length == 0 {
+        // An upload that went on at its end, which only now is known to be that. The end is told by itself.
+        turn.link.drop_data();
+    } else {
+        turn.link.send_data(length)?;
+    }
+    turn.events.extend(checkpoints.into_iter().map(|(offset, chain)| ClientEvent::Checkpoint { offset, chain }));
+    Ok(finish_if_complete(file, turn))
+}
+
+fn finish_if_complete(file: Sending, turn: &mut Turn<'_, ClientEvent>) -> State {
+    if !file.is_complete() {
+        return State::Supplying(file);
+    }
+    turn.events.push_back(ClientEvent::Finishing { offset: file.sent(), chain: file.chain() });
+    State::Finishing(file)
+}
+
+fn report_start(started: Option<Started>, turn: &mut Turn<'_, ClientEvent>) {
+    let event = |Started { metadata, size, expires }| ClientEvent::DownloadStarted { metadata, size: Some(size), expires };
+    turn.events.extend(started.map(event));
+}
+
+/// What comes during and after the bytes of an upload.
+fn on_acknowledgement(file: &mut Sending, message: &Message) -> Result<Option<crate::chain::ChainDigest>, Error> {
+    match Reply::parse(message.as_slice(), Awaited::Upload)? {
+        Reply::Received { offset, chain } => file.acknowledge(offset).map(|()| chain),
+        Reply::Refusal(refused) => Err(Error::PeerRefused(refused)),
+        _ => Err(unexpected("another reply", "an acknowledgement")),
+    }
+}
+
+fn on_commitment(mut file: Sending, message: &Message, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+    let before = file.sent();
+    match on_acknowledgement(&mut file, message)? {
+        None => Ok(State::Committing(file)),
+        Some(chain) if chain == file.chain() && file.is_acknowledged(before) => {
+            turn.events.push_back(ClientEvent::Uploaded { cookie: file.cookie, stored: before, chain });
+            Ok(State::Resting)
+        }
+        Some(_) => Err(crate::error::Integrity::Chain.into()),
+    }
+}
+
+fn on_download(mut file: Incoming, message: Message, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+    match Reply::parse(message.as_slice(), Awaited::Other)? {
+        Reply::Data([]) => {
+            file.on_end()?;
+            return Ok(if file.data().is_empty() { whole(file, turn) } else { State::HandingOut(file) });
+        }
+        Reply::Data(_) => {}
+        Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
+        _ => return Err(unexpected("another reply", "a part of a file, or its end")),
+    }
+    file.on_data(message, turn)?;
+    Ok(State::Receiving(file))
+}
+
+/// All has come and is handed out.
+fn whole(file: Incoming, turn: &mut Turn<'_, ClientEvent>) -> State {
+    turn.events.push_back(file.report());
+    State::Whole(file)
+}
+
+impl Side for Client {
+    type Event = ClientEvent;
+    type Need = ClientNeed;
+
+    /// What a server that speaks only FSS 1.0 answers to a hello (§13.11).
+    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = Some((b"E\0illegal user state\0", "illegal user state"));
+
+    fn wants(&self) -> Wants<ClientNeed> {
+        match &self.state {
+            // What was reported comes before what it leads to.
+            State::Greeting | State::Finishing(_) | State::Whole(_) => Wants::Proceed,
+            State::Resting if self.next.is_some() => Wants::Proceed,
+            State::Resting if self.finishing => Wants::End,
+            State::Resting => Wants::Need(ClientNeed::Operation),
+            State::Supplying(file) if file.has_record() => Wants::Need(ClientNeed::Supply),
+            State::Supplying(file) if file.pieces_allowed() > 0 => Wants::Buffer,
+            State::HandingOut(_) => Wants::Need(ClientNeed::Data),
+            State::Receiving(file) if !file.data().is_empty() => Wants::Need(ClientNeed::Data),
+            State::KeyExchange
+            | State::Greeted(_)
+            | State::AwaitingLimits(_)
+            | State::Requested(_)
+            | State::Supplying(_)
+            | State::Committing(_)
+            | State::Receiving(_) => Wants::Peer,
+            State::Gone => Wants::End,
+        }
+    }
+
+    fn proceed(&mut self, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        self.state = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Greeting => {
+                let greeting = Greeting::new(Speaker::Client, turn.link);
+                turn.link.send(greeting.plaintext())?;
+                State::Greeted(greeting)
+            }
+            State::Resting => {
+                self.state = State::Resting;
+                return self.begin_next(turn);
+            }
+            State::Supplying(mut file) => {
+                file.begin_record(turn.link.data_room());
+                seal_if_filled(file, turn)?
+            }
+            State::Finishing(file) => {
+                send(turn.link, &Request::Data(&[]))?;
+                State::Committing(file)
+            }
+            State::Whole(file) => {
+                send(turn.link, &Request::Taken { offset: file.size() })?;
+                State::Resting
+            }
+            other => other,
+        };
+        Ok(())
+    }
+
+    fn on_key(&mut self, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        let Some(key) = turn.link.peer_key() else { return Err(Error::Misuse("no key has come")) };
+        if key == turn.link.config().identity().public_key() {
+            return Err(Error::OwnKey);
+        }
+        let got = key.fingerprint();
+        if let Some(expected) = self.expected.filter(|expected| *expected != got) {
+            return Err(Error::ServerKeyChanged { expected, got });
+        }
+        if !key.is_canonical() {
+            return Err(crate::error::Refusal::KeyForm.into());
+        }
+        turn.events.push_back(ClientEvent::ServerKey(got));
+        self.state = State::Greeting;
+        Ok(())
+    }
+
+    fn on_message(&mut self, message: Message, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+        self.state = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Greeted(greeting) => on_greeting(greeting, &message, turn)?,
+            State::AwaitingLimits(binding) => self.on_limits(binding, &message, turn)?,
+            State::Requested(asked) => {
+                let reply = Reply::parse(message.as_slice(), asked.awaited())?;
+                on_answer(asked, reply, turn)?
+            }
+            State::Supplying(mut file) => match on_acknowledgement(&mut file, &message)? {
+                None => State::Supplying(file),
+                Some(_) => return Err(unexpected("the end of the file", "an acknowledgement")),
+            },
+            State::Committing(file) => on_commitment(file, &message, turn)?,
+            State::Receiving(file) => on_download(file, message, turn)?,
+            State::Resting => match Reply::parse(message.as_slice(), Awaited::Other)? {
+                Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
+                _ => return Err(unexpected("a frame", "nothing")),
+            },
+            _ => return Err(unexpected("a frame", "nothing")),
+        };
+        Ok(())
+    }
+
+    fn heeds_peer(&self) -> bool {
+        matches!(self.state, State::Supplying(_) | State::Resting)
+    }
+
+    /// A client that has finished has nothing more to hear; any other one has something to ask.
+    fn may_end(&self) -> bool {
+        matches!(self.state, State::Resting) && self.finishing && self.next.is_none()
+    }
+
+    fn moment(&self) -> Moment {
+        match &self.state {
+            State::KeyExchange => Moment::KeyExchange,
+            State::Greeting | State::Greeted(_) | State::AwaitingLimits(_) | State::Requested(_) => Moment::Request,
+            State::Resting => Moment::Rest,
+            State::Supplying(_) | State::Receiving(_) | State::Gone => Moment::Transfer,
+            State::Finishing(_) | State::Committing(_) | State::HandingOut(_) | State::Whole(_) => Moment::Finish,
+        }
+    }
+
+    /// A server that broke the protocol hears so, but only one that has shown that it has its key.
+    fn last_words(&self, error: &Error) -> Option<LastWords> {
+        self.binding.as_ref()?;
+        let code = match error {
+            Error::PeerRefused(_) | Error::Disconnected(_) => return None,
+            Error::TimedOut(_) => RefusalCode::Idle,
+            Error::Store(_) | Error::Misuse(_) | Error::Crypto => RefusalCode::Storage,
+            _ => RefusalCode::Protocol,
+        };
+        Some(LastWords::Sealed(Refused::new(code, None).encode()))
+    }
+}
+
+fn send(link: &mut Link, request: &Request<'_>) -> Result<(), Error> {
+    link.send(&request.encode())
+}
+
+fn unexpected(got: &'static str, expected: &'static str) -> Error {
+    Error::UnexpectedFrame { got, expected }
+}
