@@ -228,14 +228,14 @@ fn a_profile_keeps_the_list_of_files() {
 fn the_password_changes_only_while_no_file_is_listed() {
     let directory = directory();
     let profile = Profile::open(directory.path()).expect("it opens");
-    let key = profile.create_key(KeyForm::Legacy, &code("old"), &AwsLc).expect("made");
+    let key = profile.create_key(KeyForm::Legacy, &code("old"), &AwsLc).expect("made").key;
     profile.files().insert(&FileRecord::new(cookie("1"), "a", 1)).expect("inserted");
     let refused = profile.change_password(&code("old"), &code("new"));
     assert!(matches!(refused, Err(ProfileError::FilesListed { count: 1 })));
     profile.files().clean().expect("cleaned");
     profile.change_password(&code("old"), &code("new")).expect("changed");
     assert!(profile.unlock(&code("old"), &AwsLc).is_err());
-    assert_eq!(profile.unlock(&code("new"), &AwsLc).expect("it opens").public_key(), key.public_key());
+    assert_eq!(profile.unlock(&code("new"), &AwsLc).expect("it opens").key.public_key(), key.public_key());
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_profile_of_2019_is_used_as_it_is() {
         fs::copy(recorded.join(name), directory.path().join(name)).expect("copied");
     }
     let profile = Profile::open(directory.path()).expect("it opens");
-    let key = profile.unlock(&code("correct horse battery staple"), &AwsLc).expect("it opens");
+    let key = profile.unlock(&code("correct horse battery staple"), &AwsLc).expect("it opens").key;
     assert_eq!(key.public_key(), keys::client(&AwsLc).public_key());
     let files = profile.files().list().expect("listed");
     let seen: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.size, file.date.as_str())).collect();

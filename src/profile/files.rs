@@ -1,37 +1,51 @@
-//! The list of a client's files: the table of 2019, never altered, and a side table of our own (`docs/protocol.md` §10).
+//! The list of a client's files: the table of 2019, and what we know beyond it (`docs/protocol.md` §10).
 
-use std::path::{Path, PathBuf};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::{Params, Row, Transaction, params};
 
-use rusqlite::{Connection, Row, params};
-
+use super::database::{Database, Sql, get_optional};
+use super::passwords::PasswordId;
+use crate::chain::ChainDigest;
 use crate::cookie::OpaqueCookie;
+use crate::sealed::Header;
 use crate::store::StoreError;
-use crate::store::sqlite::{Schema, database_error, open_database};
 
-const SCHEMA: Schema = Schema {
-    table: "cookies",
-    columns: &["cookie", "name", "size", "date"],
-    // To the letter as in 2019.
-    create: "CREATE TABLE cookies(
-    cookie text NOT NULL UNIQUE,
-    name text NOT NULL,
-    size text NOT NULL,
-    date text NOT NULL
-    )",
-    // The server that a file is on, and whether it has a password of its own. A file without a row is one of 2019.
-    side:
-        "CREATE TABLE IF NOT EXISTS fss_file(cookie TEXT PRIMARY KEY, server TEXT, own_password INTEGER NOT NULL) WITHOUT ROWID;
-           DELETE FROM fss_file WHERE cookie NOT IN (SELECT cookie FROM cookies);",
-};
+const SELECT: &str = "SELECT cookies.cookie, name, size, date, server, coalesce(own_password, 0) AS own_password,
+           format, header, chain, password
+    FROM cookies LEFT JOIN fss_file USING (cookie)";
 
-const SELECT: &str =
-    "SELECT cookie, name, size, date, server, coalesce(own_password, 0) FROM cookies LEFT JOIN fss_file USING (cookie)";
-
-/// The list of files in a database.
+/// The list of files of a profile.
 #[derive(Debug)]
-pub struct Files {
-    path: PathBuf,
-    connection: Connection,
+pub struct Files<'p> {
+    database: &'p Database,
+}
+
+/// How a file is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// As by FSS 1.0: the server encrypts, and has seen the password.
+    Legacy,
+    /// Sealed by the client, as by FSS/2.
+    Sealed,
+}
+
+impl Format {
+    pub(super) fn number(self) -> u8 {
+        match self {
+            Self::Legacy => 1,
+            Self::Sealed => 2,
+        }
+    }
+}
+
+impl FromSql for Sql<Format> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match i64::column_result(value)? {
+            1 => Ok(Self(Format::Legacy)),
+            2 => Ok(Self(Format::Sealed)),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
 }
 
 /// What a client knows of one of its files.
@@ -50,22 +64,86 @@ pub struct FileRecord {
     pub server: Option<String>,
     /// Whether it has a password of its own, other than the profile's.
     pub own_password: bool,
+    /// How it is stored.
+    pub format: Format,
+    /// The header of a sealed file. A server that shows another one interferes (`docs/protocol.md` §18.4).
+    pub header: Option<Header>,
+    /// The chain of a sealed file.
+    pub chain: Option<ChainDigest>,
+    /// Which of the profile's passwords it has, if it has none of its own.
+    pub password: PasswordId,
 }
 
 impl FileRecord {
-    /// A file that was just uploaded.
+    /// A file of FSS 1.0 that was just uploaded, with the profile's first password.
     pub fn new(cookie: OpaqueCookie, name: impl Into<String>, size: u64) -> Self {
-        Self { cookie, name: name.into(), size: Some(size), date: String::new(), server: None, own_password: false }
+        Self {
+            cookie,
+            name: name.into(),
+            size: Some(size),
+            date: String::new(),
+            server: None,
+            own_password: false,
+            format: Format::Legacy,
+            header: None,
+            chain: None,
+            password: PasswordId::FIRST,
+        }
+    }
+
+    /// A sealed file that was just uploaded. `size` is that of its content, decoded.
+    pub fn sealed(
+        cookie: OpaqueCookie,
+        name: impl Into<String>,
+        size: u64,
+        header: Header,
+        chain: ChainDigest,
+        password: PasswordId,
+    ) -> Self {
+        let sealed = Self::new(cookie, name, size);
+        Self { format: Format::Sealed, header: Some(header), chain: Some(chain), password, ..sealed }
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
+        let (cookie, size): (String, String) = (row.get("cookie")?, row.get("size")?);
+        // A cookie that cannot be sent to any server is no file.
+        let Ok(cookie) = OpaqueCookie::parse(cookie.as_bytes()) else { return Ok(None) };
+        let file = Self {
+            cookie,
+            name: row.get("name")?,
+            size: size.parse().ok(),
+            date: row.get("date")?,
+            server: row.get("server")?,
+            own_password: row.get("own_password")?,
+            // Whatever is from before there was another format, or another password.
+            format: get_optional(row, "format")?.unwrap_or(Format::Legacy),
+            header: get_optional(row, "header")?,
+            chain: get_optional(row, "chain")?,
+            password: get_optional(row, "password")?.unwrap_or(PasswordId::FIRST),
+        };
+        Ok(Some(file))
+    }
+
+    pub(super) fn insert(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let cookie = self.cookie.as_str();
+        let size = self.size.map(|size| size.to_string()).unwrap_or_default();
+        let insert =
+            "INSERT INTO cookies(cookie, name, size, date) VALUES (?1, ?2, ?3, strftime('%Y-%m-%d %H:%M', 'now', 'localtime'))";
+        transaction.execute(insert, params![cookie, self.name, size])?;
+        // Left by code of 2019, which knows nothing of it when it removes a file.
+        transaction.execute("DELETE FROM fss_file WHERE cookie = ?1", [cookie])?;
+        let beside = "INSERT INTO fss_file(cookie, server, own_password, format, header, chain, password)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let header = self.header.as_ref().map(Header::to_bytes);
+        let chain = self.chain.as_ref().map(ChainDigest::as_bytes);
+        let values = params![cookie, self.server, self.own_password, self.format.number(), header, chain, self.password.number()];
+        transaction.execute(beside, values).map(drop)
     }
 }
 
-impl Files {
-    /// Opens the database, or creates it.
-    ///
-    /// # Errors
-    /// [`StoreError`] if it is damaged, or the database of something else.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { path: path.to_owned(), connection: open_database(path, &SCHEMA)? })
+impl<'p> Files<'p> {
+    pub(super) fn new(database: &'p Database) -> Self {
+        Self { database }
     }
 
     /// Adds a file, with the present date.
@@ -73,14 +151,7 @@ impl Files {
     /// # Errors
     /// [`StoreError`], also if a file with this cookie is listed.
     pub fn insert(&self, file: &FileRecord) -> Result<(), StoreError> {
-        let transaction = self.connection.unchecked_transaction().map_err(self.failed())?;
-        let insert =
-            "INSERT INTO cookies(cookie, name, size, date) VALUES (?1, ?2, ?3, strftime('%Y-%m-%d %H:%M', 'now', 'localtime'))";
-        let size = file.size.map(|size| size.to_string()).unwrap_or_default();
-        transaction.execute(insert, params![file.cookie.as_str(), file.name, size]).map_err(self.failed())?;
-        let beside = "INSERT INTO fss_file(cookie, server, own_password) VALUES (?1, ?2, ?3)";
-        transaction.execute(beside, params![file.cookie.as_str(), file.server, file.own_password]).map_err(self.failed())?;
-        transaction.commit().map_err(self.failed())
+        self.database.write(|transaction| file.insert(transaction))
     }
 
     /// Forgets a file, and says whether it was listed. The server keeps it.
@@ -88,11 +159,10 @@ impl Files {
     /// # Errors
     /// [`StoreError`]
     pub fn remove(&self, cookie: &OpaqueCookie) -> Result<bool, StoreError> {
-        let transaction = self.connection.unchecked_transaction().map_err(self.failed())?;
-        let removed = transaction.execute("DELETE FROM cookies WHERE cookie = ?1", [cookie.as_str()]).map_err(self.failed())?;
-        transaction.execute("DELETE FROM fss_file WHERE cookie = ?1", [cookie.as_str()]).map_err(self.failed())?;
-        transaction.commit().map_err(self.failed())?;
-        Ok(removed > 0)
+        self.database.write(|transaction| {
+            transaction.execute("DELETE FROM fss_file WHERE cookie = ?1", [cookie.as_str()])?;
+            Ok(transaction.execute("DELETE FROM cookies WHERE cookie = ?1", [cookie.as_str()])? > 0)
+        })
     }
 
     /// Forgets all files, and says how many they were. The servers keep them.
@@ -100,11 +170,10 @@ impl Files {
     /// # Errors
     /// [`StoreError`]
     pub fn clean(&self) -> Result<usize, StoreError> {
-        let transaction = self.connection.unchecked_transaction().map_err(self.failed())?;
-        let removed = transaction.execute("DELETE FROM cookies", []).map_err(self.failed())?;
-        transaction.execute("DELETE FROM fss_file", []).map_err(self.failed())?;
-        transaction.commit().map_err(self.failed())?;
-        Ok(removed)
+        self.database.write(|transaction| {
+            transaction.execute("DELETE FROM fss_file", [])?;
+            transaction.execute("DELETE FROM cookies", [])
+        })
     }
 
     /// All files, oldest first.
@@ -112,7 +181,7 @@ impl Files {
     /// # Errors
     /// [`StoreError`]
     pub fn list(&self) -> Result<Vec<FileRecord>, StoreError> {
-        self.select("ORDER BY date, cookies.rowid", &[])
+        self.select("ORDER BY date, cookies.rowid", [])
     }
 
     /// The files whose name contains a text, oldest first.
@@ -120,7 +189,7 @@ impl Files {
     /// # Errors
     /// [`StoreError`]
     pub fn search(&self, text: &str) -> Result<Vec<FileRecord>, StoreError> {
-        self.select("WHERE instr(name, ?1) > 0 ORDER BY date, cookies.rowid", &[text])
+        self.select("WHERE instr(name, ?1) > 0 ORDER BY date, cookies.rowid", [text])
     }
 
     /// The files that have exactly this name, or this cookie.
@@ -128,7 +197,7 @@ impl Files {
     /// # Errors
     /// [`StoreError`]
     pub fn find(&self, name_or_cookie: &str) -> Result<Vec<FileRecord>, StoreError> {
-        self.select("WHERE name = ?1 OR cookies.cookie = ?1 ORDER BY date, cookies.rowid", &[name_or_cookie])
+        self.select("WHERE name = ?1 OR cookies.cookie = ?1 ORDER BY date, cookies.rowid", [name_or_cookie])
     }
 
     /// The cookie of the newest file with this name.
@@ -136,7 +205,7 @@ impl Files {
     /// # Errors
     /// [`StoreError`]
     pub fn cookie(&self, name: &str) -> Result<Option<OpaqueCookie>, StoreError> {
-        let files = self.select("WHERE name = ?1 ORDER BY date, cookies.rowid", &[name])?;
+        let files = self.select("WHERE name = ?1 ORDER BY date, cookies.rowid", [name])?;
         Ok(files.into_iter().next_back().map(|file| file.cookie))
     }
 
@@ -145,33 +214,12 @@ impl Files {
     /// # Errors
     /// [`StoreError`]
     pub fn size(&self, cookie: &OpaqueCookie) -> Result<Option<u64>, StoreError> {
-        let files = self.select("WHERE cookies.cookie = ?1", &[cookie.as_str()])?;
+        let files = self.select("WHERE cookies.cookie = ?1", [cookie.as_str()])?;
         Ok(files.into_iter().next().and_then(|file| file.size))
     }
 
-    fn select(&self, rest: &str, parameters: &[&str]) -> Result<Vec<FileRecord>, StoreError> {
-        let mut statement = self.connection.prepare(&format!("{SELECT} {rest}")).map_err(self.failed())?;
-        let rows = statement.query_map(rusqlite::params_from_iter(parameters), record).map_err(self.failed())?;
-        // A cookie that cannot be sent to any server is no file.
-        rows.filter_map(Result::transpose).collect::<Result<_, _>>().map_err(self.failed())
+    fn select(&self, rest: &str, parameters: impl Params) -> Result<Vec<FileRecord>, StoreError> {
+        let files = self.database.rows(&format!("{SELECT} {rest}"), parameters, FileRecord::read)?;
+        Ok(files.into_iter().flatten().collect())
     }
-
-    fn failed(&self) -> impl Fn(rusqlite::Error) -> StoreError + Copy + '_ {
-        |error| database_error(&self.path, &error)
-    }
-}
-
-fn record(row: &Row<'_>) -> rusqlite::Result<Option<FileRecord>> {
-    let cookie: String = row.get(0)?;
-    let size: String = row.get(2)?;
-    let Ok(cookie) = OpaqueCookie::parse(cookie.as_bytes()) else { return Ok(None) };
-    let record = FileRecord {
-        cookie,
-        name: row.get(1)?,
-        size: size.parse().ok(),
-        date: row.get(3)?,
-        server: row.get(4)?,
-        own_password: row.get(5)?,
-    };
-    Ok(Some(record))
 }

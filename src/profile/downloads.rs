@@ -1,0 +1,114 @@
+//! The journal of downloads: what it takes to go on with one that broke off (`docs/protocol.md` §18.5).
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Row, params};
+
+use super::database::{Database, get, get_optional};
+use crate::chain::ChainDigest;
+use crate::cookie::OpaqueCookie;
+use crate::sealed::Header;
+use crate::store::{StoreError, StoreErrorKind, sqlite::sql_integer};
+
+/// The downloads of a profile that have begun and not ended.
+#[derive(Debug)]
+pub struct Downloads<'p> {
+    database: &'p Database,
+}
+
+/// A download that has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DownloadRecord {
+    /// Where the file is to be in the end: an absolute path, so that it means the same next time.
+    pub target: PathBuf,
+    /// The file's cookie.
+    pub cookie: OpaqueCookie,
+    /// The server, as the user named it.
+    pub server: Option<String>,
+    /// Where its bytes are until then.
+    pub part: PathBuf,
+    /// The header of a sealed file; `None` for one of FSS 1.0.
+    pub header: Option<Header>,
+    /// Chunks of it that are in the part file, for good.
+    pub position: u64,
+    /// Bytes of the file that these chunks hold: fewer than all of theirs, for the first begins with the metadata.
+    pub bytes: u64,
+    /// The chain of the whole file, if the server has said it.
+    pub chain: Option<ChainDigest>,
+}
+
+impl DownloadRecord {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            target: get(row, "target")?,
+            cookie: get(row, "cookie")?,
+            server: row.get("server")?,
+            part: get(row, "part")?,
+            header: get_optional(row, "header")?,
+            position: get(row, "position")?,
+            bytes: get(row, "bytes")?,
+            chain: get_optional(row, "chain")?,
+        })
+    }
+}
+
+impl<'p> Downloads<'p> {
+    pub(super) fn new(database: &'p Database) -> Self {
+        Self { database }
+    }
+
+    /// Notes a download, and forgets an earlier one to the same target.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn begin(&self, download: &DownloadRecord) -> Result<(), StoreError> {
+        let target = bytes(&download.target);
+        let begin = "INSERT INTO fss_download(target, cookie, server, part, header, position, bytes, chain, began)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, unixepoch())";
+        let header = download.header.as_ref().map(Header::to_bytes);
+        let part = bytes(&download.part);
+        let (position, held) = (sql_integer(download.position), sql_integer(download.bytes));
+        let chain = download.chain.as_ref().map(ChainDigest::as_bytes);
+        let values = params![target, download.cookie.as_str(), download.server, part, header, position, held, chain];
+        self.database.write(|transaction| {
+            transaction.execute("DELETE FROM fss_download WHERE target = ?1", [target])?;
+            transaction.execute(begin, values).map(drop)
+        })
+    }
+
+    /// Notes how many chunks are in the part file, once it was synced, and how many bytes of the file they hold.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreErrorKind::Misuse`] if no download to this target is noted.
+    pub fn progress(&self, target: &Path, position: u64, held: u64) -> Result<(), StoreError> {
+        let progress = "UPDATE fss_download SET position = ?2, bytes = ?3 WHERE target = ?1";
+        let values = params![bytes(target), sql_integer(position), sql_integer(held)];
+        match self.database.write(|transaction| transaction.execute(progress, values))? {
+            0 => Err(StoreError::new(StoreErrorKind::Misuse, format!("no download to {} has begun", target.display()))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The download of a file to a target.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn find(&self, target: &Path, cookie: &OpaqueCookie) -> Result<Option<DownloadRecord>, StoreError> {
+        let find = "SELECT * FROM fss_download WHERE target = ?1 AND cookie = ?2";
+        Ok(self.database.rows(find, params![bytes(target), cookie.as_str()], DownloadRecord::read)?.pop())
+    }
+
+    /// Forgets the download to a target: it is complete, or not to go on.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn remove(&self, target: &Path) -> Result<(), StoreError> {
+        self.database
+            .write(|transaction| transaction.execute("DELETE FROM fss_download WHERE target = ?1", [bytes(target)]).map(drop))
+    }
+}
+
+fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}
