@@ -1,13 +1,18 @@
 //! **FSS, the File Saving Service**: saves people's files on a server and gives them back.
 //!
 //! A client uploads a file with a password and gets a *cookie*; cookie and password bring the file back. This crate is
-//! the whole of FSS 1.0, compatible to the byte with its peers of 2019, as pure state machines: they consume and emit
-//! bytes and never touch a socket, a file or a clock. Storage and crypto plug in at their edges.
+//! FSS/2, and the whole of FSS 1.0, compatible to the byte with its peers of 2019, as pure state machines: they consume and
+//! emit bytes and never touch a socket, a file or a clock. Storage and crypto plug in at their edges.
 //!
 //! ```text
-//! bytes ⇄ RSA channel ⇄ frames ⇄ server or client machine ⇄ storage requests or file data
-//!             ↑ crypto provider              ↑ time is passed in       ↑ Store
+//!         ┌ RSA channel ┐
+//! bytes ⇄ │      |      │ ⇄ frames ⇄ server or client machine ⇄ storage requests or file data
+//!         └   records   ┘                    ↑ time is passed in        ↑ Store
+//!                ↑ crypto provider
 //! ```
+//!
+//! Every connection begins with RSA messages. The client's first one chooses the version: FSS 1.0 goes on with them, FSS/2
+//! agrees on keys and goes on with records. A server takes both, unless [`Config::with_versions`] says otherwise.
 //!
 //! # A server in ten lines
 //!
@@ -31,20 +36,34 @@
 //! A real server keeps its key and its files: [`Config`] and `store::EmbeddedStore`. [`Machine`] has a complete driver
 //! in its documentation, and the `examples` directory two programs.
 //!
+//! # A client
+//!
+//! [`client::ClientSession`] does operations of FSS/2 one after another on a connection: upload, resume, download, list,
+//! delete, sign-up. Files are sealed and opened in it, with a [`sealed::Key`] that is derived from a password.
+//! [`client::legacy`] speaks FSS 1.0. Neither ever changes to the other version by itself.
+//!
+//! # What FSS/2 gives
+//!
+//! Files are encrypted by the client ([`sealed`]); the server sees neither password nor content. A change is noticed before
+//! a changed byte is released, and a [`chain`] sums a file up for both sides. Each side proves its RSA key, and connections
+//! are forward secret. Uploads and downloads that broke off go on. Files expire or are limited to a number of downloads;
+//! keys can sign up as users with quotas.
+//!
 //! # What FSS 1.0 does not protect against
 //!
 //! Nothing authenticates the server, so whoever stands between can read everything. There is no forward secrecy. Equal
 //! chunks under one password are stored as equal bytes. A changed file is not noticed. The stored verifier has no salt, so
 //! whoever steals a server's directory can guess passwords fast. And a transfer costs ten RSA private operations per KiB.
-//! Use it where a 2019 peer is at the other end; FSS/2 will repair each of these. What is there of
-//! it so far: [`sealed`] content, which is useful without a server, the [`chain`] digest, and the records of [`wire`].
+//! Use it where a 2019 peer is at the other end.
 //!
 //! # Features
 //!
 //! - `aws-lc` (default): the crypto provider on aws-lc-rs. Needs a C compiler.
-//! - `sqlite`, `filesystem` (default): the backends of a server directory. Unix.
-//! - `profile`: the client's local database and keys.
+//! - `sqlite`, `filesystem` (default): the backends of a server directory, and the administration of its users. Unix.
+//! - `profile`: the client's local database: files, passwords, journals of what has begun, known servers; and keys. Unix.
 //! - `conformance`: the tests that any storage backend must pass.
+//!
+//! Without any of them there is a provider in pure Rust, [`MemoryStore`], and whatever storage you bring.
 
 #![warn(unreachable_pub)]
 
@@ -75,7 +94,7 @@ pub mod store;
 mod time;
 pub mod wire;
 
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, Versions};
 pub use cookie::{Cookie, CookieSource, IndexCookies, OpaqueCookie, RandomCookies};
 pub use error::{Error, Fault, Integrity, Moment, PeerText, Refusal};
 pub use random::SystemRng;
