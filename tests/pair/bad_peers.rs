@@ -1,15 +1,15 @@
 //! Peers that send anything at all: a declared error, the text of FSS 1.0, the connection closed, nothing stored.
 
 use fss::client::legacy::ClientSession;
-use fss::crypto::legacy::Verifier;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::crypto::{CryptoProvider as _, KeyRejected};
-use fss::store::{Download, Store, StoreError, StoreErrorKind, Upload};
+use fss::store::{Store as _, StoreErrorKind};
 use fss::wire::legacy_frame::{CHUNK, InvalidFrame, ServerFrame};
 use fss::wire::prelude::{self, InvalidPrelude};
 use fss::{Config, Error, Integrity, Machine, MemoryStore, Moment, Refusal, ServerSession, Step, Time};
 use fss_test_support::no_security::{BLOCK, NoSecurity, block, message};
 use fss_test_support::play::play;
+use fss_test_support::watched::Watched;
 use fss_test_support::{fuzz, keys};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -96,7 +96,7 @@ fn requests_that_are_refused_hear_the_text_of_the_protocol() {
 
 #[test]
 fn a_request_that_is_none_is_refused_in_clear() {
-    for request in [b"Q\0x\0".as_slice(), b"H\0FSS/2\0share=AAAA\0", b"F\0FIN\0", b"F\0QQ==\0", b"hello"] {
+    for request in [b"Q\0x\0".as_slice(), b"F\0FIN\0", b"F\0QQ==\0", b"hello"] {
         let answer = server_hears(&[client_key(), message(request)].concat());
         assert!(answer.end.is_err());
         assert_eq!(answer.said, b"E\0illegal user state\0", "{request:?}");
@@ -194,7 +194,7 @@ fn the_end_is_for_ever_whatever_the_caller_does() {
 #[test]
 fn last_words_do_not_wait_for_the_idle_time() {
     let scenario = Scenario::fast();
-    let failing = Failing(store(), std::sync::Arc::new(0.into()));
+    let failing = Watched::failing_at(store(), 0);
     let mut server = ServerSession::with_config(&failing, scenario.server.clone());
     let wire = [client_key(), message(b"U\0secret\0")].concat();
     let (mut rest, mut now, mut asked) = (wire.as_slice(), Time::ZERO, false);
@@ -220,59 +220,13 @@ fn last_words_do_not_wait_for_the_idle_time() {
     assert!(now.saturating_since(Time::ZERO) < Duration::from_secs(5), "{now:?}");
 }
 
-/// A store that fails at its nth step, as one on a full disk does.
-struct Failing(MemoryStore, std::sync::Arc<std::sync::atomic::AtomicI64>);
-
-impl Failing {
-    fn step(&self) -> Result<(), StoreError> {
-        match self.1.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) {
-            0 => Err(StoreError::new(StoreErrorKind::Full, "no room on the disk")),
-            _ => Ok(()),
-        }
-    }
-}
-
-struct FailingUpload(Box<dyn Upload>, Failing);
-
-impl Store for Failing {
-    fn create(&self, verifier: &Verifier) -> Result<Box<dyn Upload>, StoreError> {
-        self.step()?;
-        Ok(Box::new(FailingUpload(self.0.create(verifier)?, Self(self.0.clone(), self.1.clone()))))
-    }
-
-    fn open(&self, cookie: &fss::Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
-        self.step()?;
-        self.0.open(cookie)
-    }
-
-    fn remove(&self, cookie: &fss::Cookie) -> Result<bool, StoreError> {
-        self.0.remove(cookie)
-    }
-}
-
-impl Upload for FailingUpload {
-    fn cookie(&self) -> &fss::Cookie {
-        self.0.cookie()
-    }
-
-    fn write(&mut self, offset: u64, data: bytes::Bytes) -> Result<(), StoreError> {
-        self.1.step()?;
-        self.0.write(offset, data)
-    }
-
-    fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        self.1.step()?;
-        self.0.commit()
-    }
-}
-
 /// A full disk at any step: the client hears so, nothing is stored, and what was stored before is still served.
 #[test]
 fn a_store_that_fails_is_told_and_stores_nothing() {
     let scenario = Scenario::fast();
     for step in 0..4 {
         let memory = store();
-        let failing = Failing(memory.clone(), std::sync::Arc::new(step.into()));
+        let failing = Watched::failing_at(memory.clone(), step);
         let outcome = scenario.upload(&failing, &super::file(2000), fss_test_support::pair::Wire::default());
         assert!(
             matches!(&outcome.server, Err(Error::Store(error)) if error.kind() == StoreErrorKind::Full),
@@ -284,7 +238,7 @@ fn a_store_that_fails_is_told_and_stores_nothing() {
     }
     let memory = store();
     assert!(scenario.upload(&memory, b"x", fss_test_support::pair::Wire::default()).client.is_ok());
-    let failing = Failing(memory, std::sync::Arc::new(0.into()));
+    let failing = Watched::failing_at(memory, 0);
     let outcome = scenario.download(&failing, None, fss_test_support::pair::Wire::default());
     assert_eq!(
         outcome.client.map_err(|error| error.to_string()),
@@ -462,7 +416,7 @@ fn chunk(length: usize) -> Vec<u8> {
 fn a_client_names_what_a_server_did_wrong() {
     let approved: &[u8] = b"S\0Approved\0";
     let (short, long) = (chunk(32), chunk(CHUNK));
-    for (client, frames, error) in [
+    for (client, frames, error) in vec![
         (upload(), vec![approved], Error::UnexpectedFrame { got: "an approval", expected: "a cookie" }),
         (upload(), vec![b"R\0OK\0"], Error::UnexpectedFrame { got: "an acknowledgement", expected: "a cookie" }),
         (upload(), vec![b"R\x001\0", b"R\x002\0"], Error::UnexpectedFrame { got: "a cookie", expected: "an acknowledgement" }),

@@ -2,23 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use fss::client::legacy::ClientSession;
 use fss::server::Guesses;
-use fss::{Error, MemoryStore, OpaqueCookie, Password, Refusal, ServerSession, WallClock};
+use fss::{Error, MemoryStore, OpaqueCookie, Password, Refusal, ServerSession};
+use fss_test_support::clock::Clock;
 use fss_test_support::pair::{Outcome, Wire, run};
 
 use crate::{Scenario, cookie, password, store};
-
-#[derive(Clone, Default)]
-struct Clock(Arc<AtomicU64>);
-
-impl WallClock for Clock {
-    fn unix_seconds(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 struct Guesser {
     scenario: Scenario,
@@ -59,9 +50,9 @@ fn guessing_a_cookies_password_is_slowed_down_from_wherever_it_comes_and_the_fil
     let right = String::from_utf8(password().expose().to_vec()).expect("it is UTF-8");
     let delayed = guesser.ask([10, 0, 0, 9], &cookie(), &right);
     assert_eq!(delayed.server, Err(Refusal::TooManyAttempts { retry: 1 }.into()));
-    let Err(Error::PeerRefused(text)) = delayed.client else { panic!("{:?}", delayed.client) };
-    assert_eq!(text.as_str(), "Failed to proceed with the selected operation", "1.0 has no other text for it");
-    guesser.clock.0.fetch_add(1, Ordering::Relaxed);
+    let Err(Error::PeerRefused(refused)) = delayed.client else { panic!("{:?}", delayed.client) };
+    assert_eq!(refused.text.as_str(), "Failed to proceed with the selected operation", "1.0 has no other text for it");
+    guesser.clock.advance(1);
     let outcome = guesser.ask([10, 0, 0, 9], &cookie(), &right);
     assert_eq!((outcome.client, outcome.file.as_slice()), (Ok(()), b"a file".as_slice()));
     assert_eq!(guesser.refusal([10, 0, 0, 9], &cookie(), "wrong"), Refusal::WrongPassword.into(), "its count began anew");

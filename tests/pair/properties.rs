@@ -3,9 +3,9 @@
 use fss::client::legacy::ClientEvent;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::server::{ServerEngine, ServerEvent};
-use fss::store::transfer::Transfer;
-use fss::{Error, Machine, MemoryStore, Moment, Step};
+use fss::{Error, Machine as _, MemoryStore, Moment, Step};
 use fss_test_support::counting::Counting;
+use fss_test_support::engine::Answered;
 use fss_test_support::no_security::NoSecurity;
 use fss_test_support::pair::{Wire, run};
 use fss_test_support::play::play;
@@ -158,55 +158,6 @@ fn p12_the_same_seed_gives_the_same_bytes() {
     assert_ne!(first.from_client, other.from_client);
 }
 
-/// An engine answered by hand, which is what a driver with storage of its own does.
-struct ByHand(ServerEngine, Transfer<MemoryStore>);
-
-impl Machine for ByHand {
-    type Event = ServerEvent;
-    type Need = std::convert::Infallible;
-
-    fn poll(&mut self, now: fss::Time) -> Result<Step<ServerEvent>, Error> {
-        loop {
-            match self.0.poll(now)? {
-                Step::Need(request) => {
-                    // Until it is answered, the same request is asked for.
-                    assert_eq!(self.0.poll(now), Ok(Step::Need(request.clone())));
-                    assert_eq!(self.0.deadline(), None, "the peer is not to blame for slow storage");
-                    let reply = self.1.answer(request.operation);
-                    self.0.complete(request.id, reply);
-                }
-                Step::Send => return Ok(Step::Send),
-                Step::Receive => return Ok(Step::Receive),
-                Step::Wait(time) => return Ok(Step::Wait(time)),
-                Step::Event(event) => return Ok(Step::Event(event)),
-                Step::Yield => return Ok(Step::Yield),
-                Step::Shutdown => return Ok(Step::Shutdown),
-                Step::Close => return Ok(Step::Close),
-            }
-        }
-    }
-
-    fn buffers(&mut self) -> (&mut [u8], &[u8]) {
-        self.0.buffers()
-    }
-
-    fn received(&mut self, count: usize) {
-        self.0.received(count);
-    }
-
-    fn sent(&mut self, count: usize) {
-        self.0.sent(count);
-    }
-
-    fn send_failed(&mut self) {
-        self.0.send_failed();
-    }
-
-    fn deadline(&self) -> Option<fss::Time> {
-        self.0.deadline()
-    }
-}
-
 /// P13: a session over a store is an engine answered by hand.
 #[test]
 fn p13_a_session_is_an_engine_answered_by_hand() {
@@ -215,12 +166,12 @@ fn p13_a_session_is_an_engine_answered_by_hand() {
         let (by_session, by_hand) = (store(), store());
         let expected = scenario.upload(&by_session, &file(size), Wire::default());
         let mut client = fss::client::legacy::ClientSession::upload(scenario.client.clone(), &password());
-        let mut engine = ByHand(ServerEngine::new(scenario.server.clone()), Transfer::new(by_hand.clone()));
+        let mut engine = Answered::new(ServerEngine::new(scenario.server.clone()), by_hand.clone());
         assert_eq!(run(&mut engine, &mut client, &file(size), Wire::default()), expected);
 
         let expected = scenario.download(&by_session, None, Wire::default());
         let mut client = fss::client::legacy::ClientSession::download(scenario.client.clone(), &cookie(), &password(), None);
-        let mut engine = ByHand(ServerEngine::new(scenario.server.clone()), Transfer::new(by_hand));
+        let mut engine = Answered::new(ServerEngine::new(scenario.server.clone()), by_hand);
         assert_eq!(run(&mut engine, &mut client, &[], Wire::default()), expected);
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fss::Secret;
-use fss::crypto::{CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKey, PublicKeyDer};
+use fss::crypto::aead::{KEY_LENGTH, NONCE_LENGTH, TAG_LENGTH};
+use fss::crypto::agreement::SHARE_LENGTH;
+use fss::crypto::{AeadKey, CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKey, PublicKeyDer, Share};
 use rand_core::CryptoRng;
 
 /// Counts the operations of all keys that came from it.
@@ -18,6 +20,7 @@ pub struct Counting {
 struct Counts {
     sealed: AtomicU64,
     opened: AtomicU64,
+    aead: AtomicU64,
 }
 
 impl Counting {
@@ -34,6 +37,11 @@ impl Counting {
     /// Blocks opened, or tried to: private operations.
     pub fn opened(&self) -> u64 {
         self.counts.opened.load(Ordering::Relaxed)
+    }
+
+    /// Pieces of data sealed or opened with AES-GCM.
+    pub fn aead(&self) -> u64 {
+        self.counts.aead.load(Ordering::Relaxed)
     }
 
     fn private(&self, key: Arc<dyn PrivateKey>) -> Arc<dyn PrivateKey> {
@@ -57,6 +65,14 @@ impl CryptoProvider for Counting {
 
     fn generate_private_key(&self, rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
         self.provider.generate_private_key(rng).map(|key| self.private(key))
+    }
+
+    fn aead_key(&self, key: &[u8; KEY_LENGTH]) -> Box<dyn AeadKey> {
+        Box::new(CountedAead { counts: Arc::clone(&self.counts), key: self.provider.aead_key(key) })
+    }
+
+    fn share(&self, private: &[u8; SHARE_LENGTH]) -> Box<dyn Share> {
+        self.provider.share(private)
     }
 }
 
@@ -93,5 +109,23 @@ impl PrivateKey for Counted<dyn PrivateKey> {
 
     fn to_pkcs8_der(&self) -> Result<Secret, CryptoFailure> {
         self.key.to_pkcs8_der()
+    }
+}
+
+#[derive(Debug)]
+struct CountedAead {
+    counts: Arc<Counts>,
+    key: Box<dyn AeadKey>,
+}
+
+impl AeadKey for CountedAead {
+    fn seal(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<[u8; TAG_LENGTH], CryptoFailure> {
+        self.counts.aead.fetch_add(1, Ordering::Relaxed);
+        self.key.seal(nonce, additional, data)
+    }
+
+    fn open(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<(), CryptoFailure> {
+        self.counts.aead.fetch_add(1, Ordering::Relaxed);
+        self.key.open(nonce, additional, data)
     }
 }

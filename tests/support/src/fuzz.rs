@@ -2,11 +2,18 @@
 //!
 //! Each takes any bytes, and panics only if the library breaks a promise.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fss::client::legacy::{ClientSession, FileNeed};
-use fss::sealed::{Header, Metadata};
+use fss::client::legacy::FileNeed;
+use fss::client::{ClientSession, Download, LegacyDownload, Operation, Resume, Upload, legacy};
+use fss::crypto::PrivateKey;
+use fss::crypto::decoy::Decoys;
+use fss::crypto::legacy::FileKey;
+use fss::sealed::{Cost, Header, Key, Metadata, Writer};
+use fss::server::Guesses;
+use fss::store::{NewFile, NewUpload, Retention, Store as _};
 use fss::wire::frame::{self, Frame};
 use fss::wire::hello::{Hello, Speaker};
 use fss::wire::legacy_frame::{CHUNK, ClientFrame, ServerFrame};
@@ -14,9 +21,12 @@ use fss::wire::prelude;
 use fss::wire::refusal::RefusalCode;
 use fss::wire::reply::{Awaited, Reply};
 use fss::wire::request::Request;
-use fss::{Config, Machine, MemoryStore, Password, ServerSession, Step, Time};
+use fss::{Config, Cookie, IndexCookies, Machine, MemoryStore, Password, ServerSession, Step, Time};
 
+use crate::clock::Clock;
+use crate::hand::Hand;
 use crate::no_security::{NoSecurity, message};
+use crate::pair::{Scripted, Served};
 use crate::rng::SeededRng;
 
 /// Frames of both sides: what parses is written back as it was, and base64 is canonical.
@@ -112,9 +122,9 @@ pub fn client(data: &[u8]) {
     let password = Password::new("secret").expect("it is valid");
     let cookie = fss::OpaqueCookie::parse(b"7").expect("it is valid");
     let client = match kind % 4 {
-        0 | 2 => ClientSession::upload(config(), &password),
-        1 => ClientSession::download(config(), &cookie, &password, None),
-        _ => ClientSession::download(config(), &cookie, &password, Some(1030)),
+        0 | 2 => legacy::ClientSession::upload(config(), &password),
+        1 => legacy::ClientSession::download(config(), &cookie, &password, None),
+        _ => legacy::ClientSession::download(config(), &cookie, &password, Some(1030)),
     };
     let mut supply = 3000_usize;
     survive(&mut client.with_random_numbers(SeededRng(1)), data, |client, need| match need {
@@ -129,6 +139,107 @@ pub fn client(data: &[u8]) {
             client.consumed(count);
         }
     });
+}
+
+/// The header and the key of all sealed files of the fuzz targets.
+pub fn sealed() -> (Header, Key) {
+    (Header::from_parts(Cost::USUAL, [1; 16], [2; 32]), Key::from_secrets(&[3; 32], &[4; 32], &NoSecurity))
+}
+
+/// A server of FSS/2 with a sealed file under the cookie 1 and one of FSS 1.0 under 2, and a client that speaks by hand.
+pub fn fss2_server_by_hand<'a>() -> Hand<'a, ServerSession<MemoryStore>> {
+    let store = MemoryStore::with_clock(IndexCookies, Retention::Forever, Clock::default());
+    let (header, key) = sealed();
+    let upload = NewUpload { header: header.clone(), verifier: key.verifier().clone(), size: None, keep: None, downloads: None };
+    let owner = crate::keys::client(&NoSecurity).public_key().fingerprint();
+    let legacy = FileKey::derive(&Password::new("secret").expect("it is valid"));
+    for (file, content) in [
+        (NewFile::Sealed { upload, owner }, sealed_file(&header, &key)),
+        (NewFile::Legacy { verifier: legacy.verifier() }, legacy.encrypt(&[5; 1030])),
+    ] {
+        let mut upload = store.create(&file).expect("there is room");
+        upload.write(0, content.into()).expect("there is room");
+        upload.commit().expect("there is room");
+    }
+    Hand::as_client(ServerSession::with_rng(store, fss2_config(crate::keys::server(&NoSecurity)), SeededRng(1)), client_config())
+}
+
+/// What is stored of a file of 70000 bytes: two chunks.
+fn sealed_file(header: &Header, key: &Key) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), key, header, &Metadata::named("file"), SeededRng(2)).expect("it is short");
+    writer.write_all(&vec![7; 70_000]).expect("memory has room");
+    writer.finish().expect("memory has room").split_off(Header::LENGTH)
+}
+
+/// A whole server of FSS/2 after the hellos: each piece of the input is a record, or raw bytes if it begins with 0xff.
+pub fn fss2_server(data: &[u8]) {
+    hear_all(fss2_server_by_hand(), data);
+}
+
+/// What a client does in [`fss2_client`], by the first byte of the input.
+pub fn fss2_operation(kind: u8) -> Operation {
+    let (header, key) = sealed();
+    let cookie = Cookie::from_index(1);
+    let upload = |size| Upload {
+        header: header.clone(),
+        key: sealed().1,
+        metadata: Metadata::named("file"),
+        size,
+        keep: None,
+        downloads: Some(2),
+    };
+    match kind % 8 {
+        0 => Operation::Upload(upload(Some(3000))),
+        1 => Operation::Upload(upload(None)),
+        2 => Operation::Resume(Resume { upload: upload(Some(3000)), cookie, noted: Vec::new() }),
+        3 => Operation::Download(Download { cookie, header, key, chunks: 0, chain: None }),
+        4 => Operation::LegacyDownload(LegacyDownload {
+            cookie: Cookie::from_index(2),
+            password: Password::new("secret").expect("it is valid"),
+            size: None,
+        }),
+        5 => Operation::List { after: None },
+        6 => Operation::Challenge { cookie },
+        _ => Operation::Information,
+    }
+}
+
+/// A whole client of FSS/2 after the hellos, which does what the first byte says: each piece of the rest is a record.
+pub fn fss2_client(data: &[u8]) {
+    let Some((&kind, data)) = data.split_first() else { return };
+    let client = ClientSession::new(client_config()).with_random_numbers(SeededRng(1));
+    let client = Scripted { client, operations: [fss2_operation(kind), Operation::Information].into() };
+    let source = [6; 3000];
+    hear_all(Hand::as_server(client, fss2_config(crate::keys::server(&NoSecurity)), &source), data);
+}
+
+fn client_config() -> Config {
+    fss2_config(crate::keys::client(&NoSecurity))
+}
+
+fn fss2_config(key: Arc<dyn PrivateKey>) -> Config {
+    // Time stands still, so that no delay depends on when the fuzzer runs.
+    let guesses = Arc::new(Guesses::new(Clock::default()));
+    Config::new(Arc::new(NoSecurity), key).with_decoys(Decoys::from_secret([9; 32])).with_guesses(guesses)
+}
+
+/// Says all that the input has, and goes.
+fn hear_all<M: Served>(mut hand: Hand<'_, M>, data: &[u8]) {
+    let mut rest = data;
+    while let [high, low, tail @ ..] = rest {
+        let length = (usize::from(*high) << 8 | usize::from(*low)).min(tail.len());
+        let (piece, tail) = tail.split_at(length);
+        match piece {
+            [0xff, raw @ ..] => hand.say_raw(raw),
+            // Nobody can seal less.
+            [] | [_] => {}
+            frame => hand.say(frame),
+        }
+        rest = tail;
+    }
+    let end = hand.leave();
+    assert_eq!(hand.machine.poll(Time::ZERO).map(drop), end, "the last answer is for ever");
+    assert!(hand.machine.buffers().1.is_empty());
 }
 
 /// Wraps each piece of the input as a message, so that a fuzzer need not learn the block format; pieces that begin with

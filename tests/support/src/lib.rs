@@ -1,15 +1,21 @@
 //! What the tests, fuzz targets and benchmarks of `fss` share.
 //!
-//! Two machines on a simulated wire in virtual time ([`pair`]), one that is played bytes to ([`play`]), providers that count or leave out the arithmetic
-//! ([`counting`], [`no_security`]), repeatable random numbers ([`rng`]), and the bodies of the fuzz targets ([`fuzz`]).
+//! Two machines on a simulated wire in virtual time ([`pair`]), one that is played bytes to ([`play`]), one whose peer is
+//! spoken for by hand ([`hand`]), an engine whose storage is answered by hand ([`engine`]), providers that count or leave
+//! out the arithmetic ([`counting`], [`no_security`]), a store that counts and fails ([`watched`]), a clock that is set by
+//! hand ([`clock`]), repeatable random numbers ([`rng`]), and the bodies of the fuzz targets ([`fuzz`]).
 
-// They panic when a promise is broken: that is what they are for.
-#![allow(clippy::missing_panics_doc)]
+// They panic when a promise is broken: that is what they are for. And errors are what a machine ended with.
+#![allow(clippy::missing_panics_doc, clippy::missing_errors_doc)]
 
+pub mod clock;
 pub mod counting;
+pub mod engine;
 pub mod fuzz;
+pub mod hand;
 pub mod keys;
 pub mod no_security;
 pub mod pair;
 pub mod play;
 pub mod rng;
+pub mod watched;

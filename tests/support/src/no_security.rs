@@ -1,4 +1,4 @@
-//! A provider without any security: blocks carry their plaintext in the open.
+//! A provider whose RSA has no security: blocks carry their plaintext in the open.
 //!
 //! With it a fuzzer gets past the first block, and a test of the machines costs microseconds. It lives outside the
 //! library, so that nobody can use it by mistake.
@@ -6,7 +6,12 @@
 use std::sync::Arc;
 
 use fss::Secret;
-use fss::crypto::{CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKey, PublicKeyDer, key_encoding};
+use fss::crypto::aead::KEY_LENGTH;
+use fss::crypto::agreement::SHARE_LENGTH;
+use fss::crypto::{
+    AeadKey, CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKey, PublicKeyDer, Share, default_provider,
+    key_encoding,
+};
 use rand_core::CryptoRng;
 
 /// Length of a block in bytes, as with RSA-2048.
@@ -22,6 +27,14 @@ pub struct NoSecurity;
 /// A key that locks nothing. Its public half is a real RSA key, so that it passes the key exchange.
 #[derive(Clone, Debug)]
 struct OpenKey(PublicKeyDer);
+
+/// The key of somebody else than the recorded client and server: another one for each number but 0.
+pub fn identity(number: u8) -> Arc<dyn PrivateKey> {
+    let mut der = crate::keys::client(&NoSecurity).public_key().as_bytes().to_vec();
+    // Somewhere in the modulus.
+    der[100] ^= number;
+    Arc::new(OpenKey(PublicKeyDer::parse(&der).expect("it still looks like a key")))
+}
 
 /// One block with a piece of plaintext, as this provider's keys seal it.
 pub fn block(piece: &[u8]) -> [u8; BLOCK] {
@@ -52,6 +65,15 @@ impl CryptoProvider for NoSecurity {
 
     fn generate_private_key(&self, _rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
         Ok(crate::keys::server(self))
+    }
+
+    /// That of the default provider: AES in pure Rust is generic code, so it takes far longer in a build without optimisation.
+    fn aead_key(&self, key: &[u8; KEY_LENGTH]) -> Box<dyn AeadKey> {
+        default_provider().aead_key(key)
+    }
+
+    fn share(&self, private: &[u8; SHARE_LENGTH]) -> Box<dyn Share> {
+        default_provider().share(private)
     }
 }
 

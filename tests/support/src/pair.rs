@@ -1,14 +1,20 @@
 //! Two machines on a simulated wire, in virtual time: no sockets, no sleeping.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io::Read as _;
 use std::time::Duration;
 
-use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
+use fss::client::{ClientNeed, ClientSession, Operation, legacy};
 use fss::server::ServerEvent;
-use fss::{Error, Machine, Step, Time};
+use fss::store::Store;
+use fss::{Error, Machine, ServerSession, Step, Time};
 
 /// More steps than any exchange of the sizes that are tested needs.
-const STEPS: usize = 200_000;
+const STEPS: usize = 400_000;
+
+/// A record and what may wait behind it: a list of 256 files.
+const LONGEST_OUTPUT: usize = 300 * 1024;
 
 /// How the wire behaves.
 pub struct Wire {
@@ -18,19 +24,25 @@ pub struct Wire {
     pub to_server: Option<usize>,
     /// As above.
     pub to_client: Option<usize>,
+    /// Which bit, of all that goes to the server or to the client, arrives as its opposite.
+    pub flipped_to_server: Option<usize>,
+    /// As above.
+    pub flipped_to_client: Option<usize>,
     /// Polls that change nothing are thrown in.
     pub needless_polls: bool,
 }
 
 impl Default for Wire {
     fn default() -> Self {
-        Self { cut: Box::new(|| usize::MAX), to_server: None, to_client: None, needless_polls: false }
+        let (to_server, to_client, flipped_to_server, flipped_to_client) = (None, None, None, None);
+        let cut = Box::new(|| usize::MAX);
+        Self { cut, to_server, to_client, flipped_to_server, flipped_to_client, needless_polls: false }
     }
 }
 
 /// What came of an exchange.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Outcome<E = legacy::ClientEvent> {
     /// How the server's machine ended.
     pub server: Result<(), Error>,
     /// How the client's machine ended.
@@ -38,7 +50,7 @@ pub struct Outcome {
     /// What the server reported.
     pub server_events: Vec<ServerEvent>,
     /// What the client reported.
-    pub client_events: Vec<ClientEvent>,
+    pub client_events: Vec<E>,
     /// The file that the client handed out.
     pub file: Vec<u8>,
     /// All bytes that the client sent.
@@ -49,6 +61,117 @@ pub struct Outcome {
     pub writes: Vec<usize>,
 }
 
+/// The program around a client: what it uploads, and what it got.
+pub struct Caller<'a> {
+    source: &'a [u8],
+    /// What was handed out to it.
+    pub file: Vec<u8>,
+    cut: usize,
+}
+
+impl<'a> Caller<'a> {
+    /// A program that uploads this.
+    pub fn new(source: &'a [u8]) -> Self {
+        Self { source, file: Vec::new(), cut: usize::MAX }
+    }
+
+    fn supply(&mut self, room: &mut [u8]) -> usize {
+        let count = room.len().min(self.source.len()).min(self.cut);
+        room[..count].copy_from_slice(&self.source[..count]);
+        self.source = &self.source[count..];
+        count
+    }
+
+    fn take(&mut self, data: &[u8]) -> usize {
+        let count = data.len().min(self.cut);
+        self.file.extend_from_slice(&data[..count]);
+        count
+    }
+}
+
+/// A machine, with what a program would do for it.
+pub trait Served: Machine<Event: std::fmt::Debug + PartialEq, Need: std::fmt::Debug + PartialEq> {
+    /// Gives the machine what it needs.
+    fn serve(&mut self, need: Self::Need, caller: &mut Caller<'_>);
+}
+
+impl Served for legacy::ClientSession {
+    fn serve(&mut self, need: legacy::FileNeed, caller: &mut Caller<'_>) {
+        match need {
+            legacy::FileNeed::Supply => {
+                let count = caller.supply(self.supply());
+                self.supplied(count);
+            }
+            legacy::FileNeed::Data => {
+                let count = caller.take(self.data());
+                self.consumed(count);
+            }
+        }
+    }
+}
+
+impl<S: Store> Served for ServerSession<S> {
+    fn serve(&mut self, need: Infallible, _caller: &mut Caller<'_>) {
+        match need {}
+    }
+}
+
+/// A client of FSS/2 with all that it is to do.
+pub struct Scripted {
+    /// The machine.
+    pub client: ClientSession,
+    /// What is left to do.
+    pub operations: VecDeque<Operation>,
+}
+
+impl Machine for Scripted {
+    type Event = <ClientSession as Machine>::Event;
+    type Need = ClientNeed;
+
+    fn poll(&mut self, now: Time) -> Result<Step<Self::Event, Self::Need>, Error> {
+        self.client.poll(now)
+    }
+
+    fn buffers(&mut self) -> (&mut [u8], &[u8]) {
+        self.client.buffers()
+    }
+
+    fn received(&mut self, count: usize) {
+        self.client.received(count);
+    }
+
+    fn sent(&mut self, count: usize) {
+        self.client.sent(count);
+    }
+
+    fn send_failed(&mut self) {
+        self.client.send_failed();
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.client.deadline()
+    }
+}
+
+impl Served for Scripted {
+    fn serve(&mut self, need: ClientNeed, caller: &mut Caller<'_>) {
+        match need {
+            ClientNeed::Operation => match self.operations.pop_front() {
+                Some(operation) => self.client.start(operation),
+                None => self.client.finish(),
+            },
+            ClientNeed::Supply => {
+                let count = caller.supply(self.client.supply());
+                self.client.supplied(count);
+            }
+            ClientNeed::Data => {
+                let count = caller.take(self.client.data());
+                self.client.consumed(count);
+            }
+        }
+    }
+}
+
 #[derive(Default)]
 struct Direction {
     queue: VecDeque<u8>,
@@ -57,13 +180,14 @@ struct Direction {
     /// The sender has shut down.
     ended: bool,
     limit: Option<usize>,
+    flipped: Option<usize>,
     /// Where the message being written began.
     fresh: bool,
 }
 
 impl Direction {
-    fn new(limit: Option<usize>) -> Self {
-        Self { limit, fresh: true, ..Self::default() }
+    fn new(limit: Option<usize>, flipped: Option<usize>) -> Self {
+        Self { limit, flipped, fresh: true, ..Self::default() }
     }
 
     fn write(&mut self, bytes: &[u8], whole: usize) {
@@ -71,11 +195,16 @@ impl Direction {
             self.writes.push(whole);
         }
         self.fresh = bytes.len() == whole;
-        for &byte in bytes {
-            if self.limit.is_none_or(|limit| self.sent.len() < limit) {
-                self.sent.push(byte);
-                self.queue.push_back(byte);
-            }
+        let room = self.limit.map_or(bytes.len(), |limit| limit.saturating_sub(self.sent.len()));
+        let bytes = &bytes[..bytes.len().min(room)];
+        let before = self.sent.len();
+        self.sent.extend_from_slice(bytes);
+        let waiting = self.queue.len();
+        self.queue.extend(bytes);
+        if let Some(bit) = self.flipped
+            && (before..self.sent.len()).contains(&(bit / 8))
+        {
+            self.queue[waiting + bit / 8 - before] ^= 1 << (bit % 8);
         }
         self.ended |= self.limit.is_some_and(|limit| self.sent.len() >= limit);
     }
@@ -85,18 +214,20 @@ impl Direction {
 ///
 /// # Panics
 /// If the exchange does not end, or a machine breaks a rule that holds for all machines.
-pub fn run<S>(server: &mut S, client: &mut ClientSession, source: &[u8], mut wire: Wire) -> Outcome
+pub fn run<S, C>(server: &mut S, client: &mut C, source: &[u8], mut wire: Wire) -> Outcome<C::Event>
 where
-    S: Machine<Event = ServerEvent, Need = std::convert::Infallible>,
+    S: Machine<Event = ServerEvent, Need = Infallible>,
+    C: Served,
 {
-    let (mut up, mut down) = (Direction::new(wire.to_server), Direction::new(wire.to_client));
-    let (mut server_events, mut client_events, mut file) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut up, mut down) =
+        (Direction::new(wire.to_server, wire.flipped_to_server), Direction::new(wire.to_client, wire.flipped_to_client));
+    let (mut server_events, mut client_events) = (Vec::new(), Vec::new());
     let (mut server_end, mut client_end) = (None, None);
-    let mut source = source;
+    let mut caller = Caller::new(source);
     let mut now = Time::ZERO;
     for _ in 0..STEPS {
         let mut moved = false;
-        assert!(server.buffers().1.len() <= 2 * 4096 && client.buffers().1.len() <= 2 * 4096, "buffers are bounded");
+        assert!(server.buffers().1.len() <= LONGEST_OUTPUT && client.buffers().1.len() <= LONGEST_OUTPUT, "buffers are bounded");
         if server_end.is_none() {
             match poll(server, now, wire.needless_polls) {
                 Ok(Step::Event(event)) => {
@@ -120,17 +251,9 @@ where
                 }
                 Ok(Step::Close) => client_end = Some(Ok(())),
                 Err(error) => client_end = Some(Err(error)),
-                Ok(Step::Need(FileNeed::Supply)) => {
-                    let count = client.supply().len().min(source.len()).min((wire.cut)());
-                    client.supply()[..count].copy_from_slice(&source[..count]);
-                    client.supplied(count);
-                    source = &source[count..];
-                    moved = true;
-                }
-                Ok(Step::Need(FileNeed::Data)) => {
-                    let count = client.data().len().min((wire.cut)());
-                    file.extend_from_slice(&client.data()[..count]);
-                    client.consumed(count);
+                Ok(Step::Need(need)) => {
+                    caller.cut = (wire.cut)();
+                    client.serve(need, &mut caller);
                     moved = true;
                 }
                 Ok(step) => moved |= io(&step, client, &mut down, &mut up, &mut wire.cut),
@@ -148,7 +271,7 @@ where
                 client: client_end.clone(),
                 server_events,
                 client_events,
-                file,
+                file: caller.file,
                 from_client: up.sent,
                 from_server: down.sent,
                 writes,
@@ -190,9 +313,7 @@ fn io<M: Machine>(
                 }
                 return at_end;
             }
-            for byte in &mut room[..count] {
-                *byte = incoming.queue.pop_front().expect("as many as the queue has");
-            }
+            incoming.queue.read_exact(&mut room[..count]).expect("so many bytes are there");
             machine.received(count);
             true
         }

@@ -1,0 +1,484 @@
+//! Servers that lie: a client fails cleanly, claims no success, and sends nothing that a password could be guessed from.
+
+use fss::Integrity;
+use fss::chain::{Chain, ChainDigest, PIECE};
+use fss::client::Resume;
+use fss::sealed::{CHUNK, MAX_PIECE, stored_length};
+use fss::store::{Entry, LISTED_AT_ONCE};
+use fss::wire::aes_channel::MAX_PLAINTEXT;
+use fss::wire::frame::{MAX_NUMBER, write};
+use fss::wire::message::InvalidMessage;
+use fss::wire::refusal::Refused;
+use fss::wire::reply::{Format, Reply};
+
+use super::*;
+
+type Client<'a> = Hand<'a, Scripted>;
+
+fn frames_said(hand: &mut Client<'_>) -> Vec<Vec<u8>> {
+    std::iter::from_fn(|| hand.hear_if_any()).collect()
+}
+
+fn broken() -> Vec<u8> {
+    Refused::new(RefusalCode::Protocol, None).encode()
+}
+
+/// Downloads.
+mod downloads {
+    use super::*;
+
+    /// What a server tells of a file, and then sends of it.
+    struct Lie {
+        size: u64,
+        chain: Option<ChainDigest>,
+        parts: Vec<Vec<u8>>,
+    }
+
+    impl Lie {
+        /// Says truly how long it is.
+        fn of(parts: Vec<Vec<u8>>) -> Self {
+            Self { size: parts.concat().len() as u64, chain: None, parts }
+        }
+
+        /// Says another size.
+        fn sized(size: u64, parts: Vec<Vec<u8>>) -> Self {
+            Self { size, ..Self::of(parts) }
+        }
+
+        fn told_to(self, download: Download) -> Lied {
+            let mut hand = Scenario::fast().with_server_by_hand(Operation::Download(download), &[]);
+            let request = hand.hear();
+            assert!(request.starts_with(b"D\x001\0proof="));
+            hand.say(&Reply::Approved { size: self.size, chain: self.chain, expires: None, legacy: false }.encode());
+            self.parts.iter().for_each(|part| hand.say(&Reply::Data(part).encode()));
+            hand.say(&Reply::Data(b"").encode());
+            let (end, said) = (hand.leave(), frames_said(&mut hand));
+            let taken = Request::Taken { offset: self.size }.encode();
+            assert!(end.is_ok() || !said.contains(&taken), "what is not whole is not acknowledged");
+            let is_whole = hand.events.iter().any(|event| matches!(event, ClientEvent::Downloaded { .. }));
+            assert_eq!(is_whole, end.is_ok());
+            Lied { end, file: hand.caller.file, said }
+        }
+    }
+
+    struct Lied {
+        end: Result<(), Error>,
+        file: Vec<u8>,
+        said: Vec<Vec<u8>>,
+    }
+
+    fn content() -> Vec<u8> {
+        file(2 * CHUNK + 40)
+    }
+
+    /// Three pieces, of which the last is short.
+    fn pieces(content: &[u8]) -> Vec<Vec<u8>> {
+        sealed_bytes(&stored(content)).chunks(MAX_PIECE).map(<[u8]>::to_vec).collect()
+    }
+
+    /// The part of the content that so many chunks hold.
+    fn chunks(count: usize) -> Vec<u8> {
+        content()[..(count * CHUNK).saturating_sub(metadata().encode().expect("it is short").len())].to_vec()
+    }
+
+    #[test]
+    fn the_truth_is_taken_however_it_is_cut() {
+        let all = pieces(&content()).concat();
+        for cut in [MAX_PLAINTEXT - 2, MAX_PIECE, MAX_PIECE - 1, 1000] {
+            let lied = Lie::of(all.chunks(cut).map(<[u8]>::to_vec).collect()).told_to(download());
+            assert_eq!(lied.end, Ok(()));
+            assert!(lied.file == content());
+            assert_eq!(lied.said, [Request::Taken { offset: all.len() as u64 }.encode()]);
+        }
+        let tiny = sealed_bytes(&stored(b"tiny"));
+        assert_eq!(Lie::of(tiny.chunks(1).map(<[u8]>::to_vec).collect()).told_to(download()).file, b"tiny");
+    }
+
+    /// Pieces in another order, fewer, more, or others: the first wrong one is named, and what is before it was released.
+    #[test]
+    fn pieces_that_are_not_in_their_place_do_not_open() {
+        let [a, b, c]: [Vec<u8>; 3] = pieces(&content()).try_into().expect("there are three");
+        let short = c[..c.len() - 1].to_vec();
+        let long = [c.as_slice(), b"x"].concat();
+        for (what, parts, index) in [
+            ("swapped", vec![b.clone(), a.clone(), c.clone()], 0),
+            ("the first dropped", vec![b.clone(), c.clone()], 0),
+            ("one dropped", vec![a.clone(), c.clone()], 1),
+            ("one doubled", vec![a.clone(), a.clone(), b.clone(), c.clone()], 1),
+            ("the last doubled", vec![a.clone(), b.clone(), c.clone(), c.clone()], 2),
+            ("the last dropped", vec![a.clone(), b.clone()], 1),
+            ("only the first", vec![a.clone()], 0),
+            ("only the last", vec![c.clone()], 0),
+            ("cut off", vec![a.clone(), b.clone(), short], 2),
+            ("prolonged", vec![a, b, long], 2),
+        ] {
+            let lied = Lie::of(parts).told_to(download());
+            assert_eq!(lied.end, Err(Integrity::Chunk { index }.into()), "{what}");
+            assert!(lied.file == chunks(usize::try_from(index).expect("it is small")), "{what}");
+            assert_eq!(lied.said, [broken()], "{what}");
+        }
+    }
+
+    /// Whoever keeps the header notices another file, even one of the same password.
+    #[test]
+    fn the_bytes_of_another_file_do_not_open() {
+        let other = Download { header: Header::from_parts(Cost::USUAL, [1; 16], [3; 32]), ..download() };
+        let lied = Lie::of(pieces(&content())).told_to(other);
+        assert_eq!((lied.end, lied.file), (Err(Integrity::Chunk { index: 0 }.into()), vec![]));
+        let password = Download { key: key(2), ..download() };
+        assert_eq!(Lie::of(pieces(&content())).told_to(password).end, Err(Integrity::Chunk { index: 0 }.into()));
+    }
+
+    #[test]
+    fn a_file_that_ends_before_the_size_that_was_told_is_not_whole() {
+        let all = pieces(&content());
+        let size = all.concat().len() as u64;
+        for count in 0..3 {
+            let lied = Lie::sized(size, all[..count].to_vec()).told_to(download());
+            assert_eq!(lied.end, Err(Integrity::Chain.into()), "{count}");
+            assert!(lied.file == chunks(count), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_goes_on_behind_the_size_that_was_told_is_refused() {
+        let all = pieces(&content());
+        let size = all.concat().len() as u64;
+        let lied = Lie::sized(size, [all.clone(), vec![b"x".to_vec()]].concat()).told_to(download());
+        assert_eq!(lied.end, Err(Integrity::Chain.into()));
+        let first = Lie::sized(PIECE, vec![all.concat()]).told_to(download());
+        assert_eq!((first.end, first.file), (Err(Integrity::Chain.into()), vec![]));
+    }
+
+    /// No sealed file has such a size: nothing is allocated and nothing is waited for.
+    #[test]
+    fn sizes_that_no_file_has_are_refused_at_once() {
+        let limit = Scenario::fast().client.limits().largest_file;
+        for (size, error) in [
+            (0, Integrity::Chain.into()),
+            (28, Integrity::Chain.into()),
+            (PIECE + 1, Integrity::Chain.into()),
+            (PIECE + 28, Integrity::Chain.into()),
+            (limit + 1, Refusal::FileTooLarge { limit }.into()),
+            (MAX_NUMBER, Refusal::FileTooLarge { limit }.into()),
+        ] {
+            let lied = Lie::sized(size, vec![]).told_to(download());
+            assert_eq!((lied.end, lied.said), (Err(error), vec![broken()]), "{size}");
+        }
+    }
+
+    #[test]
+    fn a_chain_that_is_not_the_files_is_an_integrity_error() {
+        let (all, other) = (pieces(&content()), ChainDigest::from_bytes([7; 32]));
+        let size = all.concat().len() as u64;
+        let mut chain = Chain::new(&header().to_bytes());
+        chain.update(&all.concat());
+        for (told, known, at_once) in
+            [(Some(other), None, false), (None, Some(other), false), (Some(chain.digest()), Some(other), true)]
+        {
+            let lied = Lie { size, chain: told, parts: all.clone() }.told_to(Download { chain: known, ..download() });
+            assert_eq!(lied.end, Err(Integrity::Chain.into()));
+            assert_eq!(lied.file.is_empty(), at_once, "nothing is taken of a file that is known to be another");
+        }
+        let known = Some(chain.digest());
+        assert_eq!(Lie { size, chain: known, parts: all }.told_to(Download { chain: known, ..download() }).end, Ok(()));
+    }
+
+    /// A hostile server could then guess the password as fast as it can hash (§18.11).
+    #[test]
+    fn a_sealed_file_is_not_taken_as_one_of_1_0() {
+        let mut hand = Scenario::fast().with_server_by_hand(Operation::Download(download()), &[]);
+        hand.say(&Reply::Approved { size: 1024, chain: None, expires: None, legacy: true }.encode());
+        assert_eq!(hand.leave(), Err(Integrity::Format.into()));
+    }
+
+    #[test]
+    fn a_download_does_not_go_on_behind_the_end() {
+        let lied = Lie::sized(PIECE, vec![]).told_to(Download { chunks: 2, ..download() });
+        assert_eq!(lied.end, Err(Integrity::Chain.into()));
+    }
+
+    /// A client acknowledges what its caller has taken, no more, and at least each MiB (§18.7).
+    #[test]
+    fn acknowledgements_follow_what_was_taken() {
+        let content = file(3_000_000);
+        let sealed = sealed_bytes(&stored(&content));
+        let lied = Lie::of(sealed.chunks(4 * MAX_PIECE).map(<[u8]>::to_vec).collect()).told_to(download());
+        assert!(lied.file == content);
+        let offsets: Vec<u64> = lied.said.iter().map(|frame| taken(frame)).collect();
+        assert!(offsets.windows(2).all(|pair| pair[0] < pair[1] && pair[1] - pair[0] <= 1 << 20), "{offsets:?}");
+        assert_eq!(offsets.last(), Some(&(sealed.len() as u64)));
+    }
+
+    fn taken(frame: &[u8]) -> u64 {
+        match Request::parse(frame) {
+            Ok(Request::Taken { offset }) => offset,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Uploads.
+mod uploads {
+    use super::*;
+
+    fn accept(offset: u64, window: u64, chain: Option<ChainDigest>) -> Vec<u8> {
+        Reply::Accepted { cookie: cookie(), offset, window, chain, expires: None }.encode()
+    }
+
+    fn received(offset: u64, chain: Option<ChainDigest>) -> Vec<u8> {
+        Reply::Received { offset, chain }.encode()
+    }
+
+    fn uploading(source: &[u8], window: u64) -> Client<'_> {
+        let mut hand = Scenario::fast().with_server_by_hand(Operation::Upload(upload(Some(source.len()))), source);
+        hand.hear();
+        hand.say(&accept(0, window, None));
+        hand
+    }
+
+    /// The bytes of the file that a client has sent so far.
+    fn sent(hand: &mut Client<'_>) -> Vec<u8> {
+        let data = |frame: Vec<u8>| frame.strip_prefix(b"F\0").expect("it is data").to_vec();
+        frames_said(hand).into_iter().flat_map(data).collect()
+    }
+
+    fn chain_of(sealed: &[u8]) -> ChainDigest {
+        let mut chain = Chain::new(&header().to_bytes());
+        chain.update(sealed);
+        chain.digest()
+    }
+
+    fn claims_success(hand: &Client<'_>) -> bool {
+        hand.events.iter().any(|event| matches!(event, ClientEvent::Uploaded { .. }))
+    }
+
+    #[test]
+    fn a_window_that_holds_no_piece_is_refused_and_one_without_end_is_not() {
+        for window in [0, 1, PIECE - 1] {
+            let mut hand = uploading(b"tiny", window);
+            assert!(matches!(hand.leave(), Err(Error::UnexpectedFrame { .. })), "{window}");
+            assert_eq!(frames_said(&mut hand), [broken()]);
+        }
+        let source = file(1_000_000);
+        let mut hand = uploading(&source, MAX_NUMBER);
+        let sealed = sent(&mut hand);
+        hand.say(&received(sealed.len() as u64, Some(chain_of(&sealed))));
+        assert_eq!(hand.leave(), Ok(()));
+        assert!(claims_success(&hand));
+    }
+
+    /// However small the steps are: never more than the window is on its way, and all of it is when there is enough.
+    #[test]
+    fn a_client_sends_no_more_than_the_window() {
+        let source = file(500_000);
+        let mut hand = uploading(&source, 2 * PIECE + 5);
+        let (mut sealed, mut acknowledged) = (Vec::new(), 0);
+        while acknowledged < 450_000 {
+            sealed.extend(sent(&mut hand));
+            let on_its_way = sealed.len() as u64 - acknowledged;
+            assert!(on_its_way <= 2 * PIECE + 5 && on_its_way > PIECE - 10_000, "{on_its_way}");
+            acknowledged += 10_000;
+            hand.say(&received(acknowledged, None));
+        }
+    }
+
+    #[test]
+    fn offsets_out_of_turn_are_refused() {
+        let source = file(500_000);
+        for offsets in [vec![PIECE + 1], vec![MAX_NUMBER], vec![PIECE, PIECE - 1], vec![100, 99]] {
+            let mut hand = uploading(&source, PIECE);
+            for &offset in &offsets {
+                hand.say(&received(offset, None));
+            }
+            assert!(matches!(hand.leave(), Err(Error::UnexpectedFrame { .. })), "{offsets:?}");
+            assert_eq!(frames_said(&mut hand).last(), Some(&broken()));
+        }
+    }
+
+    /// What a server says of the end of an upload, if so many bytes with this chain were sent.
+    type End = fn(u64, ChainDigest) -> (u64, ChainDigest);
+
+    #[test]
+    fn an_upload_whose_end_does_not_fit_is_no_success() {
+        let ends: [End; 3] = [
+            |size, _| (size, ChainDigest::from_bytes([7; 32])),
+            |size, chain| (size - 1, chain),
+            |size, chain| (size + 1, chain),
+        ];
+        for end in ends {
+            let mut hand = uploading(b"tiny", 8 << 20);
+            let sealed = sent(&mut hand);
+            let (offset, chain) = end(sealed.len() as u64, chain_of(&sealed));
+            hand.say(&received(offset, Some(chain)));
+            assert!(matches!(hand.leave(), Err(Error::Integrity(Integrity::Chain) | Error::UnexpectedFrame { .. })));
+            assert!(!claims_success(&hand));
+            assert_eq!(frames_said(&mut hand), [broken()]);
+        }
+    }
+
+    #[test]
+    fn an_end_that_comes_before_the_end_is_no_success() {
+        let source = file(500_000);
+        let mut hand = uploading(&source, PIECE);
+        let sealed = sent(&mut hand);
+        hand.say(&received(sealed.len() as u64, Some(chain_of(&sealed))));
+        assert!(matches!(hand.leave(), Err(Error::UnexpectedFrame { .. })));
+        assert!(!claims_success(&hand));
+    }
+
+    /// What a server says of an upload that is to go on must be what was noted of it (§17.10, §17.14).
+    #[test]
+    fn a_resume_goes_on_only_from_what_was_noted() {
+        let (noted, other) = (ChainDigest::from_bytes([7; 32]), ChainDigest::from_bytes([8; 32]));
+        let resume = || Resume { upload: upload(None), cookie: cookie(), noted: vec![(PIECE, noted)] };
+        let moved = Reply::Accepted { cookie: unknown(), offset: 0, window: PIECE, chain: None, expires: None }.encode();
+        for answer in [
+            accept(PIECE, PIECE, Some(other)),
+            accept(PIECE, PIECE, None),
+            accept(2 * PIECE, PIECE, Some(noted)),
+            accept(PIECE - 1, PIECE, Some(noted)),
+            accept(0, PIECE, Some(noted)),
+            moved,
+        ] {
+            let mut hand = Scenario::fast().with_server_by_hand(Operation::Resume(resume()), b"tiny");
+            hand.hear();
+            hand.say(&answer);
+            assert_eq!(hand.leave(), Err(Integrity::Chain.into()), "{}", answer.escape_ascii());
+            assert_eq!(frames_said(&mut hand), [broken()]);
+        }
+        let mut hand = Scenario::fast().with_server_by_hand(Operation::Resume(resume()), b"tiny");
+        hand.say(&accept(PIECE, PIECE, Some(noted)));
+        let position = CHUNK as u64 - metadata().encode().expect("it is short").len() as u64;
+        let started = ClientEvent::UploadStarted { cookie: cookie(), position, offset: PIECE, expires: None };
+        assert!(hand.events.contains(&started), "{:?}", hand.events);
+    }
+
+    #[test]
+    fn a_new_upload_begins_at_its_beginning() {
+        let chain = ChainDigest::from_bytes([7; 32]);
+        for (offset, chain) in [(PIECE, Some(chain)), (PIECE, None), (1, Some(chain)), (0, Some(chain))] {
+            let mut hand = Scenario::fast().with_server_by_hand(Operation::Upload(upload(Some(4))), b"tiny");
+            hand.hear();
+            hand.say(&accept(offset, 8 << 20, chain));
+            assert_eq!(hand.leave(), Err(Integrity::Chain.into()), "{offset}");
+            assert_eq!(frames_said(&mut hand), [broken()]);
+        }
+    }
+}
+
+/// A server must be able neither to weaken what a proof is made from, nor to exhaust a client (§21.2).
+#[test]
+fn a_challenge_with_a_header_out_of_bounds_is_answered_with_no_proof() {
+    for (at, value) in
+        [(0, b'G'), (4, 2), (5, 0), (5, 2), (6, 15), (6, 19), (7, 2), (7, 11), (8, 0), (8, 5), (9, 15), (10, 1), (15, 1)]
+    {
+        let mut bytes = header().to_bytes();
+        bytes[at] = value;
+        let seal = fss::wire::frame::to_base64(&bytes);
+        let mut hand = Scenario::fast().with_server_by_hand(Operation::Challenge { cookie: cookie() }, &[]);
+        hand.say(&write(b'S', &[b"Challenge"], &[("seal", seal.as_bytes())]).expect("it can be written"));
+        assert_eq!(hand.leave(), Err(InvalidMessage::Arguments.into()), "byte {at}");
+        assert_eq!(frames_said(&mut hand), [b"D\x001\0".to_vec(), broken()]);
+    }
+}
+
+/// Whether it is the header that was kept is for the caller to say: nothing is made of it before.
+#[test]
+fn a_challenge_with_another_header_is_reported_and_answered_with_nothing() {
+    let other = Header::from_parts(Cost::USUAL, [4; 16], [5; 32]);
+    for format in [Format::Sealed(other), Format::Legacy] {
+        let mut hand = Scenario::fast().with_server_by_hand(Operation::Challenge { cookie: cookie() }, &[]);
+        hand.say(&Reply::Challenge(format.clone()).encode());
+        assert_eq!(hand.events.last(), Some(&ClientEvent::Challenged(format)));
+        assert_eq!((hand.leave(), frames_said(&mut hand)), (Ok(()), vec![b"D\x001\0".to_vec()]));
+    }
+}
+
+/// All that goes out for a download is a proof that is worth nothing anywhere else.
+#[test]
+fn a_download_sends_a_bound_proof_and_nothing_else() {
+    let mut hand = Scenario::fast().with_server_by_hand(Operation::Download(download()), &[]);
+    let proof = proof(1, hand.binding(), &cookie());
+    assert_eq!(hand.hear(), Request::Download { cookie: cookie(), proof, offset: 0 }.encode());
+    assert_eq!(hand.hear_if_any(), None);
+}
+
+fn entry(number: u64) -> Vec<u8> {
+    Reply::Entry(Entry { cookie: Cookie::from_index(number), size: 1, stored: 1, expires: None, downloads: None }).encode()
+}
+
+/// One answer has at most 256 files (§19.1): a list without end fills no client's memory.
+#[test]
+fn a_list_that_does_not_end_is_refused() {
+    let mut hand = Scenario::fast().with_server_by_hand(Operation::List { after: None }, &[]);
+    hand.hear();
+    let most = LISTED_AT_ONCE as u64;
+    (0..most).for_each(|number| hand.say(&entry(number)));
+    assert_eq!(hand.end(), None);
+    hand.say(&entry(most));
+    assert!(matches!(hand.leave(), Err(Error::UnexpectedFrame { .. })));
+    let listed = hand.events.iter().filter(|event| matches!(event, ClientEvent::Listed(_))).count();
+    assert_eq!((listed, frames_said(&mut hand)), (LISTED_AT_ONCE, vec![broken()]));
+}
+
+#[test]
+fn each_answer_to_a_list_may_be_full() {
+    let operations = vec![Operation::List { after: None }, Operation::List { after: Some(cookie()) }];
+    let scenario = Scenario::fast();
+    let mut hand = Hand::as_server(scenario.scripted(operations), scenario.server, &[]);
+    for more in [true, false] {
+        (0..LISTED_AT_ONCE as u64).for_each(|number| hand.say(&entry(number)));
+        hand.say(&Reply::EndOfList { more }.encode());
+    }
+    assert_eq!(hand.leave(), Ok(()));
+}
+
+#[test]
+fn garbage_of_any_length_is_one_error() {
+    for length in [18, 100, 4092, 4093, MAX_PLAINTEXT + 16] {
+        let mut hand = Scenario::fast().with_server_by_hand(Operation::Information, &[]);
+        hand.hear();
+        let prefix = u32::try_from(length).expect("it is short").to_be_bytes();
+        hand.say_raw(&[&prefix, vec![0xaa; length].as_slice()].concat());
+        assert_eq!(hand.leave(), Err(Error::RecordDoesNotOpen), "{length}");
+        assert_eq!(frames_said(&mut hand), [broken()], "{length}");
+    }
+}
+
+#[test]
+fn records_that_are_replayed_reordered_or_sent_back_do_not_open() {
+    for trick in 0..3 {
+        let mut hand = Scenario::fast().with_server_by_hand(Operation::List { after: None }, &[]);
+        let request = hand.said().to_vec();
+        let [first, second] = [1, 2].map(|number| hand.sealed(&entry(number)));
+        let records = match trick {
+            0 => [first.clone(), first].concat(),
+            1 => [second, first].concat(),
+            _ => request,
+        };
+        hand.say_raw(&records);
+        assert_eq!(hand.leave(), Err(Error::RecordDoesNotOpen));
+    }
+}
+
+/// A server may not make a client wait for ever, whatever it was to say next.
+#[test]
+fn a_server_that_falls_silent_is_left() {
+    let source = file(500_000);
+    let operations = [Operation::Upload(upload(None)), Operation::Download(download()), Operation::List { after: None }];
+    for operation in operations {
+        let mut hand = Scenario::fast().with_server_by_hand(operation, &source);
+        hand.let_pass(std::time::Duration::from_secs(60));
+        assert!(matches!(hand.end(), Some(Err(Error::TimedOut(_)))));
+    }
+}
+
+/// The end of an upload of no bytes but metadata, which is the smallest there is.
+#[test]
+fn the_smallest_file_has_a_piece() {
+    let store = stored(b"");
+    let metadata = metadata().encode().expect("it is short").len() as u64;
+    assert_eq!(sealed_bytes(&store).len() as u64, stored_length(metadata));
+    assert_eq!(Scenario::fast().download(&store, Wire::default()).client, Ok(()));
+}

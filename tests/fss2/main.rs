@@ -1,0 +1,189 @@
+//! The machines of FSS/2 on a simulated wire, in virtual time, and as their adversaries see them.
+//!
+//! The numbers P1, P2, … are those of `docs/design.md`, and § refers to `docs/protocol.md`.
+
+mod flipped_bits;
+mod guessing;
+mod hidden_files;
+mod hostile_clients;
+mod hostile_servers;
+mod impostors;
+mod operations;
+mod order;
+mod properties;
+mod refusals;
+mod resume;
+mod retention;
+mod versions;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use fss::client::{ClientEvent, ClientSession, Download, Operation, Upload};
+use fss::crypto::decoy::Decoys;
+use fss::crypto::proof::Proof;
+use fss::crypto::{CryptoProvider, PrivateKey};
+use fss::sealed::{Cost, Header, Key, Metadata};
+use fss::store::{NewFile, NewUpload, Retention, Store, UserName};
+use fss::wire::refusal::RefusalCode;
+use fss::wire::request::Request;
+use fss::{Config, Cookie, Error, IndexCookies, MemoryStore, Refusal, ServerSession};
+use fss_test_support::clock::Clock;
+use fss_test_support::hand::Hand;
+use fss_test_support::no_security::{NoSecurity, identity};
+use fss_test_support::pair::{Outcome, Scripted, Wire, run};
+use fss_test_support::{keys, rng::SeededRng};
+
+/// Machines move between threads, and live as long as their owner likes.
+const _: () = {
+    const fn moves<T: Send + 'static>() {}
+    moves::<ServerSession<MemoryStore>>();
+    moves::<ClientSession>();
+};
+
+/// A store whose first upload gets the cookie 1, in which time stands still.
+fn store() -> MemoryStore {
+    MemoryStore::with_clock(IndexCookies, Retention::Forever, Clock::default())
+}
+
+fn cookie() -> Cookie {
+    Cookie::from_index(1)
+}
+
+/// A cookie that no file has.
+fn unknown() -> Cookie {
+    Cookie::from_index(999)
+}
+
+fn file(size: usize) -> Vec<u8> {
+    let period: Vec<u8> = (0..=255_u8).map(|i| i.wrapping_mul(7).wrapping_add(3)).collect();
+    let mut file = period.repeat(size.div_ceil(period.len()));
+    file.truncate(size);
+    file
+}
+
+fn header() -> Header {
+    Header::from_parts(Cost::USUAL, [1; 16], [2; 32])
+}
+
+/// The key that a password would give, without the time it takes. The files of these tests have that of password 1.
+fn key(password: u8) -> Key {
+    Key::from_secrets(&[password; 32], &[password.wrapping_add(1); 32], &NoSecurity)
+}
+
+fn metadata() -> Metadata {
+    Metadata::named("notes.txt")
+}
+
+fn upload(size: Option<usize>) -> Upload {
+    let size = size.map(|size| size as u64);
+    Upload { header: header(), key: key(1), metadata: metadata(), size, keep: None, downloads: None }
+}
+
+fn download() -> Download {
+    Download { cookie: cookie(), header: header(), key: key(1), chunks: 0, chain: None }
+}
+
+/// A store with one file, of the recorded client.
+fn stored(content: &[u8]) -> MemoryStore {
+    let store = store();
+    assert_eq!(Scenario::fast().upload(&store, content, Wire::default()).client, Ok(()));
+    store
+}
+
+/// The bytes behind the header of a stored file.
+fn sealed_bytes(store: &MemoryStore) -> Vec<u8> {
+    let mut file = store.open(&cookie()).expect("the store works").expect("it is there");
+    let size = usize::try_from(file.file().size).expect("it is small");
+    file.read(0, size).expect("it can be read").to_vec()
+}
+
+/// Puts whatever bytes into a store, behind the header of a file, as a damaged disk or a hostile server has them.
+fn put(store: &MemoryStore, sealed: Vec<u8>) {
+    let owner = Scenario::fast().client.identity().public_key().fingerprint();
+    let file = NewFile::Sealed { upload: new_upload(), owner };
+    let mut upload = store.create(&file).expect("the store works");
+    upload.write(0, sealed.into()).expect("the store works");
+    upload.commit().expect("the store works");
+}
+
+/// What a client asks for with [`upload`].
+fn new_upload() -> NewUpload {
+    NewUpload { header: header(), verifier: key(1).verifier().clone(), size: None, keep: None, downloads: None }
+}
+
+fn proof(password: u8, binding: &[u8; 32], cookie: &Cookie) -> Proof {
+    Proof::new(key(password).verifier(), binding, cookie)
+}
+
+/// A client and a server with the recorded keys.
+struct Scenario {
+    server: Config,
+    client: Config,
+    seed: u64,
+}
+
+impl Scenario {
+    fn with(provider: &(impl CryptoProvider + Clone + 'static)) -> Self {
+        let config = |key: Arc<dyn PrivateKey>| Config::new(Arc::new(provider.clone()), key);
+        let server = config(keys::server(provider)).with_decoys(Decoys::from_secret([9; 32]));
+        Self { server, client: config(keys::client(provider)), seed: 1 }
+    }
+
+    fn fast() -> Self {
+        Self::with(&NoSecurity)
+    }
+
+    /// The client is somebody else than the owner of the files.
+    fn of_stranger() -> Self {
+        Self { client: Config::new(Arc::new(NoSecurity), identity(1)), ..Self::fast() }
+    }
+
+    fn server<S: Store>(&self, store: S) -> ServerSession<S> {
+        ServerSession::with_rng(store, self.server.clone(), SeededRng(self.seed))
+    }
+
+    fn client(&self) -> ClientSession {
+        ClientSession::new(self.client.clone()).with_random_numbers(SeededRng(self.seed + 1))
+    }
+
+    /// A client that does these operations, and then closes.
+    fn scripted(&self, operations: Vec<Operation>) -> Scripted {
+        Scripted { client: self.client(), operations: VecDeque::from(operations) }
+    }
+
+    fn run(&self, store: impl Store, operations: Vec<Operation>, source: &[u8], wire: Wire) -> Outcome<ClientEvent> {
+        run(&mut self.server(store), &mut self.scripted(operations), source, wire)
+    }
+
+    fn upload(&self, store: impl Store, source: &[u8], wire: Wire) -> Outcome<ClientEvent> {
+        self.run(store, vec![Operation::Upload(upload(Some(source.len())))], source, wire)
+    }
+
+    fn download(&self, store: impl Store, wire: Wire) -> Outcome<ClientEvent> {
+        self.run(store, vec![Operation::Download(download())], &[], wire)
+    }
+
+    /// A server of ours, and a client that the test speaks for.
+    fn with_client_by_hand<S: Store>(&self, store: S) -> Hand<'static, ServerSession<S>> {
+        Hand::as_client(self.server(store), self.client.clone())
+    }
+
+    /// A client of ours that has sent its first request, and a server that the test speaks for.
+    fn with_server_by_hand<'a>(&self, operation: Operation, source: &'a [u8]) -> Hand<'a, Scripted> {
+        Hand::as_server(self.scripted(vec![operation]), self.server.clone(), source)
+    }
+}
+
+/// What a client that is spoken for by hand asks to download the file with.
+fn download_by_hand<S: Store>(hand: &Hand<'_, ServerSession<S>>, password: u8, cookie: &Cookie) -> Request<'static> {
+    Request::Download { cookie: cookie.clone(), proof: proof(password, hand.binding(), cookie), offset: 0 }
+}
+
+/// Why a machine ended that was refused.
+fn code(end: Result<(), Error>) -> Option<RefusalCode> {
+    match end {
+        Err(Error::PeerRefused(refused)) => refused.code,
+        other => panic!("it was not refused: {other:?}"),
+    }
+}

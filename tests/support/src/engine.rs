@@ -1,0 +1,67 @@
+//! An engine answered by hand, which is what a driver with storage of its own does.
+
+use std::convert::Infallible;
+
+use fss::server::{ServerEngine, ServerEvent};
+use fss::store::Store;
+use fss::store::transfer::Transfer;
+use fss::{Error, Machine, Step, Time};
+
+/// An engine, and what answers it.
+pub struct Answered<S> {
+    engine: ServerEngine,
+    transfer: Transfer<S>,
+}
+
+impl<S: Store> Answered<S> {
+    /// Answers from this store.
+    pub fn new(engine: ServerEngine, store: S) -> Self {
+        Self { engine, transfer: Transfer::new(store) }
+    }
+}
+
+impl<S: Store> Machine for Answered<S> {
+    type Event = ServerEvent;
+    type Need = Infallible;
+
+    fn poll(&mut self, now: Time) -> Result<Step<ServerEvent>, Error> {
+        loop {
+            match self.engine.poll(now)? {
+                Step::Need(request) => {
+                    // Until it is answered, the same request is asked for.
+                    assert_eq!(self.engine.poll(now), Ok(Step::Need(request.clone())));
+                    assert_eq!(self.engine.deadline(), None, "the peer is not to blame for slow storage");
+                    let reply = self.transfer.answer(request.operation);
+                    self.engine.complete(request.id, reply);
+                }
+                Step::Send => return Ok(Step::Send),
+                Step::Receive => return Ok(Step::Receive),
+                Step::Wait(time) => return Ok(Step::Wait(time)),
+                Step::Event(event) => return Ok(Step::Event(event)),
+                Step::Yield => return Ok(Step::Yield),
+                Step::Shutdown => return Ok(Step::Shutdown),
+                Step::Close => return Ok(Step::Close),
+            }
+        }
+    }
+
+    fn buffers(&mut self) -> (&mut [u8], &[u8]) {
+        self.engine.buffers()
+    }
+
+    fn received(&mut self, count: usize) {
+        self.engine.received(count);
+    }
+
+    fn sent(&mut self, count: usize) {
+        self.engine.sent(count);
+    }
+
+    fn send_failed(&mut self) {
+        self.engine.send_failed();
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.engine.deadline()
+    }
+}

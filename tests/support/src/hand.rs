@@ -1,0 +1,286 @@
+//! A connection of FSS/2 of which a test speaks for one end, frame by frame: for peers that no machine of ours would be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fss::crypto::{PrivateKey, PublicKeyDer, Share};
+use fss::wire::aes_channel::{Direction, PREFIX};
+use fss::wire::hello::{Hello, Speaker};
+use fss::wire::key_schedule::{Binding, Keys, Said};
+use fss::wire::prelude;
+use fss::wire::refusal::Refused;
+use fss::wire::reply::{Awaited, Reply, ServerLimits};
+use fss::wire::request::Request;
+use fss::wire::rsa_channel::{Opened, Receiver, seal_message};
+use fss::{Config, Error, Step, Time};
+
+use crate::pair::{Caller, Served};
+use crate::rng::SeededRng;
+
+/// More steps than a machine needs between two things that are said to it.
+const STEPS: usize = 100_000;
+
+/// What a server that is spoken for by hand says that it takes.
+pub const LIMITS: ServerLimits = ServerLimits { largest_file: 1 << 40, window: 8 << 20 };
+
+/// A machine, and the end that a test speaks for.
+pub struct Hand<'a, M: Served> {
+    /// The machine at the other end.
+    pub machine: M,
+    /// What it has reported so far.
+    pub events: Vec<M::Event>,
+    /// The program around it.
+    pub caller: Caller<'a>,
+    now: Time,
+    config: Config,
+    peer: Option<PublicKeyDer>,
+    /// What the machine has sent and nobody has taken, and what was said to it and it has not read.
+    said: Vec<u8>,
+    unread: Vec<u8>,
+    records: Option<Records>,
+    gone: bool,
+    end: Option<Result<(), Error>>,
+}
+
+struct Records {
+    send: Direction,
+    receive: Direction,
+    binding: Binding,
+}
+
+/// Half of a hello that is kept to oneself.
+pub struct Secrets {
+    share: Box<dyn Share>,
+    hello: Hello,
+}
+
+impl<'a, M: Served> Hand<'a, M> {
+    /// A connection on which nothing is said yet. `config` is that of the end that is spoken for; `source` is what the
+    /// machine uploads.
+    pub fn new(machine: M, config: Config, source: &'a [u8]) -> Self {
+        let caller = Caller::new(source);
+        let (events, said, unread) = (Vec::new(), Vec::new(), Vec::new());
+        let (peer, records, gone, end) = (None, None, false, None);
+        let mut hand = Self { machine, events, caller, now: Time::ZERO, config, peer, said, unread, records, gone, end };
+        hand.settle();
+        hand
+    }
+
+    /// Speaks for a client up to the server's limits.
+    pub fn as_client(server: M, config: Config) -> Self {
+        let mut hand = Self::new(server, config, &[]);
+        hand.exchange_keys();
+        let secrets = hand.secrets();
+        let hello = secrets.hello.encode(Speaker::Client);
+        hand.say_message(&hello);
+        let answer = hand.hear_message();
+        hand.agree(secrets, &answer, Speaker::Client);
+        let limits = hand.hear();
+        assert!(matches!(Reply::parse(&limits, Awaited::Other), Ok(Reply::Limits(_))), "a server says what it takes");
+        hand
+    }
+
+    /// Speaks for a server up to its limits.
+    pub fn as_server(client: M, config: Config, source: &'a [u8]) -> Self {
+        let mut hand = Self::up_to_limits(client, config, source);
+        hand.say(&Reply::Limits(LIMITS).encode());
+        hand
+    }
+
+    /// Speaks for a server that has said hello, and nothing since.
+    pub fn up_to_limits(client: M, config: Config, source: &'a [u8]) -> Self {
+        let mut hand = Self::new(client, config, source);
+        hand.exchange_keys();
+        let secrets = hand.secrets();
+        let hello = hand.hear_message();
+        let answer = secrets.hello.encode(Speaker::Server);
+        hand.say_message(&answer);
+        hand.agree(secrets, &hello, Speaker::Server);
+        hand
+    }
+
+    /// Hears the machine's key, and says ours.
+    pub fn exchange_keys(&mut self) {
+        let own = self.config.identity().public_key().clone();
+        self.exchange_key_for(own.as_bytes());
+    }
+
+    /// Hears the machine's key, and says one that need not be ours.
+    pub fn exchange_key_for(&mut self, der: &[u8]) {
+        let (machine, used) = prelude::read(&self.said).expect("it is a key").expect("it is whole");
+        self.peer = Some(PublicKeyDer::parse(&machine).expect("it is a key"));
+        self.said.drain(..used);
+        self.say_raw(&prelude::write(der));
+    }
+
+    fn secrets(&self) -> Secrets {
+        let share = self.config.provider().share(&[0x5a; 32]);
+        let hello = Hello { share: share.public(), secret: [0xa5; 32].into() };
+        Secrets { share, hello }
+    }
+
+    fn agree(&mut self, secrets: Secrets, theirs: &[u8], speaker: Speaker) {
+        let Secrets { share, hello } = secrets;
+        let their_speaker = if speaker == Speaker::Client { Speaker::Server } else { Speaker::Client };
+        let their_hello = Hello::parse(theirs, their_speaker).expect("it is a hello");
+        let plaintext = hello.encode(speaker);
+        let own = Said { key: self.config.identity().public_key(), plaintext: &plaintext, hello: &hello };
+        let peer = self.peer.as_ref().expect("keys are exchanged");
+        let peer = Said { key: peer, plaintext: theirs, hello: &their_hello };
+        let (client, server) = if speaker == Speaker::Client { (own, peer) } else { (peer, own) };
+        let keys = Keys::derive(share, &their_hello, client, server).expect("the share is sound");
+        let direction = |traffic| Direction::new(Arc::clone(self.config.provider()), traffic);
+        let (client, server, binding) = (direction(keys.client), direction(keys.server), keys.binding);
+        self.records = Some(match speaker {
+            Speaker::Client => Records { send: client, receive: server, binding },
+            Speaker::Server => Records { send: server, receive: client, binding },
+        });
+    }
+
+    /// What proofs on this connection are bound to.
+    pub fn binding(&self) -> &[u8; 32] {
+        &self.records.as_ref().expect("hellos are said").binding
+    }
+
+    /// Says bytes as they are.
+    pub fn say_raw(&mut self, bytes: &[u8]) {
+        self.unread.extend_from_slice(bytes);
+        self.settle();
+    }
+
+    /// Says an RSA message.
+    pub fn say_message(&mut self, plaintext: &[u8]) {
+        let peer = self.peer.as_ref().expect("keys are exchanged");
+        let key = self.config.provider().load_public_key(peer).expect("it is a key");
+        let mut blocks = Vec::new();
+        seal_message(&*key, plaintext, &mut SeededRng(7), &mut blocks).expect("it is short");
+        self.say_raw(&blocks);
+    }
+
+    /// Says a record.
+    pub fn say(&mut self, frame: &[u8]) {
+        let record = self.sealed(frame);
+        self.say_raw(&record);
+    }
+
+    /// Seals the next record, to be said as it is or otherwise.
+    pub fn sealed(&mut self, frame: &[u8]) -> Vec<u8> {
+        let mut record = [&[0; PREFIX], frame, &[0; 16]].concat();
+        self.records.as_mut().expect("hellos are said").send.seal(&mut record).expect("it has a length that can be sealed");
+        record
+    }
+
+    /// All bytes that the machine has said and nobody has taken.
+    pub fn said(&self) -> &[u8] {
+        &self.said
+    }
+
+    /// Takes them.
+    pub fn hear_raw(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// The RSA message that the machine has said.
+    pub fn hear_message(&mut self) -> Vec<u8> {
+        let (message, used) = open_message(self.config.identity(), &self.said);
+        self.said.drain(..used);
+        message
+    }
+
+    /// The next frame that the machine has said, if there is one.
+    pub fn hear_if_any(&mut self) -> Option<Vec<u8>> {
+        let length = PREFIX + u32::from_be_bytes(*self.said.first_chunk::<PREFIX>()?) as usize;
+        let mut record: Vec<u8> = self.said.drain(..length).collect();
+        let frame = self.records.as_mut()?.receive.open(&mut record).expect("it is the next record").to_vec();
+        Some(frame)
+    }
+
+    /// The next frame that the machine has said.
+    pub fn hear(&mut self) -> Vec<u8> {
+        self.hear_if_any().unwrap_or_else(|| panic!("the machine has said nothing: {:?} {:?}", self.end, self.events))
+    }
+
+    /// The next frame, which must be a refusal.
+    pub fn hear_refusal(&mut self) -> Refused {
+        let frame = self.hear();
+        match Reply::parse(&frame, Awaited::Other) {
+            Ok(Reply::Refusal(refused)) => refused,
+            _ => panic!("it is no refusal: {:?}", frame.escape_ascii().to_string()),
+        }
+    }
+
+    /// Asks a server, and gives the first frame of its answer.
+    pub fn ask(&mut self, request: &Request<'_>) -> Vec<u8> {
+        self.say(&request.encode());
+        self.hear()
+    }
+
+    /// How the machine has ended, if it has.
+    pub fn end(&self) -> Option<&Result<(), Error>> {
+        self.end.as_ref()
+    }
+
+    /// Says nothing for so long.
+    pub fn let_pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.settle();
+    }
+
+    /// Says no more, and gives how the machine ends.
+    ///
+    /// # Errors
+    /// Those of the machine.
+    pub fn leave(&mut self) -> Result<(), Error> {
+        self.gone = true;
+        self.settle();
+        self.end.clone().expect("a machine whose peer has gone ends")
+    }
+
+    /// Lets the machine go on until it waits for this end, or has ended.
+    fn settle(&mut self) {
+        for _ in 0..STEPS {
+            if self.end.is_some() {
+                return;
+            }
+            match self.machine.poll(self.now) {
+                Ok(Step::Send) => {
+                    let output = self.machine.buffers().1;
+                    self.said.extend_from_slice(output);
+                    let count = output.len();
+                    self.machine.sent(count);
+                }
+                Ok(Step::Receive) if self.unread.is_empty() && !self.gone => return,
+                Ok(Step::Receive) => {
+                    let room = self.machine.buffers().0;
+                    let count = room.len().min(self.unread.len());
+                    room[..count].copy_from_slice(&self.unread[..count]);
+                    self.unread.drain(..count);
+                    self.machine.received(count);
+                }
+                // Whoever hears the last word goes.
+                Ok(Step::Shutdown) => self.gone = true,
+                Ok(Step::Wait(time)) => self.now = self.now + time,
+                Ok(Step::Need(need)) => self.machine.serve(need, &mut self.caller),
+                Ok(Step::Event(event)) => self.events.push(event),
+                Ok(Step::Yield) => {}
+                Ok(Step::Close) => self.end = Some(Ok(())),
+                Err(error) => self.end = Some(Err(error)),
+            }
+        }
+        panic!("the machine does not come to rest: {:?}", self.events);
+    }
+}
+
+/// Opens the RSA message at the beginning of what somebody sent, and says how many bytes it had.
+pub fn open_message(key: &Arc<dyn PrivateKey>, bytes: &[u8]) -> (Vec<u8>, usize) {
+    let (mut receiver, mut start) = (Receiver::new(Arc::clone(key)), 0);
+    loop {
+        let (used, opened) = receiver.open_block(&bytes[start..], &mut SeededRng(8)).expect("it opens");
+        start += used;
+        match opened {
+            Opened::Incomplete => panic!("there is no whole message"),
+            Opened::Block => {}
+            Opened::Message => return (receiver.take_message().to_vec(), start),
+        }
+    }
+}
