@@ -6,13 +6,15 @@
 mod driver;
 
 use std::error::Error;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 
 use driver::{Call, run};
-use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
+use fss::client::{ClientEvent, ClientNeed, ClientSession, Download, Operation, Upload};
+use fss::crypto::{Fingerprint, default_provider};
+use fss::sealed::{Cost, Header, Key, Master, Metadata};
 use fss::store::EmbeddedStore;
-use fss::{Config, OpaqueCookie, Password, ServerSession};
+use fss::{Config, Cookie, Password, ServerSession, SystemRng};
 
 const FILE: &[u8] = include_bytes!("../README.md");
 
@@ -22,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let server = Config::generate()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    println!("A server listens on {address}, with the key {}.", server.identity().public_key().fingerprint());
+    let key = server.identity().public_key().fingerprint();
+    println!("A server listens on {address}, with the key {key}.");
     let serving = store.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -33,15 +36,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     });
 
-    let client = Config::generate()?;
+    let client = Client { config: Config::generate()?, address, server: key };
+    let header = Header::new(Cost::USUAL, &mut SystemRng);
     let password = Password::new("correct horse battery staple")?;
     let started = Instant::now();
-    let cookie = upload(client.clone(), &password, address)?;
-    println!("Uploaded {} bytes in {:.1?}. The cookie is {cookie}.", FILE.len(), started.elapsed());
-    println!("The store has {} file, encrypted, in {}.", store.count()?, directory.path().display());
+    let master = Master::derive(&password, &header)?;
+    println!("The password became a key in {:.1?}; the server sees neither.", started.elapsed());
 
     let started = Instant::now();
-    let file = download(client, &cookie, &password, address)?;
+    let cookie = client.upload(&header, master.key(&header, &*default_provider()))?;
+    println!("Uploaded {} bytes in {:.1?}. The cookie is {cookie}.", FILE.len(), started.elapsed());
+    println!("The store has {} file, sealed, in {}.", store.count()?, directory.path().display());
+
+    let started = Instant::now();
+    let file = client.download(&cookie, header.clone(), master.key(&header, &*default_provider()))?;
     println!("Downloaded {} bytes in {:.1?}.", file.len(), started.elapsed());
     if file != FILE {
         return Err("the file that came back is another".into());
@@ -50,40 +58,57 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn upload(config: Config, password: &Password, address: std::net::SocketAddr) -> Result<OpaqueCookie, Box<dyn Error>> {
-    let mut session = ClientSession::upload(config, password);
-    let (mut rest, mut uploaded) = (FILE, None);
-    run(&mut session, &TcpStream::connect(address)?, |session, call| {
-        match call {
-            Call::Need(_) => {
+/// A client of one server, whose key it knows.
+struct Client {
+    config: Config,
+    address: SocketAddr,
+    server: Fingerprint,
+}
+
+impl Client {
+    fn upload(&self, header: &Header, key: Key) -> Result<Cookie, Box<dyn Error>> {
+        let metadata = Metadata::named("README.md");
+        let size = Some(FILE.len() as u64);
+        let upload = Upload { header: header.clone(), key, metadata, size, keep: None, downloads: None };
+        let (mut rest, mut uploaded) = (FILE, None);
+        self.operate(Operation::Upload(upload), |session, call| match call {
+            Call::Need(ClientNeed::Supply) => {
                 let count = session.supply().len().min(rest.len());
                 session.supply()[..count].copy_from_slice(&rest[..count]);
                 rest = &rest[count..];
                 session.supplied(count);
             }
             Call::Event(ClientEvent::Uploaded { cookie, .. }) => uploaded = Some(cookie),
-            Call::Event(_) => {}
-        }
-        Ok::<_, fss::Error>(())
-    })?;
-    uploaded.ok_or_else(|| "the upload was not acknowledged".into())
-}
+            _ => {}
+        })?;
+        uploaded.ok_or_else(|| "the upload was not acknowledged".into())
+    }
 
-fn download(
-    config: Config,
-    cookie: &OpaqueCookie,
-    password: &Password,
-    address: std::net::SocketAddr,
-) -> Result<Vec<u8>, Box<dyn Error>> {
-    let mut session = ClientSession::download(config, cookie, password, Some(FILE.len() as u64));
-    let mut file = Vec::new();
-    run(&mut session, &TcpStream::connect(address)?, |session, call| {
-        if let Call::Need(FileNeed::Data) = call {
-            file.extend_from_slice(session.data());
-            let count = session.data().len();
-            session.consumed(count);
-        }
-        Ok::<_, fss::Error>(())
-    })?;
-    Ok(file)
+    fn download(&self, cookie: &Cookie, header: Header, key: Key) -> Result<Vec<u8>, Box<dyn Error>> {
+        let download = Download { cookie: cookie.clone(), header, key, chunks: 0, chain: None };
+        let mut file = Vec::new();
+        self.operate(Operation::Download(download), |session, call| {
+            if let Call::Need(ClientNeed::Data) = call {
+                file.extend_from_slice(session.data());
+                let count = session.data().len();
+                session.consumed(count);
+            }
+        })?;
+        Ok(file)
+    }
+
+    fn operate(
+        &self,
+        operation: Operation,
+        mut serve: impl FnMut(&mut ClientSession, Call<ClientSession>),
+    ) -> Result<(), Box<dyn Error>> {
+        let mut session = ClientSession::new(self.config.clone()).expecting(self.server);
+        session.start(operation);
+        session.finish();
+        run(&mut session, &TcpStream::connect(self.address)?, |session, call| {
+            serve(session, call);
+            Ok::<_, fss::Error>(())
+        })?;
+        Ok(())
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use fss::crypto::default_provider;
 use fss::locked_key::KeyForm;
-use fss::profile::{FileRecord, Profile, ProfileError};
+use fss::profile::{FileRecord, Format, PasswordId, Passwords, Profile, ProfileError};
 use fss::{Config, Password};
 
 use crate::listing;
@@ -28,7 +28,16 @@ pub struct Account {
 /// The user's profile, opened with its password.
 pub struct Unlocked {
     pub config: Config,
-    pub password: Password,
+    pub passwords: Passwords,
+}
+
+impl Unlocked {
+    /// One of the profile's passwords: the present one, or a former one that a file still has.
+    pub fn password_of(&self, id: PasswordId) -> Result<&Password, Failure> {
+        let password = self.passwords.password_of(id)?;
+        let hint = "--own-password, and the password that the file was uploaded with";
+        password.ok_or_else(|| Failure::new(code::OTHER, "the file's password is not known", "the profile has lost it", hint))
+    }
 }
 
 impl Account {
@@ -43,30 +52,53 @@ impl Account {
     /// Opens the profile with its password; a new profile gets one.
     pub fn unlock(&self) -> Result<Unlocked, Failure> {
         let provider = default_provider();
-        let (password, key) = if self.profile.has_key() {
-            let password = PASSWORD.get()?;
-            let key = self.profile.unlock(&password, &*provider)?;
-            (password, key)
+        let unlocked = if self.profile.has_key() {
+            self.profile.unlock(&PASSWORD.get()?, &*provider)?
         } else {
             if !self.quiet {
                 eprintln!("This is a new profile, in {}. Its password will open it, and your files.", self.directory.display());
             }
-            let password = PASSWORD.get_new()?;
-            let key = self.profile.create_key(KeyForm::Modern, &password, &*provider)?;
-            (password, key)
+            self.profile.create_key(KeyForm::Modern, &PASSWORD.get_new()?, &*provider)?
         };
-        Ok(Unlocked { config: Config::new(provider, key), password })
+        Ok(Unlocked { config: Config::new(provider, unlocked.key), passwords: unlocked.passwords })
     }
 
-    pub fn change_password(&self) -> Result<(), Failure> {
-        let old = PASSWORD.get()?;
-        self.profile.unlock(&old, &*default_provider())?;
-        // The rule first, so that nobody is asked for a new password in vain.
-        let count = self.profile.files().list()?.len();
-        if count > 0 {
-            return Err(ProfileError::FilesListed { count }.into());
+    /// A password is about to be used for a format; its first use decides which one it is good for.
+    pub fn bind(&self, id: PasswordId, format: Format) -> Result<(), Failure> {
+        Ok(self.profile.bind_password(id, format)?)
+    }
+
+    /// The present password, to be sent in FSS 1.0.
+    pub fn to_send<'u>(&self, unlocked: &'u Unlocked) -> Result<&'u Password, Failure> {
+        self.bind(unlocked.passwords.present_id(), Format::Legacy)?;
+        Ok(unlocked.passwords.present())
+    }
+
+    /// The password of a listed file, to be sent in FSS 1.0.
+    pub fn to_send_of<'u>(&self, unlocked: &'u Unlocked, record: &FileRecord) -> Result<&'u Password, Failure> {
+        self.bind(record.password, Format::Legacy)?;
+        unlocked.password_of(record.password)
+    }
+
+    pub fn forget_server(&self, server: &str) -> Result<(), Failure> {
+        if self.profile.known_servers().forget(server)? {
+            return print::line(format_args!("{server} is forgotten."));
         }
-        self.profile.change_password(&old, &NEW_PASSWORD.get_new()?)?;
+        let why = "no key of it is remembered";
+        Err(Failure::usage(format!("{server} is not known"), why, "--server HOST:PORT, as in the other commands"))
+    }
+
+    pub fn change_password(&self, modern: bool) -> Result<(), Failure> {
+        let old = PASSWORD.get()?;
+        // First, so that nobody is asked for a new password in vain.
+        self.profile.unlock(&old, &*default_provider())?;
+        self.profile.check_change(modern)?;
+        let new = NEW_PASSWORD.get_new()?;
+        if modern {
+            self.profile.modernize(&old, &new)?;
+        } else {
+            self.profile.change_password(&old, &new)?;
+        }
         print::line("The password is changed.")
     }
 
@@ -101,7 +133,19 @@ impl From<ProfileError> for Failure {
                 code::OTHER,
                 "the password stays as it is",
                 error.to_string(),
-                "download the files you need, take them off the list with `clean`, and change it then",
+                "change-password --modern, if no program of 2019 needs this profile any more",
+            ),
+            ProfileError::PasswordWasSent => Self::new(
+                code::OTHER,
+                "the file is not sealed with the profile's password",
+                "a server of FSS 1.0 may know that password",
+                "change-password (--modern for a profile of 2019), or --own-password",
+            ),
+            ProfileError::PasswordSealsFiles => Self::new(
+                code::OTHER,
+                "the profile's password is not sent in FSS 1.0",
+                "it seals files, which the server could then open",
+                "--own-password, or no --protocol 1.0",
             ),
             other => Self::new(code::OTHER, "cannot use the profile", other.to_string(), ""),
         }

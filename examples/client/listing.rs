@@ -1,8 +1,10 @@
 //! The list of files: shown, and shortened.
 
 use std::io::IsTerminal as _;
+use std::time::{Duration, UNIX_EPOCH};
 
 use fss::profile::FileRecord;
+use fss::store::Entry;
 
 use crate::account::Account;
 use crate::print;
@@ -19,6 +21,24 @@ pub fn line(file: &FileRecord) -> String {
     let own = if file.own_password { " (own password)" } else { "" };
     format!("{}  {size:>12}  {}  {}{own}", printable(&file.date), file.cookie, printable(&file.name))
 }
+
+/// The line of a file that a server has, with its name if the profile knows it.
+pub fn remote_line(entry: &Entry, name: Option<&str>) -> String {
+    let left = entry.downloads.map_or_else(String::new, |left| format!(" ({left} downloads left)"));
+    let expires = entry.expires.map_or_else(String::new, |expires| format!(" (until {})", date(expires)));
+    let name = printable(name.unwrap_or("?"));
+    format!("{}  {:>12}  {}  {name}{left}{expires}", date(entry.stored), entry.size, entry.cookie)
+}
+
+/// Seconds since 1970, in UTC.
+fn date(seconds: u64) -> String {
+    // A server may say anything.
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds.min(LAST_SECOND)));
+    time.map_or_else(|| "?".to_owned(), |time| humantime::format_rfc3339_seconds(time).to_string())
+}
+
+/// The end of the year 9999: what comes later has no date that could be read.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 pub fn forget(account: &Account, name_or_cookie: &str) -> Result<(), Failure> {
     let file = account.find(name_or_cookie)?.ok_or_else(|| not_listed(name_or_cookie))?;

@@ -3,12 +3,20 @@
 //! `cargo run --release --example client -- --help`
 
 mod account;
+mod download;
+mod keyring;
+mod legacy;
 mod listing;
 mod menu;
 mod options;
 mod output;
+mod partial;
 mod print;
-mod transfer;
+mod remote;
+mod session;
+mod source;
+mod stopped;
+mod upload;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -33,7 +41,6 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<ExitCode, Failure> {
-    options.check_protocol()?;
     let Some(command) = &options.command else {
         if !std::io::stdin().is_terminal() {
             let hint = format!("one of: {}", command_names().join(", "));
@@ -43,19 +50,25 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
     };
     let account = Account::open(options)?;
     match command {
-        Command::Upload { paths, name, own_password } => {
-            return transfer::upload_all(&account, options, paths, name.as_deref(), *own_password);
+        Command::Upload { paths, name, own_password, keep, downloads } => {
+            let how = upload::How { name: name.as_deref(), own: None, keep: *keep, downloads: *downloads };
+            return upload::upload_all(&account, options, paths, *own_password, how);
         }
         Command::Download { file, output, force, own_password, size } => {
             let wish =
-                transfer::Wish { file, output: output.as_deref(), force: *force, own_password: *own_password, size: *size };
-            transfer::download(&account, options, &wish)?;
+                download::Wish { file, output: output.as_deref(), force: *force, own_password: *own_password, size: *size };
+            download::download(&account, options, &wish)?;
         }
-        Command::List => listing::show(&account.profile.files().list()?)?,
+        Command::List { remote: true } => remote::list(&account, options)?,
+        Command::List { remote: false } => listing::show(&account.profile.files().list()?)?,
         Command::Search { text } => listing::show(&account.profile.files().search(text)?)?,
         Command::Forget { file } => listing::forget(&account, file)?,
         Command::Clean { yes } => listing::clean(&account, *yes)?,
-        Command::ChangePassword => account.change_password()?,
+        Command::Delete { file, own_password } => remote::delete(&account, options, file, *own_password)?,
+        Command::Info => remote::information(&account, options)?,
+        Command::SignUp { name, invite } => remote::sign_up(&account, options, name, invite.as_ref())?,
+        Command::ChangePassword { modern } => account.change_password(*modern)?,
+        Command::ForgetServer => account.forget_server(&options.server(None))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,11 +4,12 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use crate::account::Account;
+use crate::download::{Wish, download};
 use crate::listing;
 use crate::options::Options;
 use crate::print;
 use crate::support::failure::Failure;
-use crate::transfer::{Wish, download, upload_all};
+use crate::upload::{How, upload_all};
 
 /// Asks until the user leaves, or standard input ends. What fails is told, and the menu goes on.
 pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
@@ -18,7 +19,7 @@ pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
         let done = match choice.as_str() {
             "1" => choose_download(account, options),
             "2" => choose_upload(account, options),
-            "3" => account.change_password(),
+            "3" => account.change_password(false),
             "4" => return Ok(()),
             "" => Ok(()),
             other => {
@@ -40,7 +41,8 @@ fn choose_download(account: &Account, options: &Options) -> Result<(), Failure> 
 
 fn choose_upload(account: &Account, options: &Options) -> Result<(), Failure> {
     let Some(path) = ask("File: ").filter(|path| !path.is_empty()) else { return Ok(()) };
-    upload_all(account, options, &[PathBuf::from(path)], None, false).map(drop)
+    let how = How { name: None, own: None, keep: None, downloads: None };
+    upload_all(account, options, &[PathBuf::from(path)], false, how).map(drop)
 }
 
 /// A line from the user; `None` at the end of input.

@@ -4,11 +4,16 @@
 #![allow(clippy::doc_markdown)]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::support::failure::Failure;
+use fss::crypto::Fingerprint;
+use fss::store::Invite;
+use fss::wire::frame::from_base64;
+
+use crate::support::duration::duration;
 
 /// The server that is asked where none is named.
 const DEFAULT_SERVER: &str = "127.0.0.1:954";
@@ -26,9 +31,15 @@ pub struct Options {
     /// Directory of the profile; one of 2019 is used as it is
     #[arg(long, env = "FSS_PROFILE", value_name = "DIR", global = true)]
     pub profile: Option<PathBuf>,
-    /// Protocol version to speak
-    #[arg(long, env = "FSS_CLIENT_PROTOCOL", value_enum, global = true)]
-    pub protocol: Option<Protocol>,
+    /// Protocol version to speak; 1.0 cannot tell a server from an impostor
+    #[arg(long, env = "FSS_CLIENT_PROTOCOL", value_enum, default_value = "2", global = true)]
+    pub protocol: Protocol,
+    /// Speak FSS 1.0 even with a server that is known to speak FSS/2
+    #[arg(long, env = "FSS_ALLOW_DOWNGRADE", value_parser = FalseyValueParser::new(), global = true)]
+    pub allow_downgrade: bool,
+    /// Speak only to the server with the key of this fingerprint, SHA256:…
+    #[arg(long, env = "FSS_FINGERPRINT", value_name = "SHA256:…", global = true)]
+    pub fingerprint: Option<Fingerprint>,
     /// Print results and errors only
     #[arg(long, env = "FSS_QUIET", value_parser = FalseyValueParser::new(), global = true)]
     pub quiet: bool,
@@ -42,7 +53,8 @@ const EXAMPLES: &str = "Examples:
   client --server fss.example.org:954 upload a b   several files
   client list";
 
-const EXIT_CODES: &str = "Exit codes: 0 ok, 1 other, 2 usage, 10 no such file, 12 wrong password, 14 no room, 15 damaged file, 75 network, 130 interrupted.";
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 other, 2 usage, 10 no such file or wrong password of a file, 11 busy or limit reached, 12 wrong password, \
+13 server key changed, 14 quota or disk full, 15 damaged file, 16 too many attempts, 75 network, 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -57,6 +69,12 @@ pub enum Command {
         /// Give the file a password of its own (FSS_FILE_PASSWORD, or asked for), to be handed on with the cookie
         #[arg(long)]
         own_password: bool,
+        /// How long the server is to keep the file at most, such as 90s, 12h or 30d
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        keep: Option<Duration>,
+        /// For how many downloads the server is to keep the file at most
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+        downloads: Option<u64>,
     },
     /// Download a file by its name or cookie
     Download {
@@ -77,7 +95,11 @@ pub enum Command {
         size: Option<u64>,
     },
     /// List your files
-    List,
+    List {
+        /// Those that the server has, whatever this profile knows of them
+        #[arg(long)]
+        remote: bool,
+    },
     /// List your files whose name contains a text
     Search {
         #[arg(value_name = "NAME")]
@@ -89,14 +111,39 @@ pub enum Command {
         #[arg(value_name = "NAME|COOKIE")]
         file: String,
     },
+    /// Delete a file from the server, and take it off the list
+    Delete {
+        /// Name or cookie
+        #[arg(value_name = "NAME|COOKIE")]
+        file: String,
+        /// The file has a password of its own (FSS_FILE_PASSWORD, or asked for): to delete somebody else's
+        #[arg(long)]
+        own_password: bool,
+    },
     /// Take all files off the list; the servers keep them
     Clean {
         /// Do not ask
         #[arg(long)]
         yes: bool,
     },
-    /// Change the profile's password (to FSS_NEW_PASSWORD, or asked for); only while no file is listed
-    ChangePassword,
+    /// Show what the server takes, and who you are to it
+    Info,
+    /// Become a user of the server
+    SignUp {
+        /// Your name there: letters, digits, dots, lines and dashes
+        name: String,
+        /// The invite, on a server for members
+        #[arg(long, env = "FSS_INVITE", hide_env_values = true, value_parser = invite)]
+        invite: Option<Invite>,
+    },
+    /// Change the profile's password (to FSS_NEW_PASSWORD, or asked for); files keep the one they have
+    ChangePassword {
+        /// Take a profile of 2019 over into the modern form, whatever is listed; programs of 2019 can no longer use it
+        #[arg(long)]
+        modern: bool,
+    },
+    /// Forget the key of a server, after its operator has confirmed that it was changed
+    ForgetServer,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -108,24 +155,6 @@ pub enum Protocol {
 }
 
 impl Options {
-    pub fn check_protocol(&self) -> Result<(), Failure> {
-        match self.protocol {
-            Some(Protocol::V2) => {
-                Err(Failure::usage("--protocol 2 cannot be used", "this version speaks FSS 1.0 only", "--protocol 1.0"))
-            }
-            Some(Protocol::V1) | None => Ok(()),
-        }
-    }
-
-    /// Whoever did not choose FSS 1.0 should know what it gives up.
-    pub fn warn_of_protocol(&self) {
-        if self.protocol.is_none() && !self.quiet {
-            eprintln!(
-                "warning: FSS 1.0 cannot tell a server from an impostor; use it in networks you trust (--protocol 1.0 silences this)"
-            );
-        }
-    }
-
     /// The server to ask, if the file's record may name one.
     pub fn server(&self, recorded: Option<&str>) -> String {
         let named = self.server.as_deref().or(recorded).map(str::to_owned);
@@ -138,4 +167,10 @@ impl Options {
             eprintln!("{text}");
         }
     }
+}
+
+fn invite(text: &str) -> Result<Invite, String> {
+    from_base64(text.trim().as_bytes())
+        .map(Invite::from_bytes)
+        .map_err(|_| "it is no invite: those have 44 characters".to_owned())
 }

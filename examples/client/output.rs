@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,27 +15,48 @@ use signal_hook::iterator::Signals;
 use crate::support::failure::{Failure, code};
 
 /// The file that is being written, for whoever has to remove it when the program is interrupted.
-static PART: Mutex<Option<PathBuf>> = Mutex::new(None);
+static PART: Mutex<Option<Part>> = Mutex::new(None);
 
-/// From now on Ctrl-C and SIGTERM remove what has been written of a download before they end the program.
+struct Part {
+    path: PathBuf,
+    /// Whether the download can go on with it.
+    keep: bool,
+}
+
+/// From now on Ctrl-C and SIGTERM remove what has been written of a download before they end the program, unless the same
+/// download can go on with it.
 pub fn remove_on_interrupt() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {
-            if let Some(part) = part().take() {
-                let _ = fs::remove_file(part);
-            }
+            drop_part();
             std::process::exit(code::INTERRUPTED.into());
         }
     });
     Ok(())
 }
 
-fn part() -> MutexGuard<'static, Option<PathBuf>> {
+fn part() -> MutexGuard<'static, Option<Part>> {
     PART.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A file that is being written. Dropping it unfinished removes what has been written.
+/// Whether the download can go on with what has been written.
+pub fn keep_part(keep: bool) {
+    if let Some(part) = &mut *part() {
+        part.keep = keep;
+    }
+}
+
+fn drop_part() {
+    match part().take() {
+        Some(Part { keep: true, .. }) => eprintln!("what has come is kept: the same command again goes on with it"),
+        // If it cannot be removed, there is nobody left to tell.
+        Some(Part { path, .. }) => drop(fs::remove_file(path)),
+        None => {}
+    }
+}
+
+/// A file that is being written. Dropping it unfinished removes what has been written, unless it is to go on.
 pub enum Output {
     Standard,
     File { file: Option<File>, path: PathBuf, force: bool },
@@ -64,17 +85,36 @@ impl Output {
         Ok(Self::File { file: None, path: path.to_owned(), force })
     }
 
-    /// Begins to write, under a temporary name beside the file's own.
-    pub fn create(&mut self) -> Result<(), Failure> {
-        let Self::File { file, path, .. } = self else { return Ok(()) };
+    /// The file's own name, which it gets in the end.
+    pub fn target(&self) -> Result<Option<PathBuf>, Failure> {
+        match self {
+            Self::Standard => Ok(None),
+            Self::File { path, .. } => std::path::absolute(path).map(Some).map_err(|error| cannot_write(path, &error)),
+        }
+    }
+
+    /// Begins to write, under a temporary name beside the file's own; gives that.
+    pub fn create(&mut self) -> Result<Option<PathBuf>, Failure> {
+        let Self::File { file, path, .. } = self else { return Ok(None) };
         let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         name.push(format!(".{:08x}.fss-part", SystemRng.next_u32()));
         let temporary = path.with_file_name(name);
         // Noted first, so that an interruption at any moment finds it.
-        *part() = Some(temporary.clone());
+        *part() = Some(Part { path: temporary.clone(), keep: false });
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
         *file = Some(created.map_err(|error| cannot_write(path, &error))?);
+        Ok(Some(temporary))
+    }
+
+    /// Goes on with what is under a temporary name already, after `position` bytes.
+    pub fn go_on(&mut self, temporary: &Path, position: u64) -> Result<(), Failure> {
+        let Self::File { file, path, .. } = self else { return Ok(()) };
+        *part() = Some(Part { path: temporary.to_owned(), keep: true });
+        let mut opened = OpenOptions::new().write(true).open(temporary).map_err(|error| cannot_write(path, &error))?;
+        let there = opened.set_len(position).and_then(|()| opened.seek(SeekFrom::Start(position)));
+        there.map_err(|error| cannot_write(path, &error))?;
+        *file = Some(opened);
         Ok(())
     }
 
@@ -86,12 +126,21 @@ impl Output {
         }
     }
 
+    /// Makes durable what has been written, and keeps it even if the program ends.
+    pub fn sync(&mut self) -> Result<(), Failure> {
+        let Self::File { file: Some(file), path, .. } = self else { return Ok(()) };
+        file.sync_data().map_err(|error| cannot_write(path, &error))?;
+        keep_part(true);
+        Ok(())
+    }
+
     /// Makes the file durable under its own name.
     pub fn finish(&mut self) -> Result<(), Failure> {
         match self {
             Self::Standard => io::stdout().flush().map_err(|error| cannot_write(Path::new("standard output"), &error)),
             Self::File { file, path, force } => {
-                let Some((file, temporary)) = file.take().zip(part().clone()) else { return Ok(()) };
+                let temporary = part().as_ref().map(|part| part.path.clone());
+                let Some((file, temporary)) = file.take().zip(temporary) else { return Ok(()) };
                 let published = file.sync_all().and_then(|()| publish(&temporary, path, *force));
                 let _ = fs::remove_file(&temporary);
                 *part() = None;
@@ -122,10 +171,7 @@ fn publish(temporary: &Path, path: &Path, force: bool) -> io::Result<()> {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if let Some(part) = part().take() {
-            // If it cannot be removed, there is nobody left to tell.
-            let _ = fs::remove_file(part);
-        }
+        drop_part();
     }
 }
 

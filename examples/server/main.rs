@@ -4,6 +4,7 @@
 
 mod options;
 mod serve;
+mod users;
 mod verify;
 
 #[path = "../support/mod.rs"]
@@ -33,9 +34,8 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Failure> {
-    options.check_protocol()?;
     let locked = LockedKey::new(&options.data, Owner::Server);
-    match options.command {
+    match &options.command {
         Some(Command::Fingerprint) => {
             println!("{}", locked.open(&CODE.get()?, &*default_provider())?.public_key().fingerprint());
             Ok(())
@@ -49,11 +49,13 @@ fn run(options: &Options) -> Result<(), Failure> {
             Ok(())
         }
         Some(Command::Verify) => verify::run(options),
+        Some(Command::Users(command)) => users::run(&options.data, command),
         None => {
             // The store first: it holds the lock of the directory, and a foreign directory must not get a key.
             let store = options.open_store()?;
             let identity = identity(options, &locked)?;
-            let config = Config::new(default_provider(), identity).with_limits(options.limits());
+            let config =
+                Config::new(default_provider(), identity).with_limits(options.limits()).with_versions(options.versions());
             serve::forever(options, &config, &store)
         }
     }

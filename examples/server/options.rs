@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
+use fss::crypto::Fingerprint;
 use fss::locked_key::KeyForm;
 use fss::store::{EmbeddedStore, OpenOptions, Retention};
-use fss::{IndexCookies, Limits, RandomCookies};
+use fss::{IndexCookies, Limits, RandomCookies, Versions};
 
+use crate::support::duration::duration;
 use crate::support::failure::Failure;
 
 /// Saves people's files and gives them back.
@@ -33,6 +35,9 @@ pub struct Options {
     /// How long to keep new files: forever, until-downloaded, or a duration such as 90s, 12h or 30d
     #[arg(long, env = "FSS_KEEP", value_name = "TIME", value_parser = retention, default_value = "forever")]
     pub keep: Retention,
+    /// Take files only of users, and users only with an invite (see `server users`)
+    #[arg(long, env = "FSS_MEMBERS", value_parser = FalseyValueParser::new())]
+    pub members: bool,
     /// Cookies of new files: random, or their index number, which can be guessed
     #[arg(long, env = "FSS_COOKIES", value_enum, default_value = "random")]
     pub cookies: Cookies,
@@ -65,7 +70,9 @@ const EXAMPLES: &str = "Examples:
   server --listen 127.0.0.1:9540 --data files      serve, making directory and key if they are not there
   server --data files fingerprint                  show the key's fingerprint
   server --data files --keep 30d                   keep new files for a month
-  server --data files verify                       look for damaged files; exit code 15 if there are any";
+  server --data files verify                       look for damaged files; exit code 15 if there are any
+  server --data files --members                    serve only users
+  server --data files users invite --quota 20G     print an invite for a new user";
 
 /// What to do instead of serving.
 #[derive(Debug, Subcommand)]
@@ -76,6 +83,46 @@ pub enum Command {
     ChangeCode,
     /// Read every stored file and compare it with its record
     Verify,
+    /// Administer users, also while the server runs
+    #[command(subcommand)]
+    Users(UsersCommand),
+}
+
+/// What to do with users.
+#[derive(Debug, Subcommand)]
+pub enum UsersCommand {
+    /// List the users: name, key, bytes used, quota
+    List,
+    /// Make a user of a client's key
+    Add {
+        /// The user's name
+        name: String,
+        /// The fingerprint of the client's key, as the client's `info` shows it
+        #[arg(value_name = "SHA256:…")]
+        key: Fingerprint,
+        /// Bytes that the user may store, such as 500M or 20G; without, as many as there is room for
+        #[arg(long, value_name = "BYTES", value_parser = bytes)]
+        quota: Option<u64>,
+    },
+    /// Remove a user; the files stay, and belong to the key
+    Remove {
+        /// The user's name
+        name: String,
+    },
+    /// Change how much a user may store
+    Quota {
+        /// The user's name
+        name: String,
+        /// Bytes, such as 500M or 20G; without, as many as there is room for
+        #[arg(value_parser = bytes)]
+        quota: Option<u64>,
+    },
+    /// Print an invite: it is good once, for 7 days
+    Invite {
+        /// Bytes that the user may store, such as 500M or 20G; without, as many as there is room for
+        #[arg(long, value_name = "BYTES", value_parser = bytes)]
+        quota: Option<u64>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -127,12 +174,11 @@ impl LogFormat {
 }
 
 impl Options {
-    pub fn check_protocol(&self) -> Result<(), Failure> {
+    pub fn versions(&self) -> Versions {
         match self.protocol {
-            Protocol::Any | Protocol::V1 => Ok(()),
-            Protocol::V2 => {
-                Err(Failure::usage("--protocol 2 cannot be used", "this version speaks FSS 1.0 only", "--protocol any"))
-            }
+            Protocol::Any => Versions::All,
+            Protocol::V1 => Versions::Legacy,
+            Protocol::V2 => Versions::Fss2,
         }
     }
 
@@ -149,7 +195,7 @@ impl Options {
             Cookies::Random => OpenOptions::default().cookies(RandomCookies),
             Cookies::Index => OpenOptions::default().cookies(IndexCookies),
         };
-        Ok(options.retention(self.keep).open(&self.data)?)
+        Ok(options.retention(self.keep).members(self.members).open(&self.data)?)
     }
 }
 
@@ -161,20 +207,19 @@ fn retention(text: &str) -> Result<Retention, String> {
     }
 }
 
-/// A whole number and a unit: s, m, h or d.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time: write a whole number and s, m, h or d, such as 90s or 30d");
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        'd' => 24 * 60 * 60,
-        _ => return Err(wrong()),
+/// A whole number of bytes, or with K, M, G or T of 1024, 1024² and so on.
+fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no number of bytes: write a whole number, with K, M, G or T behind it if you like");
+    let (digits, shift) = match text.chars().last() {
+        Some('K') => (&text[..text.len() - 1], 10),
+        Some('M') => (&text[..text.len() - 1], 20),
+        Some('G') => (&text[..text.len() - 1], 30),
+        Some('T') => (&text[..text.len() - 1], 40),
+        _ => (text, 0),
     };
-    let count: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    match count.checked_mul(seconds) {
-        Some(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
-        _ => Err(wrong()),
-    }
+    let count: u64 = digits.parse().map_err(|_| wrong())?;
+    count.checked_mul(1 << shift).filter(|&bytes| bytes <= MOST).ok_or_else(wrong)
 }
+
+/// As many bytes as can be written down (`docs/protocol.md` §15.6).
+const MOST: u64 = i64::MAX.unsigned_abs();

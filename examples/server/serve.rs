@@ -48,7 +48,7 @@ pub fn forever(options: &Options, config: &Config, store: &EmbeddedStore) -> Res
     let address = listener.local_addr().map_err(broken)?;
     let shared =
         Arc::new(Shared { config: config.clone(), store: store.clone(), running: AtomicUsize::new(0), wake: Mutex::new(waker) });
-    tracing::info!(data = %options.data.display(), key = %config.identity().public_key().fingerprint(), "serving FSS 1.0");
+    tracing::info!(data = %options.data.display(), key = %config.identity().public_key().fingerprint(), versions = ?config.versions(), "serving FSS");
     println!("listening on {address}");
 
     let most = usize::try_from(options.connections).unwrap_or(usize::MAX);
@@ -184,6 +184,7 @@ fn serve(shared: &Shared, stream: &TcpStream, peer: SocketAddr) {
         match event {
             ServerEvent::UploadStarted { .. } => operation = "upload",
             ServerEvent::DownloadStarted { .. } => operation = "download",
+            ServerEvent::ClientProved(_) => operation = "session",
             _ => report(&event, &mut client, peer, started),
         }
         Ok::<_, fss::Error>(())
@@ -211,6 +212,9 @@ fn report(event: &ServerEvent, client: &mut Option<Fingerprint>, peer: SocketAdd
         ServerEvent::Delivered { cookie, bytes } => {
             tracing::info!(%peer, key, cookie = cookie.short(), bytes, milliseconds, "delivered");
         }
+        ServerEvent::Deleted { cookie } => tracing::info!(%peer, key, cookie = cookie.short(), milliseconds, "deleted"),
+        ServerEvent::SignedUp { name } => tracing::info!(%peer, key, name = name.as_str(), milliseconds, "signed up"),
+        ServerEvent::Refused { why } => tracing::info!(%peer, key, milliseconds, %why, "refused"),
         _ => {}
     }
 }

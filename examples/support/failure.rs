@@ -9,9 +9,12 @@ pub mod code {
     pub const OTHER: u8 = 1;
     pub const USAGE: u8 = 2;
     pub const NO_SUCH_FILE: u8 = 10;
+    pub const LIMIT: u8 = 11;
     pub const WRONG_PASSWORD: u8 = 12;
+    pub const KEY_CHANGED: u8 = 13;
     pub const NO_ROOM: u8 = 14;
     pub const INTEGRITY: u8 = 15;
+    pub const ATTEMPTS: u8 = 16;
     pub const NETWORK: u8 = 75;
     pub const INTERRUPTED: u8 = 130;
 }

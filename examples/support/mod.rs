@@ -1,5 +1,6 @@
-//! What the example programs share: the blocking driver, failures as they are shown, and where secrets come from.
+//! What the example programs share: the blocking driver, failures as they are shown, times, and where secrets come from.
 
 pub mod driver;
+pub mod duration;
 pub mod failure;
 pub mod secrets;

@@ -1,5 +1,11 @@
 //! The programs as people run them: built, started as processes, judged by what they print and by their exit codes.
 
 mod client;
+mod known_servers;
+mod legacy;
+mod line;
+mod refusals;
+mod resume;
 mod server;
+mod users;
 mod world;

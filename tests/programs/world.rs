@@ -5,8 +5,14 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+/// Without arguments of its own.
+pub const NONE: [&str; 0] = [];
+/// How long something may take that is awaited: much longer than it does on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The path of a built example. Building it is the business of cargo, which has done it already for `cargo test`.
 fn example(name: &'static str, path: &'static OnceLock<PathBuf>) -> &'static Path {
@@ -37,9 +43,10 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
-/// A directory that is gone afterwards.
+/// A directory that is gone afterwards, and what the clients in it speak.
 pub struct World {
     pub directory: TempDir,
+    protocol: Option<&'static str>,
 }
 
 /// A server process that is stopped afterwards.
@@ -49,8 +56,14 @@ pub struct Server {
 }
 
 impl World {
+    /// With clients as they are, which speak FSS/2.
     pub fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("a directory") }
+        Self { directory: tempfile::tempdir().expect("a directory"), protocol: None }
+    }
+
+    /// With clients that are told to speak FSS 1.0.
+    pub fn of_fss1() -> Self {
+        Self { protocol: Some("1.0"), ..Self::new() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -80,30 +93,69 @@ impl World {
     /// Starts a server on a free port, with the directory `data`.
     pub fn serve<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Server {
         let mut command = self.server_command();
-        command.args(["--listen", "127.0.0.1:0", "--data", "data"]).args(arguments);
+        command.env("FSS_LISTEN", "127.0.0.1:0").args(["--data", "data"]).args(arguments);
         Server::start(command)
     }
 
+    /// The same on a port that has just become free.
+    pub fn serve_at(&self, address: &str) -> Server {
+        self.serve(&["--listen", address])
+    }
+
+    /// The fingerprint of the key of the server with the directory `data`.
+    pub fn fingerprint(&self) -> String {
+        let shown = succeeds(&run(self.server_command().args(["--data", "data", "fingerprint"])));
+        shown.trim_end().to_owned()
+    }
+
+    /// Administers the users of the server with the directory `data`.
+    pub fn users(&self, arguments: &[&str]) -> Output {
+        run(self.server_command().args(["--data", "data", "users"]).args(arguments))
+    }
+
     pub fn client_command(&self, server: &Server) -> Command {
+        self.client_at(&server.address)
+    }
+
+    /// A client with the profile of this world, and the server at an address.
+    pub fn client_at(&self, address: &str) -> Command {
         let mut command = client_program();
-        command.current_dir(self.directory.path()).env("FSS_PASSWORD", "the password").env("FSS_CLIENT_PROTOCOL", "1.0");
-        command.env("FSS_SERVER", &server.address).env("FSS_PROFILE", "profile");
+        command.current_dir(self.directory.path()).env("FSS_PASSWORD", "the password");
+        command.envs(self.protocol.map(|protocol| ("FSS_CLIENT_PROTOCOL", protocol)));
+        command.env("FSS_SERVER", address).env("FSS_PROFILE", "profile");
         command
     }
 
     /// Runs a client to its end.
     pub fn client(&self, server: &Server, arguments: &[&str]) -> Output {
-        self.client_command(server).args(arguments).output().expect("it runs")
+        run(self.client_command(server).args(arguments))
+    }
+
+    /// Runs a client that is to succeed; gives what it prints.
+    #[track_caller]
+    pub fn does(&self, server: &Server, arguments: &[&str]) -> String {
+        succeeds(&self.client(server, arguments))
+    }
+
+    /// A client of somebody else, who has a profile of his own.
+    pub fn stranger(&self, server: &Server, arguments: &[&str]) -> Command {
+        let mut command = self.client_command(server);
+        command.env("FSS_PASSWORD", "another password").env("FSS_PROFILE", "stranger").args(arguments);
+        command
     }
 
     /// Uploads a file and gives its cookie.
+    #[track_caller]
     pub fn upload(&self, server: &Server, name: &str, content: &[u8]) -> String {
         self.write(name, content);
-        let output = self.client(server, &["upload", name]);
-        assert!(output.status.success(), "{output:?}");
-        let cookie = String::from_utf8(output.stdout).expect("text");
-        assert!(cookie.ends_with('\n') && cookie.trim_end().bytes().all(|byte| byte.is_ascii_digit()), "{cookie:?}");
-        cookie.trim_end().to_owned()
+        cookie(&self.client(server, &["upload", name]))
+    }
+
+    /// Everything that is left of downloads that have not ended.
+    pub fn parts(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.directory.path()).expect("readable");
+        let paths = entries.map(|entry| entry.expect("readable").path());
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "fss-part")).collect()
     }
 }
 
@@ -131,16 +183,59 @@ impl Server {
         let output = child.wait_with_output().expect("it ends");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
+    /// Ends it as a power failure would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
             // It may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+pub fn run(command: &mut Command) -> Output {
+    command.output().expect("it runs")
+}
+
+/// Checks that a program succeeded; gives what it printed.
+#[track_caller]
+pub fn succeeds(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+/// Checks that an upload printed its cookie and nothing else.
+#[track_caller]
+pub fn cookie(output: &Output) -> String {
+    let printed = succeeds(output);
+    let cookie = printed.strip_suffix('\n').expect("a line");
+    assert!(!cookie.is_empty() && cookie.bytes().all(|byte| byte.is_ascii_digit()), "{cookie:?}");
+    cookie.to_owned()
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it never came that {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Flips a bit in the middle of a file.
+pub fn damage(path: &Path) {
+    let mut content = std::fs::read(path).expect("readable");
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    std::fs::write(path, content).expect("written");
 }
 
 /// Checks the exit code and that standard error tells each of these things; gives what it tells.

@@ -1,0 +1,243 @@
+//! Downloads, in FSS/2: what broke off goes on from what is there.
+
+use std::path::{Path, PathBuf};
+
+use fss::client::{ClientEvent, ClientNeed, ClientSession, Download, LegacyDownload, Operation};
+use fss::profile::{FileRecord, Format};
+use fss::sealed::{Header, Metadata};
+use fss::{Cookie, OpaqueCookie, Password, wire};
+
+use crate::account::{Account, FILE_PASSWORD};
+use crate::keyring::Keyring;
+use crate::legacy;
+use crate::listing::not_listed;
+use crate::options::{Options, Protocol};
+use crate::output::{Output, keep_part, local_name};
+use crate::partial::Partial;
+use crate::session::Session;
+use crate::stopped::{Stopped, invalid_response, refused};
+use crate::support::driver::Call;
+use crate::support::failure::{Failure, code};
+
+/// What the user wants to download, and where to.
+pub struct Wish<'a> {
+    pub file: &'a str,
+    pub output: Option<&'a Path>,
+    pub force: bool,
+    pub own_password: bool,
+    pub size: Option<u64>,
+}
+
+impl Wish<'_> {
+    pub fn output(&self, path: &Path) -> Result<Output, Failure> {
+        Output::new(path, self.force)
+    }
+
+    /// The password of its own that the file has, if it has one.
+    pub fn own(&self, record: Option<&FileRecord>) -> Result<Option<Password>, Failure> {
+        let own = self.own_password || record.is_some_and(|record| record.own_password);
+        own.then(|| FILE_PASSWORD.get()).transpose()
+    }
+}
+
+/// Tells that a file is here.
+pub fn report(options: &Options, path: &Path, size: u64, guessed: bool) {
+    if path != Path::new("-") {
+        options.say(&format!("{} ({size} bytes)", path.display()));
+    }
+    if guessed {
+        options.say("warning: FSS 1.0 does not tell a file's size, so its end is a guess; --size BYTES makes it sure");
+    }
+}
+
+/// What is known of a file before any server is asked.
+pub struct Found {
+    pub record: Option<FileRecord>,
+    pub cookie: OpaqueCookie,
+    pub path: PathBuf,
+}
+
+impl Found {
+    pub fn new(account: &Account, wish: &Wish<'_>) -> Result<Self, Failure> {
+        let record = account.find(wish.file)?;
+        // Somebody else's file is asked for by its cookie.
+        let looks_like_a_cookie = wish.file.parse::<Cookie>().is_ok();
+        let cookie = match &record {
+            Some(record) => record.cookie.clone(),
+            None if looks_like_a_cookie || wish.own_password || wish.size.is_some() => {
+                OpaqueCookie::parse(wish.file.as_bytes()).map_err(|_| not_listed(wish.file))?
+            }
+            None => return Err(not_listed(wish.file)),
+        };
+        let label = record.as_ref().map_or(wish.file, |record| &record.name);
+        let path = match wish.output {
+            Some(path) => path,
+            None => Path::new(local_name(label).ok_or_else(|| {
+                let why = format!("its name {label:?} is none to write a file under");
+                Failure::usage("there is no place for the file", why, "-o PATH")
+            })?),
+        };
+        let path = path.to_owned();
+        Ok(Self { record, cookie, path })
+    }
+}
+
+pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result<(), Failure> {
+    if options.protocol == Protocol::V1 {
+        return legacy::download(account, options, wish);
+    }
+    let Found { record, cookie, path } = Found::new(account, wish)?;
+    let output = wish.output(&path)?;
+    let cookie: Cookie = cookie.as_str().parse().map_err(|_| not_listed(wish.file))?;
+    let unlocked = account.unlock()?;
+    let own = wish.own(record.as_ref())?;
+    let session = Session::new(account, &unlocked, options, record.as_ref().and_then(|record| record.server.as_deref()));
+    let mut transfer = Transfer {
+        session: &session,
+        keyring: Keyring::new(&unlocked, own.clone()),
+        size: wish.size.or(record.as_ref().and_then(|record| record.size)),
+        own,
+        record,
+        cookie,
+        what: format!("cannot download {}", wish.file),
+        output,
+        asked: false,
+        partial: None,
+        received: None,
+    };
+    let ended = session.run(|machine, call| transfer.serve(machine, call));
+    match (ended, transfer.received) {
+        // The file is here and whole; that its acknowledgement was lost is the server's concern.
+        (_, Some((size, guessed))) => {
+            report(options, &path, size, guessed);
+            Ok(())
+        }
+        (Err(stopped), None) => {
+            if let (Stopped::Session(fss::Error::Integrity(_)), Some(partial)) = (&stopped, transfer.partial.take()) {
+                keep_part(false);
+                partial.give_up(&account.profile)?;
+            }
+            Err(stopped.failure(&transfer.what))
+        }
+        (Ok(()), None) => Err(invalid_response("the server closed before the end of the file")),
+    }
+}
+
+/// One download on one connection.
+struct Transfer<'a> {
+    session: &'a Session<'a>,
+    keyring: Keyring<'a>,
+    own: Option<Password>,
+    record: Option<FileRecord>,
+    cookie: Cookie,
+    size: Option<u64>,
+    what: String,
+    output: Output,
+    /// Whether all is asked for that there is to ask.
+    asked: bool,
+    /// What goes on, or can go on later.
+    partial: Option<Partial>,
+    received: Option<(u64, bool)>,
+}
+
+impl Transfer<'_> {
+    fn serve(&mut self, machine: &mut ClientSession, call: Call<ClientSession>) -> Result<(), Stopped> {
+        match call {
+            Call::Need(ClientNeed::Operation) if self.asked => machine.finish(),
+            Call::Need(ClientNeed::Operation) => {
+                let operation = self.first_operation()?;
+                machine.start(operation);
+            }
+            Call::Event(ClientEvent::Challenged(format)) => {
+                let operation = self.answer(format)?;
+                machine.start(operation);
+            }
+            Call::Event(ClientEvent::DownloadStarted { metadata, .. }) => {
+                self.check_kind(metadata.as_ref())?;
+                match &mut self.partial {
+                    Some(partial) => partial.start(&mut self.output, metadata.as_ref())?,
+                    None => drop(self.output.create()?),
+                }
+            }
+            Call::Need(ClientNeed::Data) => {
+                self.output.write(machine.data())?;
+                let count = machine.data().len();
+                machine.consumed(count);
+                if let Some(partial) = &mut self.partial {
+                    partial.advance(&self.session.account.profile, &mut self.output, count)?;
+                }
+            }
+            // Only when the file is durable may the server be told so: it may then forget it.
+            Call::Event(ClientEvent::Downloaded { size, guessed }) => {
+                self.output.finish()?;
+                let before = self.partial.as_ref().map_or(0, |partial| partial.before);
+                self.received = Some((before + size, guessed));
+                if let Some(partial) = self.partial.take() {
+                    partial.finish(&self.session.account.profile)?;
+                }
+            }
+            Call::Event(ClientEvent::Refused(refusal)) => return Err(refused(&self.what, &refusal).into()),
+            Call::Need(ClientNeed::Supply) | Call::Event(_) => {}
+        }
+        Ok(())
+    }
+
+    /// What is not the bytes of a file is not written as if it were.
+    fn check_kind(&self, metadata: Option<&Metadata>) -> Result<(), Failure> {
+        let said = |name| metadata.and_then(|metadata| metadata.get(name));
+        if let (None | Some("file"), None | Some("identity")) = (said("kind"), said("encoding")) {
+            return Ok(());
+        }
+        let why = "it is compressed, or a directory, which this program does not read";
+        Err(Failure::new(code::OTHER, &self.what, why, "a newer client"))
+    }
+
+    /// What is asked for first: the file, if it is known what it is sealed with; else that.
+    fn first_operation(&mut self) -> Result<Operation, Failure> {
+        match &self.record {
+            Some(FileRecord { format: Format::Legacy, .. }) => self.legacy_download(),
+            Some(FileRecord { header: Some(header), .. }) => {
+                let header = header.clone();
+                self.sealed_download(header)
+            }
+            _ => Ok(Operation::Challenge { cookie: self.cookie.clone() }),
+        }
+    }
+
+    /// The server has said what the file is sealed with.
+    fn answer(&mut self, format: wire::reply::Format) -> Result<Operation, Failure> {
+        match format {
+            wire::reply::Format::Sealed(header) => self.sealed_download(header),
+            wire::reply::Format::Legacy => {
+                let why = "it is a file of FSS 1.0, and the proof of its password would let the server guess it";
+                Err(Failure::usage(&self.what, why, "--protocol 1.0, if you trust the server"))
+            }
+        }
+    }
+
+    fn sealed_download(&mut self, header: Header) -> Result<Operation, Failure> {
+        self.asked = true;
+        let key = match &self.record {
+            Some(record) => self.keyring.key_of(&header, record)?,
+            None => self.keyring.key(&header)?,
+        };
+        let profile = &self.session.account.profile;
+        self.partial = Partial::find(profile, &self.output, &self.session.server, &self.cookie, &header)?;
+        let chunks = self.partial.as_ref().map_or(0, Partial::chunks);
+        if let Some(partial) = self.partial.as_ref().filter(|partial| partial.before > 0) {
+            self.session.say(&format!("the download goes on after {} bytes", partial.before));
+        }
+        let chain = self.record.as_ref().and_then(|record| record.chain);
+        Ok(Operation::Download(Download { cookie: self.cookie.clone(), header, key, chunks, chain }))
+    }
+
+    fn legacy_download(&mut self) -> Result<Operation, Failure> {
+        self.asked = true;
+        let password = match (&self.own, &self.record) {
+            (Some(own), _) => own.clone(),
+            (None, Some(record)) => self.session.unlocked.password_of(record.password)?.clone(),
+            (None, None) => self.session.unlocked.passwords.present().clone(),
+        };
+        Ok(Operation::LegacyDownload(LegacyDownload { cookie: self.cookie.clone(), password, size: self.size }))
+    }
+}

@@ -1,0 +1,134 @@
+//! Uploads and downloads in FSS 1.0, for whoever asks for it: the server sees the password, and nothing shows who it is.
+
+use std::path::Path;
+
+use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
+use fss::crypto::Fingerprint;
+use fss::profile::{FileRecord, Format, ProtocolVersion};
+
+use crate::account::{Account, Unlocked};
+use crate::download::{Found, Wish, report};
+use crate::options::Options;
+use crate::source::Source;
+use crate::stopped::{Stopped, connect, invalid_response, key_changed};
+use crate::support::driver::{Call, run};
+use crate::support::failure::Failure;
+use crate::upload::{How, Uploaded, list};
+
+/// What must hold before a password is sent: nothing in FSS 1.0 shows that the server's key is its own, but another key than
+/// that which is known is not spoken to.
+struct Precautions<'a> {
+    server: &'a str,
+    expected: Option<Fingerprint>,
+}
+
+impl<'a> Precautions<'a> {
+    /// A server that speaks FSS/2 is not spoken to in FSS 1.0 unless the user insists: somebody in between could want that.
+    fn new(account: &Account, options: &Options, server: &'a str) -> Result<Self, Failure> {
+        let known = account.profile.known_servers().get(server)?;
+        if known.as_ref().is_some_and(|known| known.version >= ProtocolVersion::Fss2) && !options.allow_downgrade {
+            let why = "this server has spoken FSS/2 before, which protects what FSS 1.0 does not";
+            let hint = "no --protocol; or --allow-downgrade if you must";
+            return Err(Failure::usage("--protocol 1.0 is not used", why, hint));
+        }
+        Ok(Self { server, expected: options.fingerprint.or(known.map(|known| known.fingerprint)) })
+    }
+
+    fn check(&self, key: Fingerprint) -> Result<(), Failure> {
+        match self.expected {
+            Some(expected) if expected != key => Err(key_changed(self.server, expected, key)),
+            _ => Ok(()),
+        }
+    }
+}
+
+pub fn upload(
+    account: &Account,
+    unlocked: &Unlocked,
+    options: &Options,
+    path: &Path,
+    how: &How<'_>,
+) -> Result<Uploaded, Failure> {
+    if how.keep.is_some() || how.downloads.is_some() {
+        return Err(Failure::usage("--keep and --downloads cannot be used", "FSS 1.0 does not know them", "no --protocol 1.0"));
+    }
+    let mut source = Source::open(path)?;
+    let server = options.server(None);
+    let precautions = Precautions::new(account, options, &server)?;
+    let password = match &how.own {
+        Some(own) => own,
+        None => account.to_send(unlocked)?,
+    };
+    let stream = connect(&server)?;
+    let mut session = ClientSession::upload(unlocked.config.clone(), password);
+    let mut done = None;
+    let ended: Result<(), Stopped> = run(&mut session, &stream, |session, call| {
+        match call {
+            Call::Need(_) => {
+                let count = source.read(session.supply())?;
+                session.supplied(count);
+            }
+            Call::Event(ClientEvent::ServerKey(key)) => precautions.check(key)?,
+            Call::Event(ClientEvent::Uploaded { cookie, size }) => done = Some((cookie, size)),
+            Call::Event(_) => {}
+        }
+        Ok(())
+    });
+    ended.map_err(|stopped| stopped.failure(&format!("cannot upload {}", path.display())))?;
+    let (cookie, size) = done.ok_or_else(|| invalid_response("the server closed before it acknowledged the file"))?;
+    let mut record = FileRecord::new(cookie.clone(), how.name.unwrap_or(&source.name), size);
+    record.server = Some(server.clone());
+    record.own_password = how.own.is_some();
+    record.password = unlocked.passwords.present_id();
+    let not_listed = list(path, &record, account.profile.files().insert(&record));
+    Ok(Uploaded { cookie, not_listed })
+}
+
+pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result<(), Failure> {
+    let Found { record, cookie, path } = Found::new(account, wish)?;
+    if record.as_ref().is_some_and(|record| record.format == Format::Sealed) {
+        let why = "it is sealed, and FSS 1.0 knows nothing of sealed files";
+        return Err(Failure::usage(format!("cannot download {}", wish.file), why, "no --protocol 1.0"));
+    }
+    let mut output = wish.output(&path)?;
+    let server = options.server(record.as_ref().and_then(|record| record.server.as_deref()));
+    let precautions = Precautions::new(account, options, &server)?;
+    let unlocked = account.unlock()?;
+    let own = wish.own(record.as_ref())?;
+    let password = match (&own, &record) {
+        (Some(own), _) => own,
+        (None, Some(record)) => account.to_send_of(&unlocked, record)?,
+        (None, None) => account.to_send(&unlocked)?,
+    };
+    let size = wish.size.or(record.as_ref().and_then(|record| record.size));
+    let stream = connect(&server)?;
+    let mut session = ClientSession::download(unlocked.config.clone(), &cookie, password, size);
+    let mut received = None;
+    let ended: Result<(), Stopped> = run(&mut session, &stream, |session, call| {
+        match call {
+            Call::Need(FileNeed::Data) => {
+                output.write(session.data())?;
+                let count = session.data().len();
+                session.consumed(count);
+            }
+            Call::Event(ClientEvent::ServerKey(key)) => precautions.check(key)?,
+            // Only when the file is durable may the server be told so: it may then forget it.
+            Call::Event(ClientEvent::Downloaded { size, guessed }) => {
+                output.finish()?;
+                received = Some((size, guessed));
+            }
+            Call::Event(ClientEvent::DownloadStarted) => drop(output.create()?),
+            Call::Need(FileNeed::Supply) | Call::Event(_) => {}
+        }
+        Ok(())
+    });
+    match (ended, received) {
+        // The file is here and whole; that its acknowledgement was lost is the server's concern.
+        (_, Some((size, guessed))) => {
+            report(options, &path, size, guessed);
+            Ok(())
+        }
+        (Err(stopped), None) => Err(stopped.failure(&format!("cannot download {}", wish.file))),
+        (Ok(()), None) => Err(invalid_response("the server closed before the end of the file")),
+    }
+}

@@ -1,0 +1,170 @@
+//! What is done on a server besides transfers: list, delete, information, sign-up.
+
+use fss::client::{ClientEvent, ClientNeed, ClientSession, Operation};
+use fss::crypto::legacy::{FileKey, Verifier};
+use fss::profile::{FileRecord, Format};
+use fss::store::{Account as User, Invite, UserName};
+use fss::wire::frame::MAX_NUMBER;
+use fss::wire::reply::{self, Entry, ServerLimits};
+use fss::{Cookie, Password};
+
+use crate::account::{Account, FILE_PASSWORD};
+use crate::keyring::Keyring;
+use crate::listing::{self, not_listed};
+use crate::options::{Options, Protocol};
+use crate::print;
+use crate::session::Session;
+use crate::stopped::{Stopped, invalid_response, refused};
+use crate::support::driver::Call;
+use crate::support::failure::Failure;
+
+fn needs_fss2(options: &Options) -> Result<(), Failure> {
+    match options.protocol {
+        Protocol::V2 => Ok(()),
+        Protocol::V1 => Err(Failure::usage("this cannot be done", "FSS 1.0 has no such operation", "no --protocol 1.0")),
+    }
+}
+
+/// Runs operations, the next one depending on what the one before reported.
+fn operate(
+    session: &Session<'_>,
+    what: &str,
+    mut next: impl FnMut(Option<ClientEvent>) -> Result<Option<Operation>, Failure>,
+) -> Result<(), Failure> {
+    let mut reported = None;
+    let ended = session.run(|machine: &mut ClientSession, call| {
+        match call {
+            Call::Need(ClientNeed::Operation) => match next(reported.take())? {
+                Some(operation) => machine.start(operation),
+                None => machine.finish(),
+            },
+            Call::Event(ClientEvent::Refused(refusal)) => return Err(refused(what, &refusal).into()),
+            // All of a list is wanted, and of anything else the last.
+            Call::Event(event @ ClientEvent::Listed(_)) => drop(next(Some(event))?),
+            Call::Event(event) => reported = Some(event),
+            Call::Need(_) => {}
+        }
+        Ok(())
+    });
+    ended.map_err(|stopped: Stopped| stopped.failure(what))
+}
+
+/// The files that the server has of this profile's key.
+pub fn list(account: &Account, options: &Options) -> Result<(), Failure> {
+    needs_fss2(options)?;
+    let unlocked = account.unlock()?;
+    let session = Session::new(account, &unlocked, options, None);
+    let known = account.profile.files().list()?;
+    let mut files: Vec<Entry> = Vec::new();
+    let mut begun = false;
+    operate(&session, "cannot list the files", |event| match event {
+        None if !begun => {
+            begun = true;
+            Ok(Some(Operation::List { after: None }))
+        }
+        Some(ClientEvent::Listed(entry)) => {
+            files.push(entry);
+            Ok(None)
+        }
+        Some(ClientEvent::EndOfList { more: true }) => {
+            Ok(Some(Operation::List { after: files.last().map(|entry| entry.cookie.clone()) }))
+        }
+        _ => Ok(None),
+    })?;
+    files.iter().try_for_each(|entry| {
+        let name = known.iter().find(|file| file.cookie.as_str() == entry.cookie.as_str()).map(|file| file.name.as_str());
+        print::line(listing::remote_line(entry, name))
+    })
+}
+
+pub fn delete(account: &Account, options: &Options, file: &str, own_password: bool) -> Result<(), Failure> {
+    needs_fss2(options)?;
+    let record = account.find(file)?;
+    let cookie = record.as_ref().map_or(file, |record| record.cookie.as_str());
+    let cookie: Cookie = cookie.parse().map_err(|_| not_listed(file))?;
+    let unlocked = account.unlock()?;
+    let own = own_password.then(|| FILE_PASSWORD.get()).transpose()?;
+    let session = Session::new(account, &unlocked, options, record.as_ref().and_then(|record| record.server.as_deref()));
+    let mut keyring = Keyring::new(&unlocked, own.clone());
+    let legacy = record.as_ref().is_some_and(|record| record.format == Format::Legacy);
+    // The key of this profile owns its sealed files. For any other file the password must be shown to be known.
+    let owned = record.as_ref().is_some_and(|record| record.format == Format::Sealed) && own.is_none();
+    let mut begun = false;
+    let what = format!("cannot delete {file}");
+    operate(&session, &what, |event| {
+        let verifier = match event {
+            None if begun => return Ok(None),
+            None if owned => None,
+            None if legacy => Some(legacy_verifier(&session, record.as_ref(), own.as_ref())?),
+            None => {
+                begun = true;
+                return Ok(Some(Operation::Challenge { cookie: cookie.clone() }));
+            }
+            Some(ClientEvent::Challenged(reply::Format::Sealed(header))) => Some(keyring.key(&header)?.verifier().clone()),
+            Some(ClientEvent::Challenged(reply::Format::Legacy)) => {
+                let why = "it is a file of FSS 1.0 and not on your list: the proof of its password would let the server guess it";
+                return Err(Failure::usage(&what, why, "let it be deleted by whose it is"));
+            }
+            Some(_) => return Ok(None),
+        };
+        begun = true;
+        Ok(Some(Operation::Delete { cookie: cookie.clone(), verifier }))
+    })?;
+    if let Some(record) = record {
+        account.profile.files().remove(&record.cookie)?;
+    }
+    options.say(&format!("{file} is deleted"));
+    Ok(())
+}
+
+fn legacy_verifier(session: &Session<'_>, record: Option<&FileRecord>, own: Option<&Password>) -> Result<Verifier, Failure> {
+    let password = match (own, record) {
+        (Some(own), _) => own.clone(),
+        (None, Some(record)) if record.own_password => FILE_PASSWORD.get()?,
+        (None, Some(record)) => session.unlocked.password_of(record.password)?.clone(),
+        (None, None) => session.unlocked.passwords.present().clone(),
+    };
+    Ok(FileKey::derive(&password).verifier())
+}
+
+pub fn information(account: &Account, options: &Options) -> Result<(), Failure> {
+    needs_fss2(options)?;
+    ask_account(account, options, "cannot ask the server", Operation::Information)
+}
+
+pub fn sign_up(account: &Account, options: &Options, name: &str, invite: Option<&Invite>) -> Result<(), Failure> {
+    needs_fss2(options)?;
+    let name = UserName::parse(name.as_bytes())
+        .map_err(|error| Failure::usage(format!("{name:?} cannot be the name of a user"), error.to_string(), "another name"))?;
+    let what = format!("cannot sign up as {}", name.as_str());
+    ask_account(account, options, &what, Operation::SignUp { name, invite: invite.cloned() })
+}
+
+fn ask_account(account: &Account, options: &Options, what: &str, operation: Operation) -> Result<(), Failure> {
+    let unlocked = account.unlock()?;
+    let session = Session::new(account, &unlocked, options, None);
+    let (mut operation, mut answer) = (Some(operation), None);
+    operate(&session, what, |event| {
+        if let Some(ClientEvent::Account { limits, account }) = event {
+            answer = Some((limits, account));
+        }
+        Ok(operation.take())
+    })?;
+    let (limits, user) = answer.ok_or_else(|| invalid_response("the server closed before it answered"))?;
+    print::line(format_args!("server        {}", session.server))?;
+    print::line(format_args!("your key      {}", unlocked.config.identity().public_key().fingerprint()))?;
+    if let Some(ServerLimits { largest_file, .. }) = limits {
+        print::line(format_args!("largest file  {}", bytes(largest_file)))?;
+    }
+    match user {
+        Some(User { name, quota, used }) => {
+            print::line(format_args!("user          {}", name.as_str()))?;
+            print::line(format_args!("used          {used} bytes of {}", bytes(quota)))
+        }
+        None => print::line("user          none: you have not signed up"),
+    }
+}
+
+fn bytes(number: u64) -> String {
+    if number >= MAX_NUMBER { "no limit".to_owned() } else { format!("{number} bytes") }
+}

@@ -1,0 +1,160 @@
+//! Connections, and how sessions that failed are told: by what the user can do.
+
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
+
+use fss::crypto::Fingerprint;
+use fss::wire::refusal::{RefusalCode, Refused};
+use fss::{Moment, Refusal};
+
+use crate::support::failure::{Failure, code};
+
+/// How long to wait for a server to take a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+pub fn connect(server: &str) -> Result<TcpStream, Failure> {
+    let failed = |why: String| {
+        let hint = "check the address and that the server runs; then the same command again";
+        Failure::new(code::NETWORK, format!("Server Connection Was Failed: {server}"), why, hint)
+    };
+    let addresses = server.to_socket_addrs().map_err(|error| {
+        if error.kind() == io::ErrorKind::InvalidInput {
+            return Failure::usage(format!("{server:?} is no server"), error.to_string(), "--server HOST:PORT");
+        }
+        failed(error.to_string())
+    })?;
+    let mut last = "its name has no address".to_owned();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, CONNECT) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error.to_string(),
+        }
+    }
+    Err(failed(last))
+}
+
+/// How a session ended that did not end well.
+pub enum Stopped {
+    /// The connection failed.
+    Session(fss::Error),
+    /// The program stopped it, and knows why.
+    Program(Failure),
+    /// Nobody knows the server.
+    Stranger,
+    /// An upload that broke off cannot go on, for this reason.
+    CannotResume(String),
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self::Program(failure)
+    }
+}
+
+impl From<fss::Error> for Stopped {
+    fn from(error: fss::Error) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl Stopped {
+    /// The failure as it is shown; `what` was not done.
+    pub fn failure(self, what: &str) -> Failure {
+        let error = match self {
+            Self::Program(failure) => return failure,
+            Self::Stranger => return invalid_response("nobody knows it"),
+            Self::CannotResume(why) => return invalid_response(&why),
+            Self::Session(error) => error,
+        };
+        let why = error.to_string();
+        match &error {
+            fss::Error::PeerRefused(refusal) => refused(what, refusal),
+            fss::Error::Integrity(_) => Failure::new(
+                code::INTEGRITY,
+                what,
+                why,
+                "the file on the server is not the one that was stored; look for another copy",
+            ),
+            fss::Error::Disconnected(Moment::KeyExchange) => {
+                Failure::new(code::NETWORK, what, why, "check that this is an FSS server; then the same command again")
+            }
+            fss::Error::Disconnected(_) | fss::Error::TimedOut(_) => {
+                Failure::new(code::NETWORK, what, why, "the same command again")
+            }
+            fss::Error::OwnKey => Failure::new(code::OTHER, what, why, "check the address: something sends back what it gets"),
+            fss::Error::Refused(Refusal::FileTooLarge { .. }) | fss::Error::Crypto | fss::Error::Misuse(_) => {
+                Failure::new(code::OTHER, what, why, "")
+            }
+            _ => invalid_response(&why),
+        }
+    }
+}
+
+/// What a server says, by its code, or by the names of the documentation of FSS 1.0.
+pub fn refused(what: &str, refusal: &Refused) -> Failure {
+    let why = match refusal.retry {
+        Some(seconds) => format!("the server says: {} It may be tried again in {seconds} s", refusal.text),
+        None => format!("the server says: {}", refusal.text),
+    };
+    let (code, hint) = match refusal.code {
+        None => return refused_in_words(what, refusal.text.as_str()),
+        Some(RefusalCode::Refused) => {
+            (code::NO_SUCH_FILE, "check the cookie and --server; --own-password if the file has a password of its own")
+        }
+        Some(RefusalCode::NotAMember) => (code::OTHER, "ask its operator for an invite, then: sign-up NAME --invite INVITE"),
+        Some(RefusalCode::Quota) => (code::NO_ROOM, "delete files that you no longer need there"),
+        Some(RefusalCode::NoRoom) => (code::NO_ROOM, "the same command later, or another server"),
+        Some(RefusalCode::TooLarge) => (code::LIMIT, "another server; `info` shows what this one takes"),
+        Some(RefusalCode::TooManyAttempts) => (code::ATTEMPTS, "wait that long"),
+        Some(RefusalCode::TooManyUploads) => (code::LIMIT, "finish an upload that broke off: the same command as then"),
+        Some(RefusalCode::Busy) => (code::LIMIT, "the same command then"),
+        Some(RefusalCode::Idle | RefusalCode::Superseded) => (code::NETWORK, "the same command again"),
+        Some(RefusalCode::NameTaken) => (code::OTHER, "another name"),
+        Some(RefusalCode::BadInvite) => (code::OTHER, "ask its operator for a new invite"),
+        Some(_) => (code::OTHER, "the same command later; if it stays so, one of both programs has a fault"),
+    };
+    Failure::new(code, what, why, hint)
+}
+
+/// The server has another key than it should have: nothing goes on.
+pub fn key_changed(server: &str, known: Fingerprint, got: Fingerprint) -> Failure {
+    Failure::new(
+        code::KEY_CHANGED,
+        format!("{server} is not the server that it was"),
+        format!("its key is {got}, and {known} was expected: somebody may be in between"),
+        format!("ask its operator; only if he confirms the new key: --server {server} forget-server"),
+    )
+}
+
+fn refused_in_words(what: &str, text: &str) -> Failure {
+    match text {
+        "Invalid password" => Failure::new(
+            code::WRONG_PASSWORD,
+            "Wrong Password",
+            "the server says: Invalid password",
+            "the password that the file was uploaded with; --own-password asks for one of its own",
+        ),
+        "Invalid cookie" | "Failed to proceed with the selected operation" => Failure::new(
+            code::NO_SUCH_FILE,
+            "Failed to proceed with the selected operation",
+            format!("the server says: {text}; most likely it has no such file, or too many wrong passwords came lately"),
+            "check the cookie and --server; after wrong passwords wait half a minute",
+        ),
+        "illegal user state" => {
+            let why = "the server says: illegal user state; perhaps it speaks only FSS 1.0";
+            Failure::new(code::OTHER, what, why, "--protocol 1.0, if you trust the network between")
+        }
+        "cannot upload the file" => Failure::new(
+            code::OTHER,
+            what,
+            "the server says: cannot upload the file; it may have no room, or the file may be too large for it",
+            "the same command later, or another server",
+        ),
+        _ => Failure::new(code::OTHER, "Server error", format!("{what}; the server says: {text}"), "the same command later"),
+    }
+}
+
+pub fn invalid_response(why: &str) -> Failure {
+    Failure::new(code::OTHER, "Invalid server response", why, "check that this is an FSS server")
+}

@@ -1,0 +1,42 @@
+//! `users`: administration of users and invites, beside a running server or without one.
+
+use std::path::Path;
+
+use fss::SystemRng;
+use fss::store::{UserName, Users};
+use fss::wire::frame::to_base64;
+
+use crate::options::UsersCommand;
+use crate::support::failure::{Failure, code};
+
+pub fn run(data: &Path, command: &UsersCommand) -> Result<(), Failure> {
+    let users = Users::open(data)?;
+    match command {
+        UsersCommand::List => {
+            for user in users.list()? {
+                let quota = user.quota.map_or_else(|| "-".to_owned(), |quota| quota.to_string());
+                println!("{}\t{}\t{}\t{quota}", user.name.as_str(), user.key, user.used);
+            }
+        }
+        UsersCommand::Add { name, key, quota } => users.add(key, &valid(name)?, *quota)?,
+        UsersCommand::Remove { name } => known(users.remove(&valid(name)?)?, name)?,
+        UsersCommand::Quota { name, quota } => known(users.set_quota(&valid(name)?, *quota)?, name)?,
+        UsersCommand::Invite { quota } => println!("{}", to_base64(users.invite(&mut SystemRng, *quota)?.expose())),
+    }
+    Ok(())
+}
+
+fn valid(name: &str) -> Result<UserName, Failure> {
+    UserName::parse(name.as_bytes()).map_err(|error| {
+        let what = format!("{name:?} cannot be the name of a user");
+        Failure::usage(what, error.to_string(), "another name")
+    })
+}
+
+fn known(there: bool, name: &str) -> Result<(), Failure> {
+    if there {
+        return Ok(());
+    }
+    let why = "nobody has signed up under this name";
+    Err(Failure::new(code::OTHER, format!("there is no user {name:?}"), why, "`users list` to see all"))
+}

@@ -1,0 +1,76 @@
+//! A server for members, and the administration of its users while it runs.
+
+use super::world::{NONE, World, fails, run, succeeds};
+
+#[test]
+fn strangers_may_download_and_ask_and_nothing_else() {
+    let world = World::new();
+    let server = world.serve(&["--members"]);
+    world.write("file", b"x");
+    let tells = ["This server is for its members.", "sign-up NAME --invite INVITE"];
+    fails(&world.client(&server, &["upload", "file"]), 1, &tells);
+    fails(&world.client(&server, &["list", "--remote"]), 1, &tells);
+    fails(&world.client(&server, &["sign-up", "alice"]), 1, &["The invite is not valid", "ask its operator"]);
+    assert!(world.does(&server, &["info"]).contains("you have not signed up"));
+    let invite = succeeds(&world.users(&["invite"]));
+    world.does(&server, &["sign-up", "alice", "--invite", invite.trim_end()]);
+    let cookie = world.upload(&server, "file", b"x");
+    // The password of a file is enough to download it.
+    let mut download = world.stranger(&server, &["download", &cookie, "--own-password", "-o", "-"]);
+    assert_eq!(succeeds(&run(download.env("FSS_FILE_PASSWORD", "the password"))), "x");
+    let old = World::of_fss1();
+    old.write("file", b"x");
+    fails(&old.client(&server, &["upload", "file"]), 1, &["cannot upload the file"]);
+}
+
+#[test]
+fn an_invite_is_good_once() {
+    let world = World::new();
+    let server = world.serve(&["--members"]);
+    let invite = succeeds(&world.users(&["invite", "--quota", "1M"]));
+    let invite = invite.strip_suffix('\n').expect("a line");
+    assert_eq!(invite.len(), 44);
+    let signed_up = world.does(&server, &["sign-up", "alice", "--invite", invite]);
+    assert!(signed_up.contains("used          0 bytes of 1048576 bytes"), "{signed_up}");
+    // To ask again does no harm, whatever the name.
+    assert_eq!(world.does(&server, &["sign-up", "bob"]), signed_up);
+    let mut again = world.stranger(&server, &["sign-up", "bob"]);
+    fails(&run(again.env("FSS_INVITE", invite)), 1, &["The invite is not valid", "a new invite"]);
+}
+
+#[test]
+fn users_are_administered_beside_the_running_server() {
+    let world = World::new();
+    let server = world.serve(&["--members"]);
+    let info = world.does(&server, &["info"]);
+    let key = info.lines().find_map(|line| line.strip_prefix("your key      ")).expect("it tells the key");
+    assert_eq!(succeeds(&world.users(&["add", "alice", key, "--quota", "10K"])), "");
+    world.upload(&server, "file", &[7; 5000]);
+    let listed = succeeds(&world.users(&["list"]));
+    let [name, listed_key, used, quota] = listed.trim_end().split('\t').collect::<Vec<_>>()[..] else { panic!("{listed}") };
+    assert_eq!((name, listed_key, quota), ("alice", key, "10240"));
+    assert!(used.parse::<u64>().is_ok_and(|used| (5000..6000).contains(&used)), "{used}");
+    assert_eq!(succeeds(&world.users(&["quota", "alice", "5K"])), "");
+    fails(&world.client(&server, &["upload", "file"]), 14, &["Your quota is used up"]);
+    assert_eq!(succeeds(&world.users(&["quota", "alice"])), "");
+    world.upload(&server, "file", &[7; 5000]);
+    assert!(succeeds(&world.users(&["list"])).ends_with("\t-\n"));
+    assert_eq!(succeeds(&world.users(&["remove", "alice"])), "");
+    fails(&world.client(&server, &["upload", "file"]), 1, &["This server is for its members."]);
+    assert_eq!(succeeds(&world.users(&["list"])), "");
+}
+
+#[test]
+fn what_is_wrong_about_users_is_told() {
+    let world = World::new();
+    fails(&world.users(&["list"]), 1, &["data", "try:  "]);
+    assert!(!world.path("data").exists(), "a typing error makes no server directory");
+    world.serve(&NONE).stop();
+    let key = world.fingerprint();
+    succeeds(&world.users(&["add", "alice", &key]));
+    fails(&world.users(&["add", "alice", &world.fingerprint()]), 1, &["alice", "try:  "]);
+    fails(&world.users(&["add", "not a name", &key]), 2, &["cannot be the name of a user"]);
+    fails(&world.users(&["remove", "bob"]), 1, &["there is no user \"bob\"", "`users list`"]);
+    fails(&world.users(&["quota", "bob", "1G"]), 1, &["there is no user \"bob\""]);
+    fails(&world.users(&["invite", "--quota", "much"]), 2, &["is no number of bytes"]);
+}
