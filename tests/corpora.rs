@@ -9,12 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fss::chain::PIECE;
 use fss::client::legacy::ClientSession;
 use fss::crypto::PrivateKey;
-use fss::crypto::legacy::Verifier;
+use fss::crypto::legacy::{FileKey, Verifier};
 use fss::crypto::proof::Proof;
-use fss::sealed::{Cost, Header};
-use fss::store::Retention;
+use fss::sealed::{Cost, Header, Metadata};
+use fss::store::{Retention, UserName};
+use fss::wire::frame::Frame;
 use fss::wire::prelude;
 use fss::wire::refusal::{RefusalCode, Refused};
 use fss::wire::request::{NewUpload, Request};
@@ -27,9 +29,11 @@ use serde_json::Value;
 /// What a target runs.
 type Body = fn(&[u8]);
 
-const TARGETS: [(&str, Body); 5] = [
+const TARGETS: [(&str, Body); 7] = [
     ("frame_parser", fuzz::frame_parser),
+    ("fss2_client", fuzz::fss2_client),
     ("fss2_parser", fuzz::fss2_parser),
+    ("fss2_server", fuzz::fss2_server),
     ("key_exchange", fuzz::key_exchange),
     ("server_machine", fuzz::server),
     ("client_machine", fuzz::client),
@@ -92,7 +96,9 @@ type Seeds = BTreeMap<String, Vec<u8>>;
 fn seeds(target: &str) -> Seeds {
     match target {
         "frame_parser" => frames(),
+        "fss2_client" => what_servers_of_fss2_say(),
         "fss2_parser" => what_fss2_parses(),
+        "fss2_server" => what_clients_of_fss2_say().into_iter().map(|(name, frames)| (name, pieces(&frames))).collect(),
         "key_exchange" => key_exchanges(),
         "server_machine" => what_clients_say(),
         "client_machine" => what_servers_say(),
@@ -366,4 +372,79 @@ fn names(directory: &Path) -> BTreeSet<String> {
 
 fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn pieces(frames: &[Vec<u8>]) -> Vec<u8> {
+    fuzz::from_plaintexts(frames.iter().map(Vec::as_slice))
+}
+
+/// Whole operations, frame by frame. What is proved is right, for the keys of that connection are always the same.
+fn what_clients_of_fss2_say() -> BTreeMap<String, Vec<Vec<u8>>> {
+    let hand = fuzz::fss2_server_by_hand();
+    let (header, key) = fuzz::sealed();
+    let sealed = Cookie::from_index(1);
+    let proof = Proof::new(key.verifier(), hand.binding(), &sealed);
+    let legacy = FileKey::derive(&Password::new(PASSWORD).expect("valid")).verifier();
+    let legacy_cookie = Cookie::from_index(2);
+    let legacy_proof = Proof::new(&legacy, hand.binding(), &legacy_cookie);
+    let upload =
+        NewUpload { header: header.clone(), verifier: key.verifier().clone(), size: None, keep: Some(60), downloads: Some(2) };
+    let size = NewUpload { size: Some(100), ..upload.clone() };
+    let download =
+        |cookie: &Cookie, proof: &Proof, offset| Request::Download { cookie: cookie.clone(), proof: proof.clone(), offset };
+    let stored = fss::sealed::stored_length(70_000 + Metadata::named("file").encode().expect("short").len() as u64);
+    let scripts: [(&str, Vec<Request<'_>>); 9] = [
+        ("upload", vec![Request::Upload(upload), Request::Data(b"bytes of a file"), Request::Data(b""), Request::Information]),
+        ("upload-of-a-size", vec![Request::Upload(size), Request::Data(&[1; 100]), Request::Data(b"")]),
+        ("resume", vec![Request::Resume { header, cookie: sealed.clone(), proof: proof.clone(), offset: 0 }, Request::Data(b"")]),
+        ("challenge", vec![Request::Challenge { cookie: sealed.clone() }, Request::Challenge { cookie: legacy_cookie.clone() }]),
+        ("download", vec![download(&sealed, &proof, 0), Request::Taken { offset: PIECE }, Request::Taken { offset: stored }]),
+        ("download-of-1.0", vec![download(&legacy_cookie, &legacy_proof, 0), Request::Taken { offset: 1040 }]),
+        ("list", vec![Request::List { after: None }, Request::List { after: Some(sealed.clone()) }]),
+        (
+            "delete",
+            vec![
+                Request::Delete { cookie: sealed, proof: None },
+                Request::Delete { cookie: legacy_cookie, proof: Some(legacy_proof) },
+            ],
+        ),
+        (
+            "sign-up",
+            vec![Request::SignUp { name: UserName::parse(b"jonas").expect("valid"), invite: None }, Request::Information],
+        ),
+    ];
+    scripts.map(|(name, requests)| (name.to_owned(), requests.iter().map(Request::encode).collect())).into()
+}
+
+/// What our server answers to these, behind the byte that makes a client ask it.
+fn what_servers_of_fss2_say() -> Seeds {
+    let kinds = [
+        ("upload", 1),
+        ("upload-of-a-size", 0),
+        ("resume", 2),
+        ("download", 3),
+        ("download-of-1.0", 4),
+        ("list", 5),
+        ("challenge", 6),
+        ("sign-up", 7),
+    ];
+    let scripts = what_clients_of_fss2_say();
+    let seeds = kinds.map(|(name, kind)| {
+        let mut hand = fuzz::fss2_server_by_hand();
+        let mut replies = Vec::new();
+        for frame in &scripts[name] {
+            hand.say(frame);
+            replies.extend(std::iter::from_fn(|| hand.hear_if_any()));
+        }
+        // Pieces are short, and a server may cut a file as it likes.
+        let replies: Vec<Vec<u8>> = replies
+            .into_iter()
+            .flat_map(|reply| match reply.strip_prefix(Frame::DATA_PREFIX) {
+                Some(data) if data.len() > 60_000 => data.chunks(60_000).map(|cut| [Frame::DATA_PREFIX, cut].concat()).collect(),
+                _ => vec![reply],
+            })
+            .collect();
+        (name.to_owned(), [vec![kind], pieces(&replies)].concat())
+    });
+    seeds.into()
 }
