@@ -2,6 +2,8 @@
 //!
 //! Server and client run in one process, over a real socket, with a real store in a temporary directory.
 
+#[path = "support/call.rs"]
+mod call;
 #[path = "support/driver.rs"]
 mod driver;
 
@@ -9,7 +11,8 @@ use std::error::Error;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 
-use driver::{Call, run};
+use call::Call;
+use driver::run;
 use fss::client::{ClientEvent, ClientNeed, ClientSession, Download, Operation, Upload};
 use fss::crypto::{Fingerprint, default_provider};
 use fss::sealed::{Cost, Header, Key, Master, Metadata};

@@ -206,9 +206,6 @@ pub enum Integrity {
     /// The server's copy is not what was sent, or it sent another size than it said.
     #[error("what the server has is not what was sent, or not what it said")]
     Chain,
-    /// The server shows another header than the one that the file had (`docs/protocol.md` §18.4).
-    #[error("the server shows another header than the file's: it may be another file, or the server may be lying")]
-    Header,
     /// The server says that the file is of another version of FSS than it was stored with (`docs/protocol.md` §18.11).
     #[error("the server says that the file is of another version of FSS than it was stored with")]
     Format,

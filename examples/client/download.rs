@@ -6,18 +6,20 @@ use fss::client::{ClientEvent, ClientNeed, ClientSession, Download, LegacyDownlo
 use fss::profile::{FileRecord, Format};
 use fss::sealed::{Header, Metadata};
 use fss::{Cookie, OpaqueCookie, Password, wire};
+use serde_json::json;
 
 use crate::account::{Account, FILE_PASSWORD};
+use crate::call::Call;
 use crate::keyring::Keyring;
-use crate::legacy;
 use crate::listing::not_listed;
 use crate::options::{Options, Protocol};
-use crate::output::{Output, keep_part, local_name};
+use crate::output::{Output, local_name};
 use crate::partial::Partial;
+use crate::report::{Progress, Reporter};
 use crate::session::Session;
 use crate::stopped::{Stopped, invalid_response, refused};
-use crate::support::driver::Call;
 use crate::support::failure::{Failure, code};
+use crate::{interrupt, legacy};
 
 /// What the user wants to download, and where to.
 pub struct Wish<'a> {
@@ -41,13 +43,17 @@ impl Wish<'_> {
 }
 
 /// Tells that a file is here.
-pub fn report(options: &Options, path: &Path, size: u64, guessed: bool) {
+pub fn report(options: &Options, path: &Path, size: u64, guessed: bool) -> Result<(), Failure> {
+    let reporter = Reporter::new(options);
+    let object = json!({ "event": "downloaded", "path": path.to_string_lossy(), "size": size, "guessed": guessed });
+    // What was written to standard output is not to be mixed with anything.
     if path != Path::new("-") {
-        options.say(&format!("{} ({size} bytes)", path.display()));
+        reporter.done(&format!("{} ({size} bytes)", path.display()), object)?;
     }
     if guessed {
-        options.say("warning: FSS 1.0 does not tell a file's size, so its end is a guess; --size BYTES makes it sure");
+        reporter.say("warning: FSS 1.0 does not tell a file's size, so its end is a guess; --size BYTES makes it sure");
     }
+    Ok(())
 }
 
 /// What is known of a file before any server is asked.
@@ -104,17 +110,15 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         asked: false,
         partial: None,
         received: None,
+        progress: session.reporter.progress(wish.file, None),
     };
     let ended = session.run(|machine, call| transfer.serve(machine, call));
     match (ended, transfer.received) {
         // The file is here and whole; that its acknowledgement was lost is the server's concern.
-        (_, Some((size, guessed))) => {
-            report(options, &path, size, guessed);
-            Ok(())
-        }
+        (_, Some((size, guessed))) => report(options, &path, size, guessed),
         (Err(stopped), None) => {
             if let (Stopped::Session(fss::Error::Integrity(_)), Some(partial)) = (&stopped, transfer.partial.take()) {
-                keep_part(false);
+                interrupt::keep_part(false);
                 partial.give_up(&account.profile)?;
             }
             Err(stopped.failure(&transfer.what))
@@ -138,6 +142,7 @@ struct Transfer<'a> {
     /// What goes on, or can go on later.
     partial: Option<Partial>,
     received: Option<(u64, bool)>,
+    progress: Progress,
 }
 
 impl Transfer<'_> {
@@ -152,8 +157,10 @@ impl Transfer<'_> {
                 let operation = self.answer(format)?;
                 machine.start(operation);
             }
-            Call::Event(ClientEvent::DownloadStarted { metadata, .. }) => {
+            Call::Event(ClientEvent::DownloadStarted { metadata, size, .. }) => {
                 self.check_kind(metadata.as_ref())?;
+                let before = self.partial.as_ref().map_or(0, |partial| partial.before);
+                self.progress.begin(size.or(self.size).map(|size| size + before), before);
                 match &mut self.partial {
                     Some(partial) => partial.start(&mut self.output, metadata.as_ref())?,
                     None => drop(self.output.create()?),
@@ -163,6 +170,7 @@ impl Transfer<'_> {
                 self.output.write(machine.data())?;
                 let count = machine.data().len();
                 machine.consumed(count);
+                self.progress.advance(count as u64);
                 if let Some(partial) = &mut self.partial {
                     partial.advance(&self.session.account.profile, &mut self.output, count)?;
                 }
@@ -217,10 +225,12 @@ impl Transfer<'_> {
 
     fn sealed_download(&mut self, header: Header) -> Result<Operation, Failure> {
         self.asked = true;
+        self.progress.phase("deriving the key");
         let key = match &self.record {
             Some(record) => self.keyring.key_of(&header, record)?,
             None => self.keyring.key(&header)?,
         };
+        self.progress.phase("receiving");
         let profile = &self.session.account.profile;
         self.partial = Partial::find(profile, &self.output, &self.session.server, &self.cookie, &header)?;
         let chunks = self.partial.as_ref().map_or(0, Partial::chunks);

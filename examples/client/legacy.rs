@@ -7,13 +7,14 @@ use fss::crypto::Fingerprint;
 use fss::profile::{FileRecord, Format, ProtocolVersion};
 
 use crate::account::{Account, Unlocked};
+use crate::call::Call;
 use crate::download::{Found, Wish, report};
+use crate::drive;
 use crate::options::Options;
 use crate::source::Source;
-use crate::stopped::{Stopped, connect, invalid_response, key_changed};
-use crate::support::driver::{Call, run};
+use crate::stopped::{invalid_response, key_changed};
 use crate::support::failure::Failure;
-use crate::upload::{How, Uploaded, list};
+use crate::upload::{How, Uploaded};
 
 /// What must hold before a password is sent: nothing in FSS 1.0 shows that the server's key is its own, but another key than
 /// that which is known is not spoken to.
@@ -59,10 +60,9 @@ pub fn upload(
         Some(own) => own,
         None => account.to_send(unlocked)?,
     };
-    let stream = connect(&server)?;
     let mut session = ClientSession::upload(unlocked.config.clone(), password);
     let mut done = None;
-    let ended: Result<(), Stopped> = run(&mut session, &stream, |session, call| {
+    let ended = drive::run(&mut session, &server, |session, call| {
         match call {
             Call::Need(_) => {
                 let count = source.read(session.supply())?;
@@ -76,12 +76,12 @@ pub fn upload(
     });
     ended.map_err(|stopped| stopped.failure(&format!("cannot upload {}", path.display())))?;
     let (cookie, size) = done.ok_or_else(|| invalid_response("the server closed before it acknowledged the file"))?;
-    let mut record = FileRecord::new(cookie.clone(), how.name.unwrap_or(&source.name), size);
+    let mut record = FileRecord::new(cookie, how.name.unwrap_or(&source.name), size);
     record.server = Some(server.clone());
     record.own_password = how.own.is_some();
     record.password = unlocked.passwords.present_id();
-    let not_listed = list(path, &record, account.profile.files().insert(&record));
-    Ok(Uploaded { cookie, not_listed })
+    let listed = account.profile.files().insert(&record);
+    Ok(Uploaded { path: path.to_owned(), record, listed })
 }
 
 pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result<(), Failure> {
@@ -101,10 +101,9 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         (None, None) => account.to_send(&unlocked)?,
     };
     let size = wish.size.or(record.as_ref().and_then(|record| record.size));
-    let stream = connect(&server)?;
     let mut session = ClientSession::download(unlocked.config.clone(), &cookie, password, size);
     let mut received = None;
-    let ended: Result<(), Stopped> = run(&mut session, &stream, |session, call| {
+    let ended = drive::run(&mut session, &server, |session, call| {
         match call {
             Call::Need(FileNeed::Data) => {
                 output.write(session.data())?;
@@ -124,10 +123,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     });
     match (ended, received) {
         // The file is here and whole; that its acknowledgement was lost is the server's concern.
-        (_, Some((size, guessed))) => {
-            report(options, &path, size, guessed);
-            Ok(())
-        }
+        (_, Some((size, guessed))) => report(options, &path, size, guessed),
         (Err(stopped), None) => Err(stopped.failure(&format!("cannot download {}", wish.file))),
         (Ok(()), None) => Err(invalid_response("the server closed before the end of the file")),
     }

@@ -5,14 +5,15 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use fss::profile::FileRecord;
 use fss::store::Entry;
+use serde_json::json;
 
 use crate::account::Account;
-use crate::print;
+use crate::report::{self, Reporter};
 use crate::support::failure::{Failure, code, printable};
 
 /// One file a line: date, size, cookie, name.
-pub fn show(files: &[FileRecord]) -> Result<(), Failure> {
-    files.iter().try_for_each(|file| print::line(line(file)))
+pub fn show(reporter: Reporter, files: &[FileRecord]) -> Result<(), Failure> {
+    files.iter().try_for_each(|file| reporter.result(line(file), report::record(file)))
 }
 
 /// The line of a file.
@@ -46,7 +47,7 @@ pub fn forget(account: &Account, name_or_cookie: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-pub fn clean(account: &Account, yes: bool) -> Result<(), Failure> {
+pub fn clean(reporter: Reporter, account: &Account, yes: bool) -> Result<(), Failure> {
     if !yes {
         if !std::io::stdin().is_terminal() {
             return Err(Failure::usage("nothing was taken off the list", "there is no terminal to ask on", "clean --yes"));
@@ -58,7 +59,7 @@ pub fn clean(account: &Account, yes: bool) -> Result<(), Failure> {
         }
     }
     let count = account.profile.files().clean()?;
-    print::line(format_args!("{count} files are off the list."))
+    reporter.result(format_args!("{count} files are off the list."), json!({ "event": "cleaned", "count": count }))
 }
 
 pub fn not_listed(name_or_cookie: &str) -> Failure {

@@ -40,6 +40,9 @@ pub struct Options {
     /// Speak only to the server with the key of this fingerprint, SHA256:…
     #[arg(long, env = "FSS_FINGERPRINT", value_name = "SHA256:…", global = true)]
     pub fingerprint: Option<Fingerprint>,
+    /// Print results and errors as JSON, an object a line
+    #[arg(long, env = "FSS_JSON", value_parser = FalseyValueParser::new(), global = true)]
+    pub json: bool,
     /// Print results and errors only
     #[arg(long, env = "FSS_QUIET", value_parser = FalseyValueParser::new(), global = true)]
     pub quiet: bool,
@@ -144,6 +147,11 @@ pub enum Command {
     },
     /// Forget the key of a server, after its operator has confirmed that it was changed
     ForgetServer,
+    /// Print completions for a shell, to be put where it looks for them
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -159,13 +167,6 @@ impl Options {
     pub fn server(&self, recorded: Option<&str>) -> String {
         let named = self.server.as_deref().or(recorded).map(str::to_owned);
         named.or_else(|| std::env::var("FSS_SERVER").ok()).unwrap_or_else(|| DEFAULT_SERVER.to_owned())
-    }
-
-    /// Tells something that is no result.
-    pub fn say(&self, text: &str) {
-        if !self.quiet {
-            eprintln!("{text}");
-        }
     }
 }
 

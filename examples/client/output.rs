@@ -5,56 +5,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fss::SystemRng;
 use rand_core::Rng as _;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
+use crate::interrupt::{self, Part};
 use crate::support::failure::{Failure, code};
-
-/// The file that is being written, for whoever has to remove it when the program is interrupted.
-static PART: Mutex<Option<Part>> = Mutex::new(None);
-
-struct Part {
-    path: PathBuf,
-    /// Whether the download can go on with it.
-    keep: bool,
-}
-
-/// From now on Ctrl-C and SIGTERM remove what has been written of a download before they end the program, unless the same
-/// download can go on with it.
-pub fn remove_on_interrupt() -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    std::thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            drop_part();
-            std::process::exit(code::INTERRUPTED.into());
-        }
-    });
-    Ok(())
-}
-
-fn part() -> MutexGuard<'static, Option<Part>> {
-    PART.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether the download can go on with what has been written.
-pub fn keep_part(keep: bool) {
-    if let Some(part) = &mut *part() {
-        part.keep = keep;
-    }
-}
-
-fn drop_part() {
-    match part().take() {
-        Some(Part { keep: true, .. }) => eprintln!("what has come is kept: the same command again goes on with it"),
-        // If it cannot be removed, there is nobody left to tell.
-        Some(Part { path, .. }) => drop(fs::remove_file(path)),
-        None => {}
-    }
-}
 
 /// A file that is being written. Dropping it unfinished removes what has been written, unless it is to go on.
 pub enum Output {
@@ -101,7 +57,7 @@ impl Output {
         name.push(format!(".{:08x}.fss-part", SystemRng.next_u32()));
         let temporary = path.with_file_name(name);
         // Noted first, so that an interruption at any moment finds it.
-        *part() = Some(Part { path: temporary.clone(), keep: false });
+        interrupt::set_part(Some(Part { path: temporary.clone(), keep: false }));
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
         *file = Some(created.map_err(|error| cannot_write(path, &error))?);
         Ok(Some(temporary))
@@ -110,7 +66,7 @@ impl Output {
     /// Goes on with what is under a temporary name already, after `position` bytes.
     pub fn go_on(&mut self, temporary: &Path, position: u64) -> Result<(), Failure> {
         let Self::File { file, path, .. } = self else { return Ok(()) };
-        *part() = Some(Part { path: temporary.to_owned(), keep: true });
+        interrupt::set_part(Some(Part { path: temporary.to_owned(), keep: true }));
         let mut opened = OpenOptions::new().write(true).open(temporary).map_err(|error| cannot_write(path, &error))?;
         let there = opened.set_len(position).and_then(|()| opened.seek(SeekFrom::Start(position)));
         there.map_err(|error| cannot_write(path, &error))?;
@@ -130,7 +86,7 @@ impl Output {
     pub fn sync(&mut self) -> Result<(), Failure> {
         let Self::File { file: Some(file), path, .. } = self else { return Ok(()) };
         file.sync_data().map_err(|error| cannot_write(path, &error))?;
-        keep_part(true);
+        interrupt::keep_part(true);
         Ok(())
     }
 
@@ -139,11 +95,10 @@ impl Output {
         match self {
             Self::Standard => io::stdout().flush().map_err(|error| cannot_write(Path::new("standard output"), &error)),
             Self::File { file, path, force } => {
-                let temporary = part().as_ref().map(|part| part.path.clone());
-                let Some((file, temporary)) = file.take().zip(temporary) else { return Ok(()) };
+                let Some((file, temporary)) = file.take().zip(interrupt::part_path()) else { return Ok(()) };
                 let published = file.sync_all().and_then(|()| publish(&temporary, path, *force));
                 let _ = fs::remove_file(&temporary);
-                *part() = None;
+                interrupt::set_part(None);
                 match published {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(exists(path)),
                     published => published.map_err(|error| cannot_write(path, &error))?,
@@ -171,7 +126,7 @@ fn publish(temporary: &Path, path: &Path, force: bool) -> io::Result<()> {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        drop_part();
+        interrupt::drop_part();
     }
 }
 

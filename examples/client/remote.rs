@@ -7,16 +7,17 @@ use fss::store::{Account as User, Invite, UserName};
 use fss::wire::frame::MAX_NUMBER;
 use fss::wire::reply::{self, Entry, ServerLimits};
 use fss::{Cookie, Password};
+use serde_json::json;
 
 use crate::account::{Account, FILE_PASSWORD};
+use crate::call::Call;
 use crate::keyring::Keyring;
 use crate::listing::{self, not_listed};
 use crate::options::{Options, Protocol};
-use crate::print;
 use crate::session::Session;
 use crate::stopped::{Stopped, invalid_response, refused};
-use crate::support::driver::Call;
 use crate::support::failure::Failure;
+use crate::{print, report};
 
 fn needs_fss2(options: &Options) -> Result<(), Failure> {
     match options.protocol {
@@ -73,7 +74,7 @@ pub fn list(account: &Account, options: &Options) -> Result<(), Failure> {
     })?;
     files.iter().try_for_each(|entry| {
         let name = known.iter().find(|file| file.cookie.as_str() == entry.cookie.as_str()).map(|file| file.name.as_str());
-        print::line(listing::remote_line(entry, name))
+        session.reporter.result(listing::remote_line(entry, name), report::entry(entry, name))
     })
 }
 
@@ -113,8 +114,8 @@ pub fn delete(account: &Account, options: &Options, file: &str, own_password: bo
     if let Some(record) = record {
         account.profile.files().remove(&record.cookie)?;
     }
-    options.say(&format!("{file} is deleted"));
-    Ok(())
+    let object = json!({ "event": "deleted", "cookie": cookie.as_str() });
+    session.reporter.done(&format!("{file} is deleted"), object)
 }
 
 fn legacy_verifier(session: &Session<'_>, record: Option<&FileRecord>, own: Option<&Password>) -> Result<Verifier, Failure> {
@@ -151,8 +152,17 @@ fn ask_account(account: &Account, options: &Options, what: &str, operation: Oper
         Ok(operation.take())
     })?;
     let (limits, user) = answer.ok_or_else(|| invalid_response("the server closed before it answered"))?;
+    let key = unlocked.config.identity().public_key().fingerprint();
+    if options.json {
+        let largest_file = limits.map(|limits| limits.largest_file);
+        let user = user.map(|user| json!({ "name": user.name.as_str(), "quota": user.quota, "used": user.used }));
+        let server = &session.server;
+        let object =
+            json!({ "event": "account", "server": server, "key": key.to_string(), "largest_file": largest_file, "user": user });
+        return print::line(object);
+    }
     print::line(format_args!("server        {}", session.server))?;
-    print::line(format_args!("your key      {}", unlocked.config.identity().public_key().fingerprint()))?;
+    print::line(format_args!("your key      {key}"))?;
     if let Some(ServerLimits { largest_file, .. }) = limits {
         print::line(format_args!("largest file  {}", bytes(largest_file)))?;
     }

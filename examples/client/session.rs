@@ -8,9 +8,11 @@ use fss::crypto::Fingerprint;
 use fss::profile::ProtocolVersion;
 
 use crate::account::{Account, Unlocked};
+use crate::call::Call;
+use crate::drive;
 use crate::options::Options;
-use crate::stopped::{Stopped, connect, key_changed};
-use crate::support::driver::{Call, run};
+use crate::report::Reporter;
+use crate::stopped::{Stopped, key_changed};
 use crate::support::failure::{Failure, code};
 
 /// A server, and who asks it.
@@ -18,17 +20,18 @@ pub struct Session<'a> {
     pub account: &'a Account,
     pub unlocked: &'a Unlocked,
     options: &'a Options,
+    pub reporter: Reporter,
     pub server: String,
 }
 
 impl<'a> Session<'a> {
     /// With the server that a file's record names, if it does.
     pub fn new(account: &'a Account, unlocked: &'a Unlocked, options: &'a Options, recorded: Option<&str>) -> Self {
-        Self { account, unlocked, options, server: options.server(recorded) }
+        Self { account, unlocked, options, reporter: Reporter::new(options), server: options.server(recorded) }
     }
 
     pub fn say(&self, text: &str) {
-        self.options.say(text);
+        self.reporter.say(text);
     }
 
     /// Connects, and runs a machine to its end. `serve` gets its calls once the server has shown its key.
@@ -42,9 +45,8 @@ impl<'a> Session<'a> {
             if let Some(expected) = expected {
                 machine = machine.expecting(expected);
             }
-            let stream = connect(&self.server)?;
             let (mut stranger, mut connected) = (None, false);
-            let ended = run(&mut machine, &stream, |machine, call| match call {
+            let ended = drive::run(&mut machine, &self.server, |machine, call| match call {
                 Call::Event(ClientEvent::ServerKey(key)) if expected.is_none() && can_ask() => {
                     // Nobody waits for an answer with a connection open.
                     stranger = Some(key);

@@ -1,8 +1,6 @@
-//! Connections, and how sessions that failed are told: by what the user can do.
+//! How sessions that failed are told: by what the user can do.
 
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs as _};
-use std::time::Duration;
 
 use fss::crypto::Fingerprint;
 use fss::wire::refusal::{RefusalCode, Refused};
@@ -10,28 +8,13 @@ use fss::{Moment, Refusal};
 
 use crate::support::failure::{Failure, code};
 
-/// How long to wait for a server to take a connection.
-const CONNECT: Duration = Duration::from_secs(10);
-
-pub fn connect(server: &str) -> Result<TcpStream, Failure> {
-    let failed = |why: String| {
-        let hint = "check the address and that the server runs; then the same command again";
-        Failure::new(code::NETWORK, format!("Server Connection Was Failed: {server}"), why, hint)
-    };
-    let addresses = server.to_socket_addrs().map_err(|error| {
-        if error.kind() == io::ErrorKind::InvalidInput {
-            return Failure::usage(format!("{server:?} is no server"), error.to_string(), "--server HOST:PORT");
-        }
-        failed(error.to_string())
-    })?;
-    let mut last = "its name has no address".to_owned();
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, CONNECT) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error.to_string(),
-        }
+/// A server cannot be reached.
+pub fn cannot_connect(server: &str, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::InvalidInput {
+        return Failure::usage(format!("{server:?} is no server"), error.to_string(), "--server HOST:PORT");
     }
-    Err(failed(last))
+    let hint = "check the address and that the server runs; then the same command again";
+    Failure::new(code::NETWORK, format!("Server Connection Was Failed: {server}"), error.to_string(), hint)
 }
 
 /// How a session ended that did not end well.
@@ -42,8 +25,6 @@ pub enum Stopped {
     Program(Failure),
     /// Nobody knows the server.
     Stranger,
-    /// An upload that broke off cannot go on, for this reason.
-    CannotResume(String),
 }
 
 impl From<Failure> for Stopped {
@@ -64,7 +45,6 @@ impl Stopped {
         let error = match self {
             Self::Program(failure) => return failure,
             Self::Stranger => return invalid_response("nobody knows it"),
-            Self::CannotResume(why) => return invalid_response(&why),
             Self::Session(error) => error,
         };
         let why = error.to_string();

@@ -1,5 +1,6 @@
 //! Uploads, in FSS/2: what broke off goes on where it was.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,17 +10,19 @@ use fss::client::{ClientEvent, ClientNeed, ClientSession, Operation, Resume, Upl
 use fss::profile::{Checkpoint, FileRecord, Format, SourceIdentity, UploadRecord};
 use fss::sealed::Header;
 use fss::store::{StoreError, StoreErrorKind};
-use fss::{Cookie, Integrity, OpaqueCookie, Password};
+use fss::wire::refusal::{RefusalCode, Refused};
+use fss::{Cookie, Integrity, Password};
 
 use crate::account::{Account, FILE_PASSWORD};
+use crate::call::Call;
 use crate::keyring::Keyring;
 use crate::options::{Options, Protocol};
+use crate::report::{Progress, Reporter};
 use crate::session::Session;
 use crate::source::Source;
 use crate::stopped::{Stopped, invalid_response, refused};
-use crate::support::driver::Call;
 use crate::support::failure::{Failure, code};
-use crate::{legacy, print};
+use crate::{interrupt, legacy, report};
 
 /// How a file is uploaded.
 pub struct How<'a> {
@@ -39,13 +42,7 @@ impl How<'_> {
     }
 }
 
-/// A file that is on the server, and the exit code if it could not be listed.
-pub struct Uploaded {
-    pub cookie: OpaqueCookie,
-    pub not_listed: Option<ExitCode>,
-}
-
-/// Uploads all, even if one fails; the first failure gives the exit code.
+/// Uploads all over one connection, even if one fails; the first failure gives the exit code.
 pub fn upload_all(
     account: &Account,
     options: &Options,
@@ -58,46 +55,185 @@ pub fn upload_all(
     }
     let unlocked = account.unlock()?;
     how.own = own_password.then(|| FILE_PASSWORD.get_new()).transpose()?;
-    let session = Session::new(account, &unlocked, options, None);
-    let mut keyring = Keyring::new(&unlocked, how.own.clone());
-    let mut first_failure = None;
-    for path in paths {
-        let uploaded = match options.protocol {
-            Protocol::V1 => legacy::upload(account, &unlocked, options, path, &how),
-            Protocol::V2 => upload(&session, &mut keyring, path, &how),
-        };
-        match uploaded {
-            Ok(uploaded) => {
-                print::line(&uploaded.cookie)?;
-                first_failure = first_failure.or(uploaded.not_listed);
-            }
-            Err(failure) => first_failure = first_failure.or(Some(failure.report())),
+    let mut tally = Tally::new(Reporter::new(options));
+    match options.protocol {
+        Protocol::V1 => paths.iter().try_for_each(|path| tally.add(legacy::upload(account, &unlocked, options, path, &how)))?,
+        Protocol::V2 => {
+            account.profile.uploads().sweep()?;
+            let session = Session::new(account, &unlocked, options, None);
+            let keyring = Keyring::new(&unlocked, how.own.clone());
+            let waiting = paths.iter().cloned().collect();
+            Batch { session: &session, keyring, how: &how, waiting, current: None, tally: &mut tally }.run()?;
         }
     }
-    Ok(first_failure.unwrap_or(ExitCode::SUCCESS))
+    tally.end()
 }
 
-fn upload(session: &Session<'_>, keyring: &mut Keyring<'_>, path: &Path, how: &How<'_>) -> Result<Uploaded, Failure> {
-    let what = format!("cannot upload {}", path.display());
-    let journal = session.account.profile.uploads();
-    journal.sweep()?;
-    let mut source = Source::open(path)?;
-    let identity = source.identity()?;
-    let name = how.name.unwrap_or(&source.name).to_owned();
-    if let Some(earlier) = find_earlier(session, keyring, identity, &name, how)? {
-        let resumed = Transfer::new(session, keyring, &mut source, how, &name, Some(earlier.clone()))?.run();
-        match resumed {
-            Ok(uploaded) => return Ok(uploaded),
-            Err(Stopped::CannotResume(why)) => {
-                session.say(&format!("the upload of {} that broke off cannot go on: {why}; it begins anew", path.display()));
-                journal.abandon(&earlier.cookie)?;
-                source.seek(0)?;
+/// A file that is on the server.
+pub struct Uploaded {
+    pub path: PathBuf,
+    pub record: FileRecord,
+    /// What became of its place on the list.
+    pub listed: Result<(), StoreError>,
+}
+
+/// What has become of all files so far.
+struct Tally {
+    reporter: Reporter,
+    done: usize,
+    failed: usize,
+    first_failure: Option<ExitCode>,
+}
+
+impl Tally {
+    fn new(reporter: Reporter) -> Self {
+        Self { reporter, done: 0, failed: 0, first_failure: None }
+    }
+
+    fn add(&mut self, uploaded: Result<Uploaded, Failure>) -> Result<(), Failure> {
+        match uploaded {
+            Ok(uploaded) => self.done(&uploaded),
+            Err(failure) => {
+                self.failed(&failure);
+                Ok(())
             }
-            Err(stopped) => return Err(stopped.failure(&what)),
         }
     }
-    let uploaded = Transfer::new(session, keyring, &mut source, how, &name, None)?.run();
-    uploaded.map_err(|stopped| stopped.failure(&what))
+
+    /// The cookie is printed even if the file could not be listed: it must not get lost.
+    fn done(&mut self, Uploaded { path, record, listed }: &Uploaded) -> Result<(), Failure> {
+        self.done += 1;
+        let mut object = report::record(record);
+        object["event"] = "uploaded".into();
+        object["path"] = path.to_string_lossy().into();
+        object["chain"] = record.chain.map(|chain| chain.to_string()).into();
+        self.reporter.result(&record.cookie, object)?;
+        if let Err(error) = listed {
+            let failure = not_listed(path, record, error);
+            self.first_failure = self.first_failure.or(Some(self.reporter.failure(&failure)));
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        self.failed += 1;
+        let code = self.reporter.failure(failure);
+        self.first_failure = self.first_failure.or(Some(code));
+    }
+
+    fn end(self) -> Result<ExitCode, Failure> {
+        self.reporter.summary(self.done, self.failed)?;
+        Ok(self.first_failure.unwrap_or(ExitCode::SUCCESS))
+    }
+}
+
+fn not_listed(path: &Path, record: &FileRecord, error: &StoreError) -> Failure {
+    let why = match error.kind() {
+        StoreErrorKind::Exists => "another of your files has the same cookie, on another server".to_owned(),
+        _ => error.to_string(),
+    };
+    let what = format!("{} is on the server, but not on your list", path.display());
+    let size = record.size.unwrap_or(0);
+    let hint = match record.format {
+        Format::Legacy => format!("write its cookie and its size down: download {} --size {size}", record.cookie),
+        Format::Sealed => format!("write its cookie down: download {}", record.cookie),
+    };
+    Failure::new(code::OTHER, what, why, hint)
+}
+
+/// Uploads one after another on one connection, and on another one after what ended it.
+struct Batch<'a> {
+    session: &'a Session<'a>,
+    keyring: Keyring<'a>,
+    how: &'a How<'a>,
+    waiting: VecDeque<PathBuf>,
+    current: Option<Transfer<'a>>,
+    tally: &'a mut Tally,
+}
+
+impl Batch<'_> {
+    fn run(&mut self) -> Result<(), Failure> {
+        let session = self.session;
+        while !self.waiting.is_empty() {
+            if let Err(stopped) = session.run(|machine, call| self.serve(machine, call)) {
+                self.stopped(stopped)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, machine: &mut ClientSession, call: Call<ClientSession>) -> Result<(), Stopped> {
+        match (call, &mut self.current) {
+            (Call::Need(ClientNeed::Operation), _) => {
+                self.next(machine);
+                Ok(())
+            }
+            (Call::Event(ClientEvent::Uploaded { chain, .. }), current) => match current.take() {
+                Some(transfer) => Ok(self.tally.done(&transfer.finish(chain))?),
+                None => Ok(()),
+            },
+            (Call::Event(ClientEvent::Refused(refusal)), current) => match current.take() {
+                Some(transfer) => Ok(self.refused(&transfer, &refusal)?),
+                None => Ok(()),
+            },
+            (call, Some(transfer)) => transfer.serve(machine, call),
+            (_, None) => Ok(()),
+        }
+    }
+
+    /// Starts the next upload. What cannot be read is told, and left out.
+    fn next(&mut self, machine: &mut ClientSession) {
+        while let Some(path) = self.waiting.pop_front() {
+            match Transfer::new(self.session, &mut self.keyring, path, self.how) {
+                Ok((transfer, operation)) => {
+                    self.current = Some(transfer);
+                    machine.start(operation);
+                    return;
+                }
+                Err(failure) => self.tally.failed(&failure),
+            }
+        }
+        machine.finish();
+    }
+
+    fn refused(&mut self, transfer: &Transfer<'_>, refusal: &Refused) -> Result<(), Failure> {
+        if transfer.is_resume && refusal.code == Some(RefusalCode::Refused) {
+            return self.begin_anew(transfer, "the server no longer has it, or it has another password");
+        }
+        self.tally.failed(&refused(&transfer.what(), refusal));
+        Ok(())
+    }
+
+    /// What broke off cannot go on: without a note of it the same file is a new one.
+    fn begin_anew(&mut self, transfer: &Transfer<'_>, why: &str) -> Result<(), Failure> {
+        let path = transfer.path.clone();
+        self.session.say(&format!("the upload of {} that broke off cannot go on: {why}; it begins anew", path.display()));
+        self.session.account.profile.uploads().abandon(&transfer.record.cookie)?;
+        self.waiting.push_front(path);
+        Ok(())
+    }
+
+    /// The connection has ended, and with it the upload that was going on.
+    fn stopped(&mut self, stopped: Stopped) -> Result<(), Failure> {
+        let transfer = self.current.take();
+        if let (Stopped::Session(fss::Error::Integrity(Integrity::Chain)), Some(transfer)) = (&stopped, &transfer)
+            && transfer.is_resume
+        {
+            return self.begin_anew(transfer, "what the server has of it is not what was sent");
+        }
+        let what = match transfer {
+            Some(transfer) => transfer.what(),
+            None => format!("cannot upload {}", self.waiting.pop_front().unwrap_or_default().display()),
+        };
+        let failure = stopped.failure(&what);
+        self.tally.failed(&failure);
+        if failure.code == code::NETWORK && !self.waiting.is_empty() {
+            self.session.say(&format!("{} more were not tried", self.waiting.len()));
+            self.tally.failed += self.waiting.len();
+            self.waiting.clear();
+        }
+        Ok(())
+    }
 }
 
 /// An upload of the same file that broke off, if one did. What cannot go on is told.
@@ -122,38 +258,45 @@ fn find_earlier(
     }))
 }
 
-/// One upload on one connection.
+/// One upload.
 struct Transfer<'a> {
     session: &'a Session<'a>,
-    source: &'a mut Source,
+    path: PathBuf,
+    source: Source,
     identity: Option<SourceIdentity>,
-    operation: Option<Operation>,
     /// What is noted in the journal, for what can be resumed; and whether it is noted already.
     record: UploadRecord,
     is_resume: bool,
     size: u64,
-    done: Option<ChainDigest>,
+    progress: Progress,
 }
 
 impl<'a> Transfer<'a> {
+    /// With the operation to start.
     fn new(
         session: &'a Session<'a>,
         keyring: &mut Keyring<'_>,
-        source: &'a mut Source,
+        path: PathBuf,
         how: &How<'_>,
-        name: &str,
-        earlier: Option<UploadRecord>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<(Self, Operation), Failure> {
+        let source = Source::open(&path)?;
         let identity = source.identity()?;
-        let metadata = source.sealed_metadata(how.name)?;
+        let name = how.name.unwrap_or(&source.name).to_owned();
+        let progress = session.reporter.progress(&name, identity.map(|identity| identity.size));
+        let earlier = find_earlier(session, keyring, identity, &name, how)?;
         let header = match &earlier {
             Some(earlier) => earlier.header.clone(),
             None => keyring.new_header(),
         };
+        progress.phase("deriving the key");
         let key = keyring.key(&header)?;
+        if !keyring.has_own() {
+            session.account.bind(keyring.present(), Format::Sealed)?;
+        }
+        progress.phase("sending");
         let (keep, downloads) = (how.keep.map(|keep| keep.as_secs()), how.downloads);
-        let upload =
-            Upload { header: header.clone(), key, metadata, size: identity.map(|identity| identity.size), keep, downloads };
+        let (metadata, size) = (source.sealed_metadata(how.name)?, identity.map(|identity| identity.size));
+        let upload = Upload { header: header.clone(), key, metadata, size, keep, downloads };
         let is_resume = earlier.is_some();
         let (operation, record) = match earlier {
             Some(record) => {
@@ -162,49 +305,25 @@ impl<'a> Transfer<'a> {
                 let noted = noted.into_iter().map(|Checkpoint { offset, chain }| (offset, chain)).collect();
                 (Operation::Resume(Resume { upload, cookie, noted }), record)
             }
-            None => (Operation::Upload(upload), new_record(session, keyring, identity, header, name, how)),
+            None => (Operation::Upload(upload), new_record(session, keyring, identity, header, &name, how)),
         };
-        Ok(Self { session, source, identity, operation: Some(operation), record, is_resume, size: 0, done: None })
+        Ok((Self { session, path, source, identity, record, is_resume, size: 0, progress }, operation))
     }
 
-    fn run(mut self) -> Result<Uploaded, Stopped> {
-        let session = self.session;
-        let ended = session.run(|machine, call| self.serve(machine, call));
-        let chain = match (ended, self.done) {
-            // The file is there, whatever happened to the connection afterwards.
-            (_, Some(chain)) => chain,
-            (Err(Stopped::Session(fss::Error::Integrity(Integrity::Chain))), None) if self.is_resume => {
-                return Err(Stopped::CannotResume("what the server has of it is not what was sent".to_owned()));
-            }
-            (Err(stopped), None) => return Err(stopped),
-            (Ok(()), None) => return Err(invalid_response("the server closed before it acknowledged the file").into()),
-        };
-        let UploadRecord { cookie, name, header, password, own_password, server, .. } = self.record;
-        let mut record = FileRecord::sealed(cookie.clone(), name, self.size, header, chain, password);
-        record.server = Some(server);
-        record.own_password = own_password;
-        let not_listed = list(Path::new(&record.name), &record, session.account.profile.uploads().finish(&record));
-        Ok(Uploaded { cookie, not_listed })
+    fn what(&self) -> String {
+        format!("cannot upload {}", self.path.display())
     }
 
     fn serve(&mut self, machine: &mut ClientSession, call: Call<ClientSession>) -> Result<(), Stopped> {
         let journal = self.session.account.profile.uploads();
         match call {
-            Call::Need(ClientNeed::Operation) => match self.operation.take() {
-                Some(operation) => {
-                    if !self.record.own_password {
-                        self.session.account.bind(self.record.password, Format::Sealed)?;
-                    }
-                    machine.start(operation);
-                }
-                None => machine.finish(),
-            },
             Call::Need(ClientNeed::Supply) => {
                 let count = self.source.read(machine.supply())?;
                 if count == 0 && self.identity.is_some() {
                     return Err(self.changed().into());
                 }
                 self.size += count as u64;
+                self.progress.advance(count as u64);
                 machine.supplied(count);
             }
             Call::Event(ClientEvent::UploadStarted { cookie, position, offset, .. }) => {
@@ -212,6 +331,7 @@ impl<'a> Transfer<'a> {
             }
             Call::Event(ClientEvent::Checkpoint { offset, chain }) if self.identity.is_some() => {
                 journal.checkpoint(&self.record.cookie, &Checkpoint { offset, chain }).map_err(Failure::from)?;
+                interrupt::hint("what was sent is kept for a day: the same command again goes on with it");
             }
             Call::Event(ClientEvent::Finishing { offset, chain }) => {
                 if self.source.identity()? != self.identity {
@@ -220,17 +340,22 @@ impl<'a> Transfer<'a> {
                 if self.identity.is_some() {
                     journal.checkpoint(&self.record.cookie, &Checkpoint { offset, chain }).map_err(Failure::from)?;
                 }
+                self.progress.phase("waiting for the server to confirm");
             }
-            Call::Event(ClientEvent::Uploaded { chain, .. }) => self.done = Some(chain),
-            Call::Event(ClientEvent::Refused(refusal)) => {
-                if self.is_resume && refusal.code == Some(fss::wire::refusal::RefusalCode::Refused) {
-                    return Err(Stopped::CannotResume("the server no longer has it, or it has another password".to_owned()));
-                }
-                return Err(refused(&format!("cannot upload {}", self.record.name), &refusal).into());
-            }
-            Call::Need(ClientNeed::Data) | Call::Event(_) => {}
+            _ => {}
         }
         Ok(())
+    }
+
+    /// The file is safe on the server: it goes onto the list.
+    fn finish(self, chain: ChainDigest) -> Uploaded {
+        interrupt::hint("");
+        let UploadRecord { cookie, name, header, password, own_password, server, .. } = self.record;
+        let mut record = FileRecord::sealed(cookie, name, self.size, header, chain, password);
+        record.server = Some(server);
+        record.own_password = own_password;
+        let listed = self.session.account.profile.uploads().finish(&record);
+        Uploaded { path: self.path, record, listed }
     }
 
     /// The server says where to go on; what is needed to resume is noted before the first byte.
@@ -245,14 +370,14 @@ impl<'a> Transfer<'a> {
         }
         self.source.seek(position)?;
         self.size = position;
+        self.progress.start_at(position);
         Ok(())
     }
 
     fn changed(&self) -> Failure {
-        let what = format!("cannot upload {}", self.record.name);
         Failure::new(
             code::OTHER,
-            what,
+            self.what(),
             "the file was changed while it was read",
             "the same command again, when nobody writes to it",
         )
@@ -279,20 +404,4 @@ fn new_record(
         own_password: keyring.has_own(),
         encoding: how.encoding(),
     }
-}
-
-/// A file that is safe on the server is to be on the list. Its cookie is printed all the same: it must not get lost.
-pub fn list(path: &Path, record: &FileRecord, listed: Result<(), StoreError>) -> Option<ExitCode> {
-    let error = listed.err()?;
-    let why = match error.kind() {
-        StoreErrorKind::Exists => "another of your files has the same cookie, on another server".to_owned(),
-        _ => error.to_string(),
-    };
-    let what = format!("{} is on the server, but not on your list", path.display());
-    let size = record.size.unwrap_or(0);
-    let hint = match record.format {
-        Format::Legacy => format!("write its cookie and its size down: download {} --size {size}", record.cookie),
-        Format::Sealed => format!("write its cookie down: download {}", record.cookie),
-    };
-    Some(Failure::new(code::OTHER, what, why, hint).report())
 }

@@ -7,6 +7,10 @@ mod serve;
 mod users;
 mod verify;
 
+#[path = "../support/call.rs"]
+mod call;
+#[path = "../support/driver.rs"]
+mod driver;
 #[path = "../support/mod.rs"]
 mod support;
 

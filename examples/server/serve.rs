@@ -14,8 +14,9 @@ use fss::{Config, ServerSession};
 use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::call::Call;
+use crate::driver::{run, timespec};
 use crate::options::Options;
-use crate::support::driver::{Call, run, timespec};
 use crate::support::failure::{Failure, code};
 
 /// How often expired files are removed.

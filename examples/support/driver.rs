@@ -7,11 +7,7 @@ use std::time::{Duration, Instant};
 use fss::{Machine, Step, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// What a machine reports, or needs of the program.
-pub enum Call<M: Machine> {
-    Event(M::Event),
-    Need(M::Need),
-}
+use super::call::Call;
 
 /// Runs a machine on a connected socket to its end. `serve` gets its calls, and stops it by answering with an error of
 /// the program's own.

@@ -1,6 +1,5 @@
-//! What the example programs share: the blocking driver, failures as they are shown, times, and where secrets come from.
+//! What the command lines of the programs share: failures as they are shown, times, and where secrets come from.
 
-pub mod driver;
 pub mod duration;
 pub mod failure;
 pub mod secrets;

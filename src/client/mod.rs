@@ -28,7 +28,8 @@ pub enum Operation {
     Upload(Upload),
     /// Go on with an upload that broke off.
     Resume(Resume),
-    /// Ask for the header of a file, to derive its key with: answered with [`ClientEvent::Challenged`].
+    /// Ask for the header of a file, to derive its key with: answered with [`ClientEvent::Challenged`]. Who has kept the
+    /// header need not ask; who asks all the same must take another one than his for interference (§18.4).
     Challenge {
         /// The file's cookie.
         cookie: Cookie,

@@ -251,6 +251,10 @@ fn next_record(receive: &mut Direction, input: &mut Input, config: &Config) -> R
             input.consume(length);
             return Ok(Progress::Message(Message::small(plaintext)));
         }
+        if input.bytes().len() < MAX_MESSAGE {
+            // Four bytes are no reason to keep a big buffer from others.
+            return Ok(Progress::NeedInput);
+        }
         let Some(buffer) = config.pool().lend() else { return Ok(Progress::NoBuffer) };
         input.begin_record(buffer, length);
     }

@@ -283,7 +283,7 @@ fn a_client_that_gives_up_tells_the_server() {
     for (error, code) in [
         (Error::Crypto, RefusalCode::Storage),
         (Error::Misuse("a test"), RefusalCode::Storage),
-        (fss::Integrity::Header.into(), RefusalCode::Protocol),
+        (fss::Integrity::Format.into(), RefusalCode::Protocol),
     ] {
         let mut hand = Scenario::fast().with_server_by_hand(Operation::Information, &[]);
         hand.hear();

@@ -1,0 +1,63 @@
+//! From the command line to what is done.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use crate::account::Account;
+use crate::options::{Command, Options};
+use crate::report::Reporter;
+use crate::support::failure::Failure;
+use crate::{download, interrupt, listing, menu, remote, upload};
+
+/// Does what the command line says. Gives the exit code.
+pub fn main(options: &Options) -> ExitCode {
+    let reporter = Reporter::new(options);
+    if let Err(error) = interrupt::watch() {
+        reporter.say(&format!("warning: an interrupted download will leave its part file: {error}"));
+    }
+    run(options, reporter).unwrap_or_else(|failure| reporter.failure(&failure))
+}
+
+fn run(options: &Options, reporter: Reporter) -> Result<ExitCode, Failure> {
+    let Some(command) = &options.command else {
+        if !std::io::stdin().is_terminal() {
+            let hint = format!("one of: {}", command_names().join(", "));
+            return Err(Failure::usage("no command was given", "the menu needs a terminal", hint));
+        }
+        return menu::run(&Account::open(options)?, options).map(|()| ExitCode::SUCCESS);
+    };
+    if let Command::Completions { shell } = command {
+        clap_complete::generate(*shell, &mut Options::command(), "client", &mut std::io::stdout());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let account = Account::open(options)?;
+    match command {
+        Command::Upload { paths, name, own_password, keep, downloads } => {
+            let how = upload::How { name: name.as_deref(), own: None, keep: *keep, downloads: *downloads };
+            return upload::upload_all(&account, options, paths, *own_password, how);
+        }
+        Command::Download { file, output, force, own_password, size } => {
+            let wish =
+                download::Wish { file, output: output.as_deref(), force: *force, own_password: *own_password, size: *size };
+            download::download(&account, options, &wish)?;
+        }
+        Command::List { remote: true } => remote::list(&account, options)?,
+        Command::List { remote: false } => listing::show(reporter, &account.profile.files().list()?)?,
+        Command::Search { text } => listing::show(reporter, &account.profile.files().search(text)?)?,
+        Command::Forget { file } => listing::forget(&account, file)?,
+        Command::Clean { yes } => listing::clean(reporter, &account, *yes)?,
+        Command::Delete { file, own_password } => remote::delete(&account, options, file, *own_password)?,
+        Command::Info => remote::information(&account, options)?,
+        Command::SignUp { name, invite } => remote::sign_up(&account, options, name, invite.as_ref())?,
+        Command::ChangePassword { modern } => account.change_password(*modern)?,
+        Command::ForgetServer => account.forget_server(&options.server(None))?,
+        Command::Completions { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn command_names() -> Vec<String> {
+    Options::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}

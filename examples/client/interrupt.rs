@@ -1,0 +1,78 @@
+//! What happens on Ctrl-C and SIGTERM: what was begun is removed, or kept to go on with, and the user hears which.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::support::failure::code;
+
+static STATE: Mutex<State> = Mutex::new(State { part: None, hint: "" });
+
+struct State {
+    part: Option<Part>,
+    hint: &'static str,
+}
+
+/// The file that is being written of a download.
+pub struct Part {
+    pub path: PathBuf,
+    /// Whether the download can go on with it.
+    pub keep: bool,
+}
+
+/// From now on both signals end the program in peace.
+pub fn watch() -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            let hint = state().hint;
+            if !hint.is_empty() {
+                eprintln!("{hint}");
+            }
+            drop_part();
+            std::process::exit(code::INTERRUPTED.into());
+        }
+    });
+    Ok(())
+}
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What to tell the user if it ends now; nothing if it is empty.
+pub fn hint(hint: &'static str) {
+    state().hint = hint;
+}
+
+/// Notes the file that is being written.
+pub fn set_part(part: Option<Part>) {
+    state().part = part;
+}
+
+/// The path of the file that is being written.
+pub fn part_path() -> Option<PathBuf> {
+    state().part.as_ref().map(|part| part.path.clone())
+}
+
+/// Whether the download can go on with what has been written.
+pub fn keep_part(keep: bool) {
+    if let Some(part) = &mut state().part {
+        part.keep = keep;
+    }
+}
+
+/// Removes what has been written, unless it is to be kept.
+pub fn drop_part() {
+    let part = state().part.take();
+    match part {
+        Some(Part { keep: true, .. }) => eprintln!("what has come is kept: the same command again goes on with it"),
+        // If it cannot be removed, there is nobody left to tell.
+        Some(Part { path, .. }) => drop(fs::remove_file(path)),
+        None => {}
+    }
+}
