@@ -1,7 +1,7 @@
 //! Where a downloaded file goes: under a temporary name until it is whole and durable, and then in one step to its own.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -59,15 +59,18 @@ impl Output {
         // Noted first, so that an interruption at any moment finds it.
         interrupt::set_part(Some(Part { path: temporary.clone(), keep: false }));
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
-        *file = Some(created.map_err(|error| cannot_write(path, &error))?);
+        let created = created.map_err(|error| cannot_write(path, &error))?;
+        be_alone(&created, path)?;
+        *file = Some(created);
         Ok(Some(temporary))
     }
 
     /// Goes on with what is under a temporary name already, after `position` bytes.
     pub fn go_on(&mut self, temporary: &Path, position: u64) -> Result<(), Failure> {
         let Self::File { file, path, .. } = self else { return Ok(()) };
-        interrupt::set_part(Some(Part { path: temporary.to_owned(), keep: true }));
         let mut opened = OpenOptions::new().write(true).open(temporary).map_err(|error| cannot_write(path, &error))?;
+        be_alone(&opened, path)?;
+        interrupt::set_part(Some(Part { path: temporary.to_owned(), keep: true }));
         let there = opened.set_len(position).and_then(|()| opened.seek(SeekFrom::Start(position)));
         there.map_err(|error| cannot_write(path, &error))?;
         *file = Some(opened);
@@ -127,6 +130,18 @@ fn publish(temporary: &Path, path: &Path, force: bool) -> io::Result<()> {
 impl Drop for Output {
     fn drop(&mut self) {
         interrupt::drop_part();
+    }
+}
+
+/// Two that write the same part file would make another file of it.
+fn be_alone(part: &File, path: &Path) -> Result<(), Failure> {
+    match part.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let what = format!("cannot write {}", path.display());
+            Err(Failure::new(code::OTHER, what, "another process is downloading it there", "-o with another name"))
+        }
+        // A file system without locks is no reason not to write.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 

@@ -179,6 +179,21 @@ fn a_download_goes_on_after_it_was_interrupted() {
 }
 
 #[test]
+fn two_downloads_do_not_write_one_part_file() {
+    let broken = Broken::new();
+    cookie(&run(&mut broken.client(&["upload", "file"])));
+    broken.line.hold_down_after(&broken.server, HELD);
+    let first = start(&mut broken.client(&["download", "file", "-o", "back"]));
+    let _connection = broken.line.wait();
+    broken.line.mend(&broken.server);
+    let second = run(&mut broken.client(&["download", "file", "-o", "back"]));
+    fails(&second, 1, &["another process is downloading it there"]);
+    assert_eq!(end(first, Signal::KILL).status.code(), None);
+    let told = broken.download_again();
+    assert!(told.contains(GOES_ON), "{told}");
+}
+
+#[test]
 fn a_download_that_is_interrupted_early_leaves_nothing() {
     let broken = Broken::new();
     cookie(&run(&mut broken.client(&["upload", "file"])));
