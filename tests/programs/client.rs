@@ -116,7 +116,10 @@ fn names_are_labels_and_never_paths() {
     fails(&world.client(&server, &["download", "a\u{1b}[2Jb"]), 2, &["-o PATH"]);
     world.does(&server, &["download", "../outside"]);
     assert!(world.path("outside").exists(), "only the last part of the name counts");
-    assert!(!world.does(&server, &["list"]).contains('\u{1b}'), "control characters do not reach the terminal");
+    // Control characters do not reach the terminal.
+    assert!(!world.does(&server, &["list"]).contains('\u{1b}'));
+    let deleted = world.client(&server, &["delete", "a\u{1b}[2Jb"]);
+    assert!(!fails(&deleted, 0, &["is deleted"]).contains('\u{1b}'));
 }
 
 #[test]
