@@ -12,7 +12,7 @@ use super::world::{NONE, Server, World, cookie, fails, run};
 
 const MIB: usize = 1024 * 1024;
 /// A file of several checkpoints, which are 16 MiB apart.
-const SIZE: usize = 44 * MIB;
+const SIZE: usize = 36 * MIB;
 /// Where it breaks off: more than a window beyond the first checkpoint, so that this is known to both sides.
 const HELD: u64 = 28 * MIB as u64;
 const GOES_ON: &str = "goes on after ";
@@ -240,7 +240,7 @@ fn a_download_does_not_go_on_with_a_file_that_was_damaged_meanwhile() {
     let cookie = listed.split("  ").find(|column| column.len() == 48).expect("a cookie");
     let path = broken.world.path(&format!("data/F-{cookie}/F"));
     let mut content = std::fs::read(&path).expect("there");
-    content[40 * MIB] ^= 1;
+    content[SIZE - MIB] ^= 1;
     std::fs::write(&path, content).expect("written");
     fails(&run(&mut broken.client(&["download", "file", "-o", "back"])), 15, &["cannot download file"]);
     assert!(!broken.world.path("back").exists() && broken.world.parts().is_empty());
