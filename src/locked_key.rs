@@ -242,11 +242,9 @@ fn unlock_modern(bytes: &[u8], code: &Password) -> Result<Secret, Problem> {
     if !is_affordable(&parameters.kdf) {
         return Err(Problem::Damaged("the work that it asks for is none, or more than 1 GiB of memory or a minute".into()));
     }
-    match info.decrypt(code.expose()) {
-        Ok(opened) => Ok(Secret::new(opened.as_bytes().to_vec())),
-        Err(pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed)) => Err(Problem::WrongCode),
-        Err(error) => Err(Problem::Damaged(error.to_string())),
-    }
+    // One wrong code in 256 gives a padding that looks right, and then bytes that are no key: the form has no checksum.
+    let opened = info.decrypt(code.expose()).map_err(|_| Problem::WrongCode)?;
+    Ok(Secret::new(opened.as_bytes().to_vec()))
 }
 
 /// A key file may come from anywhere: what it asks for is checked before any of it is done.
@@ -336,5 +334,25 @@ impl std::error::Error for KeyFileError {
             Problem::Io(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pkcs8::der::Encode as _;
+
+    use super::*;
+
+    /// Such bytes come out of one wrong code in 256.
+    #[test]
+    fn bytes_that_decrypt_and_are_no_key_are_a_wrong_code() {
+        let parameters = pkcs5::pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(1000, &[7; 16], [8; 16]).expect("valid");
+        let scheme = pkcs5::EncryptionScheme::from(parameters);
+        let encrypted_data = scheme.encrypt(b"code", b"no key at all").expect("it encrypts");
+        let encrypted_data = pkcs8::der::asn1::OctetString::new(encrypted_data).expect("it is short");
+        let info = pkcs8::EncryptedPrivateKeyInfo { encryption_algorithm: scheme, encrypted_data };
+        let text = pem::write(&info.to_der().expect("it is short"), MODERN_LABEL);
+        let code = Password::new("code").expect("valid");
+        assert!(matches!(unlock_modern(&text, &code), Err(Problem::WrongCode)));
     }
 }

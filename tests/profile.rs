@@ -429,16 +429,17 @@ fn the_journal_of_downloads_outlives_the_process() {
         part: "/part".into(),
         header: None,
         position: 0,
-        bytes: 0,
-        chain: None,
+        metadata: vec![1, 2, 3],
+        checksum: 0,
     };
     profile.downloads().begin(&download).expect("noted");
-    download = DownloadRecord { server: Some("host:1".into()), header: Some(header()), chain: Some(chain(1)), ..download };
+    download = DownloadRecord { server: Some("host:1".into()), header: Some(header()), checksum: u32::MAX, ..download };
     profile.downloads().begin(&download).expect("the later one counts");
-    profile.downloads().progress(target, 12, 786_000).expect("noted");
+    profile.downloads().progress(target, 12, 7).expect("noted");
     drop(profile);
     let profile = open(&directory);
-    (download.position, download.bytes) = (12, 786_000);
+    (download.position, download.checksum) = (12, 7);
+    assert_eq!(download.bytes(), Some(12 * 65_536 - 3));
     assert_eq!(profile.downloads().find(target, &cookie("7")).expect("readable"), Some(download));
     assert_eq!(profile.downloads().find(target, &cookie("8")).expect("readable"), None);
     profile.downloads().remove(target).expect("removed");
@@ -461,8 +462,8 @@ fn a_database_with_other_contents_gives_errors() {
         part: "/part".into(),
         header: Some(header()),
         position: 0,
-        bytes: 0,
-        chain: None,
+        metadata: vec![1, 2, 3],
+        checksum: 0,
     };
     let failed = |profile: &Profile| -> Option<ProfileError> {
         let read = || -> Result<(), ProfileError> {
@@ -510,7 +511,8 @@ fn a_database_with_other_contents_gives_errors() {
         "UPDATE fss_download SET position = -1",
         "UPDATE fss_download SET part = 3",
         "UPDATE fss_download SET header = x'00'",
-        "UPDATE fss_download SET chain = 'text'",
+        "UPDATE fss_download SET metadata = 'text'",
+        "UPDATE fss_download SET checksum = -1",
     ] {
         let copy = tempdir().expect("a directory");
         for entry in fs::read_dir(directory.path()).expect("readable").map(|entry| entry.expect("readable")) {

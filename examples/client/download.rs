@@ -103,6 +103,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         keyring: Keyring::new(&unlocked, own.clone()),
         size: wish.size.or(record.as_ref().and_then(|record| record.size)),
         own,
+        is_unnamed: wish.output.is_none() && record.is_none(),
         record,
         cookie,
         what: format!("cannot download {}", wish.file),
@@ -115,7 +116,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     let ended = session.run(|machine, call| transfer.serve(machine, call));
     match (ended, transfer.received) {
         // The file is here and whole; that its acknowledgement was lost is the server's concern.
-        (_, Some((size, guessed))) => report(options, &path, size, guessed),
+        (_, Some((size, guessed))) => report(options, transfer.output.path(), size, guessed),
         (Err(stopped), None) => {
             if let (Stopped::Session(fss::Error::Integrity(_)), Some(partial)) = (&stopped, transfer.partial.take()) {
                 interrupt::keep_part(false);
@@ -139,6 +140,8 @@ struct Transfer<'a> {
     output: Output,
     /// Whether all is asked for that there is to ask.
     asked: bool,
+    /// Whether neither the user nor the list says what the file is called.
+    is_unnamed: bool,
     /// What goes on, or can go on later.
     partial: Option<Partial>,
     received: Option<(u64, bool)>,
@@ -161,19 +164,16 @@ impl Transfer<'_> {
                 self.check_kind(metadata.as_ref())?;
                 let before = self.partial.as_ref().map_or(0, |partial| partial.before);
                 self.progress.begin(size.or(self.size).map(|size| size + before), before);
-                match &mut self.partial {
-                    Some(partial) => partial.start(&mut self.output, metadata.as_ref())?,
-                    None => drop(self.output.create()?),
-                }
+                self.start_output(metadata)?;
             }
             Call::Need(ClientNeed::Data) => {
-                self.output.write(machine.data())?;
-                let count = machine.data().len();
-                machine.consumed(count);
-                self.progress.advance(count as u64);
+                let (data, count) = (machine.data(), machine.data().len());
+                self.output.write(data)?;
                 if let Some(partial) = &mut self.partial {
-                    partial.advance(&self.session.account.profile, &mut self.output, count)?;
+                    partial.advance(&self.session.account.profile, &mut self.output, data)?;
                 }
+                self.progress.advance(count as u64);
+                machine.consumed(count);
             }
             // Only when the file is durable may the server be told so: it may then forget it.
             Call::Event(ClientEvent::Downloaded { size, guessed }) => {
@@ -187,6 +187,20 @@ impl Transfer<'_> {
             Call::Event(ClientEvent::Refused(refusal)) => return Err(refused(&self.what, &refusal).into()),
             Call::Need(ClientNeed::Supply) | Call::Event(_) => {}
         }
+        Ok(())
+    }
+
+    /// The file is coming: it is written under the name that it was sealed with, if nobody knows another.
+    fn start_output(&mut self, metadata: Option<Metadata>) -> Result<(), Failure> {
+        let metadata = metadata.or_else(|| self.partial.as_ref()?.metadata());
+        if let (true, Some(name)) = (self.is_unnamed, metadata.as_ref().and_then(Metadata::name).and_then(local_name)) {
+            self.output.rename(Path::new(name))?;
+        }
+        match &mut self.partial {
+            Some(partial) => partial.start(&mut self.output, metadata.as_ref())?,
+            None => drop(self.output.create()?),
+        }
+        self.output.keep_attributes(metadata.as_ref());
         Ok(())
     }
 

@@ -1,12 +1,14 @@
 //! Where a downloaded file goes: under a temporary name until it is whole and durable, and then in one step to its own.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fss::SystemRng;
+use fss::sealed::Metadata;
 use rand_core::Rng as _;
 
 use crate::interrupt::{self, Part};
@@ -15,7 +17,14 @@ use crate::support::failure::{Failure, code};
 /// A file that is being written. Dropping it unfinished removes what has been written, unless it is to go on.
 pub enum Output {
     Standard,
-    File { file: Option<File>, path: PathBuf, force: bool },
+    File { file: Option<File>, path: PathBuf, force: bool, attributes: Attributes },
+}
+
+/// What a file has besides its bytes.
+#[derive(Default)]
+pub struct Attributes {
+    mode: Option<u32>,
+    modified: Option<SystemTime>,
 }
 
 impl Output {
@@ -38,7 +47,33 @@ impl Output {
                 "-o with another name",
             ));
         }
-        Ok(Self::File { file: None, path: path.to_owned(), force })
+        Ok(Self::File { file: None, path: path.to_owned(), force, attributes: Attributes::default() })
+    }
+
+    /// Where the file is to be.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Standard => Path::new("-"),
+            Self::File { path, .. } => path,
+        }
+    }
+
+    /// The file gets another name, which must be free too. Only before it is created.
+    pub fn rename(&mut self, name: &Path) -> Result<(), Failure> {
+        if let Self::File { path, force, .. } = self {
+            *self = Self::new(&path.with_file_name(name), *force)?;
+        }
+        Ok(())
+    }
+
+    /// The file gets mode and time of the one that was sealed. Nobody gets more rights by it than to read, write and run.
+    pub fn keep_attributes(&mut self, metadata: Option<&Metadata>) {
+        if let (Self::File { attributes, .. }, Some(metadata)) = (self, metadata) {
+            let mode = metadata.get("mode").and_then(|mode| u32::from_str_radix(mode, 8).ok());
+            let modified = metadata.get("mtime").and_then(|time| time.parse().ok());
+            attributes.mode = mode.map(|mode| mode & 0o777);
+            attributes.modified = modified.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+        }
     }
 
     /// The file's own name, which it gets in the end.
@@ -97,8 +132,9 @@ impl Output {
     pub fn finish(&mut self) -> Result<(), Failure> {
         match self {
             Self::Standard => io::stdout().flush().map_err(|error| cannot_write(Path::new("standard output"), &error)),
-            Self::File { file, path, force } => {
+            Self::File { file, path, force, attributes } => {
                 let Some((file, temporary)) = file.take().zip(interrupt::part_path()) else { return Ok(()) };
+                attributes.give_to(&file);
                 let published = file.sync_all().and_then(|()| publish(&temporary, path, *force));
                 let _ = fs::remove_file(&temporary);
                 interrupt::set_part(None);
@@ -109,6 +145,18 @@ impl Output {
                 let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| cannot_write(path, &error))
             }
+        }
+    }
+}
+
+impl Attributes {
+    /// A file system that does not know them is no reason to do without the file.
+    fn give_to(&self, file: &File) {
+        if let Some(mode) = self.mode {
+            let _ = file.set_permissions(Permissions::from_mode(mode));
+        }
+        if let Some(modified) = self.modified {
+            let _ = file.set_modified(modified);
         }
     }
 }

@@ -1,8 +1,10 @@
 //! A download that can go on: what of it is in its part file for good, and the journal's note of it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::PathBuf;
 
+use crc32fast::Hasher;
 use fss::Cookie;
 use fss::profile::{DownloadRecord, Profile};
 use fss::sealed::{CHUNK, Header, Metadata};
@@ -17,10 +19,9 @@ pub struct Partial {
     /// What is noted, or will be: a short download needs no note.
     record: DownloadRecord,
     noted: bool,
-    /// Bytes of the plaintext before those of the file.
-    prefix: u64,
-    /// Bytes of the file so far.
+    /// Bytes of the file so far, and their checksum.
     bytes: u64,
+    checksum: Hasher,
     /// Bytes of the file when this program began.
     pub before: u64,
 }
@@ -35,18 +36,17 @@ impl Partial {
         header: &Header,
     ) -> Result<Option<Self>, Failure> {
         let Some(target) = output.target()? else { return Ok(None) };
-        match profile.downloads().find(&target, &cookie.clone().into())? {
-            Some(record) if is_usable(&record, header) => {
-                let (prefix, bytes) = (record.position.saturating_mul(CHUNK as u64) - record.bytes, record.bytes);
-                return Ok(Some(Self { record, noted: true, prefix, bytes, before: bytes }));
+        if let Some(record) = profile.downloads().find(&target, &cookie.clone().into())? {
+            if let Some((bytes, checksum)) = usable(&record, header) {
+                return Ok(Some(Self { record, noted: true, bytes, checksum, before: bytes }));
             }
-            Some(record) => discard(profile, &record)?,
-            None => {}
+            discard(profile, &record)?;
         }
         let (server, header) = (Some(server.to_owned()), Some(header.clone()));
-        let (cookie, part) = (cookie.clone().into(), PathBuf::new());
-        let record = DownloadRecord { target, cookie, server, part, header, position: 0, bytes: 0, chain: None };
-        Ok(Some(Self { record, noted: false, prefix: 0, bytes: 0, before: 0 }))
+        // Metadata comes with the first chunk, and the part file gets its name when it is made.
+        let (cookie, part, metadata) = (cookie.clone().into(), PathBuf::new(), Vec::new());
+        let record = DownloadRecord { target, cookie, server, part, header, position: 0, metadata, checksum: 0 };
+        Ok(Some(Self { record, noted: false, bytes: 0, checksum: Hasher::new(), before: 0 }))
     }
 
     /// Whole chunks that are there already.
@@ -54,31 +54,37 @@ impl Partial {
         self.record.position
     }
 
+    /// What was sealed with a file of which the first part is there already.
+    pub fn metadata(&self) -> Option<Metadata> {
+        Metadata::decode(&self.record.metadata).ok().map(|(metadata, _)| metadata)
+    }
+
     /// The server has approved: the part file is begun, or gone on with.
     pub fn start(&mut self, output: &mut Output, metadata: Option<&Metadata>) -> Result<(), Failure> {
         if self.noted {
             return output.go_on(&self.record.part, self.bytes);
         }
-        let encoded = metadata.and_then(|metadata| metadata.encode().ok());
-        self.prefix = encoded.map_or(0, |encoded| encoded.len() as u64);
-        if let Some(part) = output.create()? {
+        self.record.metadata = metadata.and_then(|metadata| metadata.encode().ok()).unwrap_or_default();
+        if let (Some(part), Some(target)) = (output.create()?, output.target()?) {
             self.record.part = std::path::absolute(&part).unwrap_or(part);
+            self.record.target = target;
         }
         Ok(())
     }
 
-    /// So many bytes were written more, to the end of a chunk: now and then they are made durable, and noted.
-    pub fn advance(&mut self, profile: &Profile, output: &mut Output, count: usize) -> Result<(), Failure> {
-        self.bytes += count as u64;
-        let chunks = (self.prefix + self.bytes) / CHUNK as u64;
-        let at_chunk = (self.prefix + self.bytes).is_multiple_of(CHUNK as u64);
-        if !at_chunk || chunks < self.record.position + CHUNKS_BETWEEN_NOTES {
+    /// These bytes were written more, to the end of a chunk: now and then all are made durable, and noted.
+    pub fn advance(&mut self, profile: &Profile, output: &mut Output, data: &[u8]) -> Result<(), Failure> {
+        self.bytes += data.len() as u64;
+        self.checksum.update(data);
+        let plaintext = self.record.metadata.len() as u64 + self.bytes;
+        let chunks = plaintext / CHUNK as u64;
+        if !plaintext.is_multiple_of(CHUNK as u64) || chunks < self.record.position + CHUNKS_BETWEEN_NOTES {
             return Ok(());
         }
         output.sync()?;
-        (self.record.position, self.record.bytes) = (chunks, self.bytes);
+        (self.record.position, self.record.checksum) = (chunks, self.checksum.clone().finalize());
         if std::mem::replace(&mut self.noted, true) {
-            profile.downloads().progress(&self.record.target, chunks, self.bytes)?;
+            profile.downloads().progress(&self.record.target, chunks, self.record.checksum)?;
         } else {
             profile.downloads().begin(&self.record)?;
         }
@@ -99,10 +105,20 @@ impl Partial {
     }
 }
 
-/// Whether the part file has all that is noted of it.
-fn is_usable(record: &DownloadRecord, header: &Header) -> bool {
-    let there = record.part.metadata().is_ok_and(|part| part.is_file() && part.len() >= record.bytes);
-    record.header.as_ref() == Some(header) && there && record.bytes <= record.position.saturating_mul(CHUNK as u64)
+/// How much of the file is there, if it is what is noted.
+fn usable(record: &DownloadRecord, header: &Header) -> Option<(u64, Hasher)> {
+    let bytes = record.bytes().filter(|_| record.header.as_ref() == Some(header))?;
+    let mut part = File::open(&record.part).ok().filter(|part| part.metadata().is_ok_and(|part| part.is_file()))?.take(bytes);
+    let (mut checksum, mut read, mut room) = (Hasher::new(), 0, vec![0; CHUNK]);
+    loop {
+        let count = part.read(&mut room).ok()?;
+        if count == 0 {
+            break;
+        }
+        checksum.update(&room[..count]);
+        read += count as u64;
+    }
+    (read == bytes && checksum.clone().finalize() == record.checksum).then_some((bytes, checksum))
 }
 
 /// Nothing goes on with this part file: what is left of it would stay for ever.

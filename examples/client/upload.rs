@@ -24,6 +24,9 @@ use crate::stopped::{Stopped, invalid_response, refused};
 use crate::support::failure::{Failure, code};
 use crate::{interrupt, legacy, report};
 
+/// Which metadata is sealed with a file: a program that seals other metadata cannot go on with what this one began.
+const METADATA: &str = "name,size,mode,mtime";
+
 /// How a file is uploaded.
 pub struct How<'a> {
     pub name: Option<&'a str>,
@@ -38,7 +41,7 @@ impl How<'_> {
     fn encoding(&self) -> String {
         let keep = self.keep.map_or_else(String::new, |keep| format!(" keep={}", keep.as_secs()));
         let downloads = self.downloads.map_or_else(String::new, |downloads| format!(" downloads={downloads}"));
-        format!("identity{keep}{downloads}")
+        format!("{METADATA} identity{keep}{downloads}")
     }
 }
 

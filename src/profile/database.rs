@@ -39,7 +39,7 @@ const SCHEMA: Schema = Schema {
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS fss_download(
         target BLOB PRIMARY KEY NOT NULL, cookie TEXT NOT NULL, server TEXT, part BLOB NOT NULL, header BLOB,
-        position INTEGER NOT NULL, bytes INTEGER NOT NULL, chain BLOB, began INTEGER NOT NULL
+        position INTEGER NOT NULL, metadata BLOB NOT NULL, checksum INTEGER NOT NULL, began INTEGER NOT NULL
     );",
 };
 

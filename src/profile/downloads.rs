@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Row, params};
 
 use super::database::{Database, get, get_optional};
-use crate::chain::ChainDigest;
 use crate::cookie::OpaqueCookie;
-use crate::sealed::Header;
+use crate::sealed::{CHUNK, Header};
 use crate::store::{StoreError, StoreErrorKind, sqlite::sql_integer};
 
 /// The downloads of a profile that have begun and not ended.
@@ -32,13 +31,18 @@ pub struct DownloadRecord {
     pub header: Option<Header>,
     /// Chunks of it that are in the part file, for good.
     pub position: u64,
-    /// Bytes of the file that these chunks hold: fewer than all of theirs, for the first begins with the metadata.
-    pub bytes: u64,
-    /// The chain of the whole file, if the server has said it.
-    pub chain: Option<ChainDigest>,
+    /// The file's metadata as it is encoded: what these chunks hold before the bytes of the file.
+    pub metadata: Vec<u8>,
+    /// A checksum of these bytes, by which a part file is known that was damaged or written by somebody else.
+    pub checksum: u32,
 }
 
 impl DownloadRecord {
+    /// Bytes of the file that are in the part file, for good; `None` if the record makes no sense.
+    pub fn bytes(&self) -> Option<u64> {
+        self.position.checked_mul(CHUNK as u64)?.checked_sub(self.metadata.len() as u64)
+    }
+
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             target: get(row, "target")?,
@@ -47,8 +51,8 @@ impl DownloadRecord {
             part: get(row, "part")?,
             header: get_optional(row, "header")?,
             position: get(row, "position")?,
-            bytes: get(row, "bytes")?,
-            chain: get_optional(row, "chain")?,
+            metadata: row.get("metadata")?,
+            checksum: row.get("checksum")?,
         })
     }
 }
@@ -64,26 +68,34 @@ impl<'p> Downloads<'p> {
     /// [`StoreError`]
     pub fn begin(&self, download: &DownloadRecord) -> Result<(), StoreError> {
         let target = bytes(&download.target);
-        let begin = "INSERT INTO fss_download(target, cookie, server, part, header, position, bytes, chain, began)
+        let begin = "INSERT INTO fss_download(target, cookie, server, part, header, position, metadata, checksum, began)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, unixepoch())";
         let header = download.header.as_ref().map(Header::to_bytes);
         let part = bytes(&download.part);
-        let (position, held) = (sql_integer(download.position), sql_integer(download.bytes));
-        let chain = download.chain.as_ref().map(ChainDigest::as_bytes);
-        let values = params![target, download.cookie.as_str(), download.server, part, header, position, held, chain];
+        let position = sql_integer(download.position);
+        let values = params![
+            target,
+            download.cookie.as_str(),
+            download.server,
+            part,
+            header,
+            position,
+            download.metadata,
+            download.checksum
+        ];
         self.database.write(|transaction| {
             transaction.execute("DELETE FROM fss_download WHERE target = ?1", [target])?;
             transaction.execute(begin, values).map(drop)
         })
     }
 
-    /// Notes how many chunks are in the part file, once it was synced, and how many bytes of the file they hold.
+    /// Notes how many chunks are in the part file, once it was synced, and the checksum of what they hold.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::Misuse`] if no download to this target is noted.
-    pub fn progress(&self, target: &Path, position: u64, held: u64) -> Result<(), StoreError> {
-        let progress = "UPDATE fss_download SET position = ?2, bytes = ?3 WHERE target = ?1";
-        let values = params![bytes(target), sql_integer(position), sql_integer(held)];
+    pub fn progress(&self, target: &Path, position: u64, checksum: u32) -> Result<(), StoreError> {
+        let progress = "UPDATE fss_download SET position = ?2, checksum = ?3 WHERE target = ?1";
+        let values = params![bytes(target), sql_integer(position), checksum];
         match self.database.write(|transaction| transaction.execute(progress, values))? {
             0 => Err(StoreError::new(StoreErrorKind::Misuse, format!("no download to {} has begun", target.display()))),
             _ => Ok(()),
