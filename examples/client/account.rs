@@ -46,7 +46,7 @@ impl Account {
             Some(directory) => directory.clone(),
             None => default_directory()?,
         };
-        Ok(Self { profile: Profile::open(&directory)?, directory, quiet: options.quiet })
+        Ok(Self { profile: Profile::open(&directory)?, directory, quiet: options.quiet || options.json })
     }
 
     /// Opens the profile with its password; a new profile gets one.

@@ -28,7 +28,8 @@ use rand_core::Rng as _;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
-use super::driver::{Call, run};
+use super::call::Call;
+use super::driver::run;
 use super::process::{self, PATIENCE, Process, directory as interop};
 
 const SIZES: [usize; 10] = [0, 1, 15, 16, 17, 1023, 1024, 1025, 3000, 100_000];

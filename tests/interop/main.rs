@@ -7,6 +7,8 @@ mod fss2;
 mod legacy;
 mod process;
 
+#[path = "../../examples/support/call.rs"]
+mod call;
 #[path = "../../examples/support/driver.rs"]
 mod driver;
 #[allow(dead_code, reason = "the tests of the programs use more of it")]

@@ -6,6 +6,7 @@ mod legacy;
 mod line;
 mod refusals;
 mod resume;
+mod scripts;
 mod server;
 mod users;
 mod world;

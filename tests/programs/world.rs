@@ -27,6 +27,11 @@ pub fn server_program() -> Command {
     clean(Command::new(example("server", &PATH)))
 }
 
+pub fn async_client_program() -> Command {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    clean(Command::new(example("async_client", &PATH)))
+}
+
 pub fn client_program() -> Command {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     clean(Command::new(example("client", &PATH)))
