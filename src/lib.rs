@@ -61,6 +61,7 @@
 //! - `aws-lc` (default): the crypto provider on aws-lc-rs. Needs a C compiler.
 //! - `sqlite`, `filesystem` (default): the backends of a server directory, and the administration of its users. Unix.
 //! - `profile`: the client's local database: files, passwords, journals of what has begun, known servers; and keys. Unix.
+//! - `archive`: directories as tar streams. Linux and macOS.
 //! - `conformance`: the tests that any storage backend must pass.
 //!
 //! Without any of them there is a provider in pure Rust, [`MemoryStore`], and whatever storage you bring.
@@ -72,6 +73,8 @@
 #[cfg(doctest)]
 struct Readme;
 
+#[cfg(feature = "archive")]
+pub mod archive;
 pub mod chain;
 pub mod client;
 mod config;

@@ -1,0 +1,52 @@
+//! Directories as tar streams: [`Pack`] reads one, [`Unpack`] makes one (`docs/protocol.md` §21.8).
+//!
+//! Both stream, in memory that does not depend on how many files there are nor on how large they are. What is packed is
+//! read by every tar of today, and what another tar has packed is unpacked as long as it keeps the rules of [`Unpack`].
+//!
+//! ```
+//! use std::io::{self, Write as _};
+//! use fss::archive::{Pack, Unpack, UnpackOptions};
+//!
+//! # let place = tempfile::tempdir()?;
+//! # let (from, to) = (place.path().join("from"), place.path().join("to"));
+//! std::fs::create_dir(&from)?;
+//! std::fs::write(from.join("notes.txt"), "a file")?;
+//! let mut pack = Pack::new(&from)?;
+//! let mut unpack = Unpack::new(&to, Some(pack.total_size()), UnpackOptions::default())?;
+//! io::copy(&mut pack, &mut unpack)?;
+//! unpack.finish()?;
+//! assert_eq!(std::fs::read_to_string(to.join("notes.txt"))?, "a file");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod decode;
+mod entry;
+mod error;
+mod extended;
+mod manifest;
+mod names;
+mod pack;
+mod plant;
+mod staged;
+mod time;
+mod tree;
+mod unpack;
+mod walk;
+
+pub use error::{Damage, Error};
+pub use manifest::Manifest;
+pub use pack::Pack;
+pub use unpack::{Unpack, UnpackOptions};
+
+/// The most bytes of a name in a directory.
+pub const MAX_NAME: usize = 255;
+/// The most bytes of a name within an archive, and of the target of a link.
+pub const MAX_PATH: usize = 4095;
+/// The most names in a row that lead to an entry.
+pub const MAX_DEPTH: usize = 256;
+
+const BLOCK_LENGTH: usize = 512;
+const BLOCK: u64 = BLOCK_LENGTH as u64;
+/// Two blocks of zeros end an archive.
+const END_LENGTH: usize = 2 * BLOCK_LENGTH;
+const END: u64 = END_LENGTH as u64;

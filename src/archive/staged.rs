@@ -1,0 +1,130 @@
+//! A new directory under a temporary name beside its own, which it gets when it is whole.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rand_core::Rng as _;
+use rustix::fs::{AtFlags, Mode, RenameFlags, fsync, mkdirat, open, renameat, renameat_with, statat};
+use rustix::io::Errno;
+
+use super::Error;
+use super::tree::{DIRECTORY, Tree, open_directory};
+use crate::random::SystemRng;
+
+/// What has the temporary name is removed in the end: this directory, or what it has replaced.
+#[derive(Debug)]
+pub(super) struct Staged {
+    target: PathBuf,
+    parent: OwnedFd,
+    name: OsString,
+    temporary: OsString,
+    replace: bool,
+    leftover: Leftover,
+}
+
+/// What has the temporary name, if anything has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leftover {
+    /// What was made here.
+    Ours,
+    /// What had the name before.
+    Replaced,
+    /// Either: it stays.
+    Unknown,
+}
+
+impl Staged {
+    /// Makes the directory. Until it is published only its owner can look into it.
+    pub(super) fn new(target: &Path, replace: bool) -> Result<(Self, Tree), Error> {
+        let create = |error: Errno| Error::local("create", target)(error);
+        let name = target.file_name().ok_or(Errno::INVAL).map_err(create)?.to_owned();
+        let parent = open(parent(target), DIRECTORY, Mode::empty()).map_err(Error::local("open", parent(target)))?;
+        let temporary = format!(".fss-{:016x}.tmp", SystemRng.next_u64()).into();
+        let staged = Self { target: target.to_owned(), parent, name, temporary, replace, leftover: Leftover::Ours };
+        if !replace && staged.is_taken(&staged.name).map_err(create)? {
+            return Err(create(Errno::EXIST));
+        }
+        mkdirat(&staged.parent, &staged.temporary, Mode::RWXU).map_err(create)?;
+        let root = open_directory(staged.parent.as_fd(), staged.temporary.as_ref()).map_err(create)?;
+        Ok((staged, Tree::new(root)))
+    }
+
+    /// Gives the directory its name for good.
+    pub(super) fn publish(mut self) -> Result<(), Error> {
+        let mut way = RenameFlags::NOREPLACE;
+        let mut moved = self.rename(&self.temporary, &self.name, way);
+        if moved == Err(Errno::EXIST) && self.replace {
+            way = RenameFlags::EXCHANGE;
+            moved = self.rename(&self.temporary, &self.name, way);
+        }
+        moved.map_err(Error::local("create", &self.target))?;
+        if let Err(error) = fsync(&self.parent) {
+            // What is not durable must not be found.
+            if self.rename(&self.name, &self.temporary, way).is_err() {
+                self.leftover = Leftover::Unknown;
+            }
+            return Err(Error::local("create", &self.target)(error));
+        }
+        self.leftover = Leftover::Replaced;
+        Ok(())
+    }
+
+    fn is_taken(&self, name: &OsStr) -> rustix::io::Result<bool> {
+        match statat(&self.parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn rename(&self, from: &OsStr, to: &OsStr, way: RenameFlags) -> rustix::io::Result<()> {
+        match renameat_with(&self.parent, from, &self.parent, to, way) {
+            // Not every file system can. A plain rename does not replace a directory either, if there is anything in it.
+            Err(Errno::NOSYS | Errno::INVAL | Errno::NOTSUP) if way == RenameFlags::NOREPLACE => {
+                if self.is_taken(to)? {
+                    Err(Errno::EXIST)
+                } else {
+                    renameat(&self.parent, from, &self.parent, to)
+                }
+            }
+            renamed => renamed,
+        }
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if self.leftover == Leftover::Unknown {
+            return;
+        }
+        let there = parent(&self.target).join(&self.temporary);
+        // There may be nothing any more, and there is nobody to tell of what cannot be removed.
+        let _ = match fs::remove_dir_all(&there) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(&there),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.leftover == Leftover::Ours => {
+                open_up(&there).and_then(|()| fs::remove_dir_all(&there))
+            }
+            removed => removed,
+        };
+    }
+}
+
+fn parent(target: &Path) -> &Path {
+    target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Takes back what the modes in an archive forbid. It follows names, so it is only for what nobody else writes to.
+fn open_up(directory: &Path) -> io::Result<()> {
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
+}

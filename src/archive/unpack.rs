@@ -1,0 +1,112 @@
+//! A tar stream, taken in pieces, becomes a directory.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use super::Error;
+use super::decode::{Decoder, Event};
+use super::plant::{Planter, Refused};
+use super::staged::Staged;
+
+/// What may be done that is not done unless somebody wants it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnpackOptions {
+    /// Whatever has the name of the directory is replaced: exchanged at the end, in one step, and then removed with all
+    /// that is in it. What cannot be removed stays beside, as `.fss-*.tmp`.
+    pub replace: bool,
+    /// Symbolic links are made wherever they lead. Nothing is ever written through them, but other programs may follow
+    /// them: it is for archives of one's own.
+    pub outward_links: bool,
+}
+
+/// Makes a directory from a tar stream. It has its name only when it is whole and durable; until [`Unpack::finish`] has
+/// said so it is under another name beside, and is removed if it is not to be.
+///
+/// Archives come from others, so nothing is taken that could reach beyond the directory:
+///
+/// - Names that are absolute, or have `..` in them, are refused, and so are names behind a symbolic link.
+/// - Symbolic links must lead to somewhere within; see [`UnpackOptions::outward_links`].
+/// - Hard links, devices, pipes, sparse files, and a name that comes twice are refused.
+/// - Names are at most [`super::MAX_NAME`] bytes, within the archive at most [`super::MAX_PATH`] and [`super::MAX_DEPTH`]
+///   deep. How many there are is not limited, but each takes 512 bytes of the stream.
+/// - Of modes only the permissions are kept, so nothing is set-user-id; and everything belongs to whoever unpacks.
+/// - There must be two blocks of zeros at the end, and nothing but zeros behind.
+///
+/// Other names are taken as they are: they need not be UTF-8, and may hold escape sequences. Errors show them escaped.
+///
+/// Memory is at most 64 KiB for an extended header, and the names and times of the directories above the present entry.
+#[derive(Debug)]
+pub struct Unpack {
+    decoder: Decoder,
+    /// None after an error on this side.
+    planter: Option<Planter>,
+    staged: Staged,
+}
+
+impl Unpack {
+    /// Begins to make a directory with this name. The stream may have at most `size` bytes, if that is known, and so may
+    /// its files together.
+    ///
+    /// # Errors
+    /// [`Error::Local`], also if something has this name and is not to be replaced.
+    pub fn new(target: &Path, size: Option<u64>, options: UnpackOptions) -> Result<Self, Error> {
+        let (staged, tree) = Staged::new(target, options.replace)?;
+        let planter = Planter::new(tree, options.outward_links)?;
+        Ok(Self { decoder: Decoder::new(size.unwrap_or(u64::MAX)), planter: Some(planter), staged })
+    }
+
+    /// Takes the next bytes of the stream.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] and [`Error::Local`]. After an error there are only errors.
+    pub fn take(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while let Some(event) = self.decoder.next(&mut bytes)? {
+            let planter = self.planter.as_mut().ok_or_else(has_failed)?;
+            let done = match event {
+                Event::Entry(entry) => planter.entry(entry),
+                Event::Content(content) => planter.content(content).map_err(Refused::Local),
+                Event::FileEnd => planter.end_file().map_err(Refused::Local),
+            };
+            match done {
+                Ok(()) => {}
+                Err(Refused::Damage(why)) => return Err(self.decoder.fail(why)),
+                Err(Refused::Local(error)) => {
+                    self.planter = None;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the directory its name. When this returns, the directory is durable.
+    ///
+    /// On Linux that syncs the file system that it is on, which is cheap for many small files, and waits for what other
+    /// programs have written there too.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the stream is not at its end, and [`Error::Local`]. Nothing is left then.
+    pub fn finish(mut self) -> Result<(), Error> {
+        self.decoder.finish()?;
+        self.planter.take().ok_or_else(has_failed)?.finish()?;
+        self.staged.publish()
+    }
+}
+
+fn has_failed() -> Error {
+    Error::local("go on unpacking", Path::new(""))(Errno::CANCELED)
+}
+
+/// As [`Unpack::take`]; the errors hold an [`Error`].
+impl Write for Unpack {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.take(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
