@@ -62,6 +62,7 @@
 //! - `sqlite`, `filesystem` (default): the backends of a server directory, and the administration of its users. Unix.
 //! - `profile`: the client's local database: files, passwords, journals of what has begun, known servers; and keys. Unix.
 //! - `archive`: directories as tar streams. Linux and macOS.
+//! - `compress`: zstd. Needs a C compiler.
 //! - `conformance`: the tests that any storage backend must pass.
 //!
 //! Without any of them there is a provider in pure Rust, [`MemoryStore`], and whatever storage you bring.
@@ -77,6 +78,8 @@ struct Readme;
 pub mod archive;
 pub mod chain;
 pub mod client;
+#[cfg(feature = "compress")]
+pub mod compress;
 mod config;
 mod cookie;
 pub mod crypto;
