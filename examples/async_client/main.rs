@@ -35,6 +35,8 @@ mod remote;
 mod report;
 #[path = "../client/session.rs"]
 mod session;
+#[path = "../client/sink.rs"]
+mod sink;
 #[path = "../client/source.rs"]
 mod source;
 #[path = "../client/stopped.rs"]

@@ -34,8 +34,8 @@ fn run(options: &Options, reporter: Reporter) -> Result<ExitCode, Failure> {
     }
     let account = Account::open(options)?;
     match command {
-        Command::Upload { paths, name, own_password, keep, downloads } => {
-            let how = upload::How { name: name.as_deref(), own: None, keep: *keep, downloads: *downloads };
+        Command::Upload { paths, name, own_password, keep, downloads, compress } => {
+            let how = upload::How { name: name.as_deref(), own: None, keep: *keep, downloads: *downloads, compress: *compress };
             return upload::upload_all(&account, options, paths, *own_password, how);
         }
         Command::Download { file, output, force, own_password, size } => {

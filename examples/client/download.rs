@@ -17,8 +17,9 @@ use crate::output::{Output, local_name};
 use crate::partial::Partial;
 use crate::report::{Progress, Reporter};
 use crate::session::Session;
+use crate::sink::{Sink, is_plain};
 use crate::stopped::{Stopped, invalid_response, refused};
-use crate::support::failure::{Failure, code};
+use crate::support::failure::Failure;
 use crate::{interrupt, legacy};
 
 /// What the user wants to download, and where to.
@@ -107,7 +108,8 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         record,
         cookie,
         what: format!("cannot download {}", wish.file),
-        output,
+        path: output.path().to_owned(),
+        sink: Sink::Waiting(output),
         asked: false,
         partial: None,
         received: None,
@@ -116,7 +118,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     let ended = session.run(|machine, call| transfer.serve(machine, call));
     match (ended, transfer.received) {
         // The file is here and whole; that its acknowledgement was lost is the server's concern.
-        (_, Some((size, guessed))) => report(options, transfer.output.path(), size, guessed),
+        (_, Some((size, guessed))) => report(options, &transfer.path, size, guessed),
         (Err(stopped), None) => {
             if let (Stopped::Session(fss::Error::Integrity(_)), Some(partial)) = (&stopped, transfer.partial.take()) {
                 interrupt::keep_part(false);
@@ -137,7 +139,9 @@ struct Transfer<'a> {
     cookie: Cookie,
     size: Option<u64>,
     what: String,
-    output: Output,
+    /// Where it goes.
+    path: PathBuf,
+    sink: Sink,
     /// Whether all is asked for that there is to ask.
     asked: bool,
     /// Whether neither the user nor the list says what the file is called.
@@ -161,23 +165,22 @@ impl Transfer<'_> {
                 machine.start(operation);
             }
             Call::Event(ClientEvent::DownloadStarted { metadata, size, .. }) => {
-                self.check_kind(metadata.as_ref())?;
                 let before = self.partial.as_ref().map_or(0, |partial| partial.before);
                 self.progress.begin(size.or(self.size).map(|size| size + before), before);
                 self.start_output(metadata)?;
             }
             Call::Need(ClientNeed::Data) => {
                 let (data, count) = (machine.data(), machine.data().len());
-                self.output.write(data)?;
-                if let Some(partial) = &mut self.partial {
-                    partial.advance(&self.session.account.profile, &mut self.output, data)?;
+                self.sink.put(data, &self.path)?;
+                if let (Some(partial), Some(output)) = (&mut self.partial, self.sink.output()) {
+                    partial.advance(&self.session.account.profile, output, data)?;
                 }
                 self.progress.advance(count as u64);
                 machine.consumed(count);
             }
             // Only when the file is durable may the server be told so: it may then forget it.
             Call::Event(ClientEvent::Downloaded { size, guessed }) => {
-                self.output.finish()?;
+                self.sink.finish(&self.path)?;
                 let before = self.partial.as_ref().map_or(0, |partial| partial.before);
                 self.received = Some((before + size, guessed));
                 if let Some(partial) = self.partial.take() {
@@ -193,25 +196,23 @@ impl Transfer<'_> {
     /// The file is coming: it is written under the name that it was sealed with, if nobody knows another.
     fn start_output(&mut self, metadata: Option<Metadata>) -> Result<(), Failure> {
         let metadata = metadata.or_else(|| self.partial.as_ref()?.metadata());
-        if let (true, Some(name)) = (self.is_unnamed, metadata.as_ref().and_then(Metadata::name).and_then(local_name)) {
-            self.output.rename(Path::new(name))?;
+        let name = metadata.as_ref().and_then(Metadata::name).and_then(local_name);
+        if let (true, Some(name), Some(output)) = (self.is_unnamed, name, self.sink.output()) {
+            output.rename(Path::new(name))?;
+            self.path = output.path().to_owned();
         }
-        match &mut self.partial {
-            Some(partial) => partial.start(&mut self.output, metadata.as_ref())?,
-            None => drop(self.output.create()?),
+        if !is_plain(metadata.as_ref()) {
+            // What is decoded or unpacked cannot go on in the middle.
+            self.partial = None;
         }
-        self.output.keep_attributes(metadata.as_ref());
-        Ok(())
-    }
-
-    /// What is not the bytes of a file is not written as if it were.
-    fn check_kind(&self, metadata: Option<&Metadata>) -> Result<(), Failure> {
-        let said = |name| metadata.and_then(|metadata| metadata.get(name));
-        if let (None | Some("file"), None | Some("identity")) = (said("kind"), said("encoding")) {
-            return Ok(());
+        match (&mut self.partial, self.sink.output()) {
+            (Some(partial), Some(output)) => {
+                partial.start(output, metadata.as_ref())?;
+                output.keep_attributes(metadata.as_ref());
+                Ok(())
+            }
+            _ => self.sink.open(metadata.as_ref(), self.record.is_some()),
         }
-        let why = "it is compressed, or a directory, which this program does not read";
-        Err(Failure::new(code::OTHER, &self.what, why, "a newer client"))
     }
 
     /// What is asked for first: the file, if it is known what it is sealed with; else that.
@@ -246,7 +247,10 @@ impl Transfer<'_> {
         };
         self.progress.phase("receiving");
         let profile = &self.session.account.profile;
-        self.partial = Partial::find(profile, &self.output, &self.session.server, &self.cookie, &header)?;
+        self.partial = match self.sink.output() {
+            Some(output) => Partial::find(profile, output, &self.session.server, &self.cookie, &header)?,
+            None => None,
+        };
         let chunks = self.partial.as_ref().map_or(0, Partial::chunks);
         if let Some(partial) = self.partial.as_ref().filter(|partial| partial.before > 0) {
             self.session.say(&format!("the download goes on after {} bytes", partial.before));

@@ -17,7 +17,7 @@ struct State {
     hint: &'static str,
 }
 
-/// The file that is being written of a download.
+/// The file or directory that is being written of a download.
 pub struct Part {
     pub path: PathBuf,
     /// Whether the download can go on with it.
@@ -72,6 +72,7 @@ pub fn drop_part() {
     match part {
         Some(Part { keep: true, .. }) => eprintln!("what has come is kept: the same command again goes on with it"),
         // If it cannot be removed, there is nobody left to tell.
+        Some(Part { path, .. }) if path.is_dir() => drop(fs::remove_dir_all(path)),
         Some(Part { path, .. }) => drop(fs::remove_file(path)),
         None => {}
     }

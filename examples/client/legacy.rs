@@ -11,7 +11,7 @@ use crate::call::Call;
 use crate::download::{Found, Wish, report};
 use crate::drive;
 use crate::options::Options;
-use crate::source::Source;
+use crate::source::{Compress, Source};
 use crate::stopped::{invalid_response, key_changed};
 use crate::support::failure::Failure;
 use crate::upload::{How, Uploaded};
@@ -53,7 +53,11 @@ pub fn upload(
     if how.keep.is_some() || how.downloads.is_some() {
         return Err(Failure::usage("--keep and --downloads cannot be used", "FSS 1.0 does not know them", "no --protocol 1.0"));
     }
-    let mut source = Source::open(path)?;
+    if path.is_dir() {
+        let what = format!("cannot upload {}", path.display());
+        return Err(Failure::usage(what, "it is a directory, and FSS 1.0 knows only files", "a tar archive of it"));
+    }
+    let mut source = Source::open(path, Compress::Never)?;
     let server = options.server(None);
     let precautions = Precautions::new(account, options, &server)?;
     let password = match &how.own {
@@ -106,7 +110,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     let ended = drive::run(&mut session, &server, |session, call| {
         match call {
             Call::Need(FileNeed::Data) => {
-                output.write(session.data())?;
+                output.put(session.data())?;
                 let count = session.data().len();
                 session.consumed(count);
             }

@@ -18,6 +18,7 @@ mod print;
 mod remote;
 mod report;
 mod session;
+mod sink;
 mod source;
 mod stopped;
 mod upload;

@@ -9,6 +9,7 @@ use crate::listing;
 use crate::options::Options;
 use crate::print;
 use crate::report::Reporter;
+use crate::source::Compress;
 use crate::support::failure::Failure;
 use crate::upload::{How, upload_all};
 
@@ -42,7 +43,7 @@ fn choose_download(account: &Account, options: &Options) -> Result<(), Failure> 
 
 fn choose_upload(account: &Account, options: &Options) -> Result<(), Failure> {
     let Some(path) = ask("File: ").filter(|path| !path.is_empty()) else { return Ok(()) };
-    let how = How { name: None, own: None, keep: None, downloads: None };
+    let how = How { name: None, own: None, keep: None, downloads: None, compress: Compress::Auto };
     upload_all(account, options, &[PathBuf::from(path)], false, how).map(drop)
 }
 

@@ -13,6 +13,7 @@ use fss::crypto::Fingerprint;
 use fss::store::Invite;
 use fss::wire::frame::from_base64;
 
+use crate::source::Compress;
 use crate::support::duration::duration;
 
 /// The server that is asked where none is named.
@@ -61,9 +62,9 @@ const EXIT_CODES: &str = "Exit codes: 0 ok, 1 other, 2 usage, 10 no such file or
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Upload files and print their cookies, a line each
+    /// Upload files and directories, and print their cookies, a line each
     Upload {
-        /// Files, or - for standard input
+        /// Files, directories, or - for standard input
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
         /// Name to list the file under, instead of its own
@@ -78,6 +79,9 @@ pub enum Command {
         /// For how many downloads the server is to keep the file at most
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
         downloads: Option<u64>,
+        /// Whether to compress before sealing
+        #[arg(long, env = "FSS_COMPRESS", value_enum, default_value = "auto")]
+        compress: Compress,
     },
     /// Download a file by its name or cookie
     Download {

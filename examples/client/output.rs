@@ -33,7 +33,7 @@ impl Output {
         if path == Path::new("-") {
             return Ok(Self::Standard);
         }
-        if path.is_dir() {
+        if path.is_dir() && !force {
             let why = "there is a directory of this name";
             return Err(Failure::new(code::OTHER, format!("cannot write {}", path.display()), why, "-o with a name inside it"));
         }
@@ -55,6 +55,14 @@ impl Output {
         match self {
             Self::Standard => Path::new("-"),
             Self::File { path, .. } => path,
+        }
+    }
+
+    /// Whether what has the name is replaced; `None` for standard output, which has none.
+    pub fn replaces(&self) -> Option<bool> {
+        match self {
+            Self::Standard => None,
+            Self::File { force, .. } => Some(*force),
         }
     }
 
@@ -87,6 +95,10 @@ impl Output {
     /// Begins to write, under a temporary name beside the file's own; gives that.
     pub fn create(&mut self) -> Result<Option<PathBuf>, Failure> {
         let Self::File { file, path, .. } = self else { return Ok(None) };
+        if path.is_dir() {
+            let why = "there is a directory of this name";
+            return Err(Failure::new(code::OTHER, format!("cannot write {}", path.display()), why, "-o with another name"));
+        }
         let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         name.push(format!(".{:08x}.fss-part", SystemRng.next_u32()));
@@ -112,12 +124,8 @@ impl Output {
         Ok(())
     }
 
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        match self {
-            Self::Standard => io::stdout().write_all(bytes).map_err(|error| cannot_write(Path::new("standard output"), &error)),
-            Self::File { file: Some(file), path, .. } => file.write_all(bytes).map_err(|error| cannot_write(path, &error)),
-            Self::File { file: None, .. } => Ok(()),
-        }
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.write_all(bytes).map_err(|error| cannot_write(self.path(), &error))
     }
 
     /// Makes durable what has been written, and keeps it even if the program ends.
@@ -175,6 +183,20 @@ fn publish(temporary: &Path, path: &Path, force: bool) -> io::Result<()> {
     }
 }
 
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Standard => io::stdout().write(bytes),
+            Self::File { file: Some(file), .. } => file.write(bytes),
+            Self::File { file: None, .. } => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Drop for Output {
     fn drop(&mut self) {
         interrupt::drop_part();
@@ -198,7 +220,7 @@ fn exists(path: &Path) -> Failure {
     Failure::new(code::OTHER, what, "a file of this name is there", "--force, or -o with another name")
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+pub fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let (code, hint) =
         if full { (code::NO_ROOM, "make room on the disk") } else { (code::OTHER, "-o with a place where you may write") };

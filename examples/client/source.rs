@@ -1,64 +1,205 @@
-//! A file to upload: its bytes, its name, and what tells whether it is still the same.
+//! What is uploaded: a file, a directory as a tar stream, or standard input; compressed where that helps. Its bytes, its name,
+//! and what tells whether it is still the same.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+use fss::archive::{Manifest, Pack};
+use fss::compress::{self, Encoder};
 use fss::profile::SourceIdentity;
 use fss::sealed::Metadata;
 
 use crate::support::failure::{Failure, code};
 
-/// A file, or standard input.
-pub struct Source {
-    path: PathBuf,
-    input: Input,
-    /// What it is listed under.
-    pub name: String,
+/// Bytes of a directory's stream that show whether compressing helps.
+const SAMPLE: u64 = 192 * 1024;
+
+/// Whether to compress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compress {
+    /// Where a sample shows that it helps
+    Auto,
+    Always,
+    Never,
 }
 
-enum Input {
-    Standard(io::Stdin),
-    File(File),
+pub struct Source {
+    path: PathBuf,
+    content: Content,
+    /// What it is listed under.
+    pub name: String,
+    /// Bytes before they are compressed, if that is known.
+    pub size: Option<u64>,
+    compressed: bool,
+    identity: Option<SourceIdentity>,
+    /// Of a directory.
+    manifest: Option<Manifest>,
+    /// What of it stays behind, or will not be unpacked by others.
+    pub warnings: Vec<String>,
+}
+
+enum Content {
+    Standard(Box<dyn Read>),
+    File(Reader<File>),
+    Directory(Box<Reader<Pack>>),
+}
+
+/// The bytes, as they are or compressed.
+enum Reader<R> {
+    Plain(R),
+    Compressed(Encoder<R>),
+}
+
+impl<R: Read> Reader<R> {
+    fn new(inner: R, compressed: bool) -> io::Result<Self> {
+        Ok(if compressed { Self::Compressed(Encoder::new(inner)?) } else { Self::Plain(inner) })
+    }
+
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(inner) => inner.read(room),
+            Self::Compressed(encoder) => encoder.read(room),
+        }
+    }
+
+    /// Reads what is not wanted: the same bytes are compressed to the same.
+    fn discard(&mut self, count: u64) -> io::Result<()> {
+        let (mut left, mut room) = (count, vec![0; 64 * 1024]);
+        while left > 0 {
+            let wanted = usize::try_from(left).map_or(room.len(), |left| left.min(room.len()));
+            let read = self.read(&mut room[..wanted])?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            left -= read as u64;
+        }
+        Ok(())
+    }
 }
 
 impl Source {
-    pub fn open(path: &Path) -> Result<Self, Failure> {
+    pub fn open(path: &Path, compress: Compress) -> Result<Self, Failure> {
         if path == Path::new("-") {
-            return Ok(Self { path: path.to_owned(), input: Input::Standard(io::stdin()), name: "stdin".to_owned() });
+            return Self::standard_input(compress == Compress::Always).map_err(|error| cannot_read(path, &error));
         }
-        let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
-        if file.metadata().map_err(|error| cannot_read(path, &error))?.is_dir() {
-            let what = format!("cannot upload {}", path.display());
-            return Err(Failure::usage(what, "it is a directory, and only files are uploaded", "a tar archive of it"));
-        }
-        let name = path.file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
-        Ok(Self { path: path.to_owned(), input: Input::File(file), name })
+        let metadata = fs::metadata(path).map_err(|error| cannot_read(path, &error))?;
+        if metadata.is_dir() { Self::directory(path, &metadata, compress) } else { Self::file(path, compress) }
     }
 
-    /// What tells it from other files, and from itself after a change: only of a regular file.
-    pub fn identity(&self) -> Result<Option<SourceIdentity>, Failure> {
-        Ok(self.metadata()?.map(|metadata| SourceIdentity::from(&metadata)))
-    }
-
-    fn metadata(&self) -> Result<Option<fs::Metadata>, Failure> {
-        let Input::File(file) = &self.input else { return Ok(None) };
-        let metadata = file.metadata().map_err(|error| cannot_read(&self.path, &error))?;
-        Ok(Some(metadata).filter(fs::Metadata::is_file))
-    }
-
-    /// What is sealed with the file.
-    pub fn sealed_metadata(&self, name: Option<&str>) -> Result<Metadata, Failure> {
-        let own_name = self.path.file_name().unwrap_or(self.name.as_ref());
-        let mut sealed = match (name, &self.input) {
-            (Some(name), _) => Metadata::named(name),
-            (None, Input::Standard(_)) => Metadata::named(&self.name),
-            (None, Input::File(_)) => Metadata::with_name_bytes(own_name.as_bytes()),
+    fn standard_input(compressed: bool) -> io::Result<Self> {
+        let input: Box<dyn Read> = match Reader::new(io::stdin(), compressed)? {
+            Reader::Plain(input) => Box::new(input),
+            Reader::Compressed(encoder) => Box::new(encoder),
         };
-        if let Some(metadata) = self.metadata()? {
-            sealed = sealed.with("size", metadata.len().to_string()).with("mode", format!("{:o}", metadata.mode() & 0o7777));
+        let (path, name, content) = (PathBuf::from("-"), "stdin".to_owned(), Content::Standard(input));
+        Ok(Self { path, content, name, size: None, compressed, identity: None, manifest: None, warnings: Vec::new() })
+    }
+
+    fn file(path: &Path, compress: Compress) -> Result<Self, Failure> {
+        let failed = |error| cannot_read(path, &error);
+        let mut file = File::open(path).map_err(failed)?;
+        let metadata = Some(file.metadata().map_err(failed)?).filter(fs::Metadata::is_file);
+        let compressed = match compress {
+            Compress::Auto => metadata.is_some() && compress::worth_it(&compress::sample(&mut file).map_err(failed)?),
+            Compress::Always => true,
+            Compress::Never => false,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            content: Content::File(Reader::new(file, compressed).map_err(failed)?),
+            name: file_name(path)?.to_string_lossy().into_owned(),
+            size: metadata.as_ref().map(fs::Metadata::len),
+            compressed,
+            identity: metadata.as_ref().map(SourceIdentity::from),
+            manifest: None,
+            warnings: Vec::new(),
+        })
+    }
+
+    fn directory(path: &Path, metadata: &fs::Metadata, compress: Compress) -> Result<Self, Failure> {
+        let failed = |error| cannot_read(path, &error);
+        let pack = walk(path)?;
+        let compressed = match compress {
+            Compress::Auto => {
+                let mut sample = Vec::new();
+                walk(path)?.take(SAMPLE).read_to_end(&mut sample).map_err(failed)?;
+                compress::worth_it(&sample)
+            }
+            Compress::Always => true,
+            Compress::Never => false,
+        };
+        let skipped =
+            pack.skipped().iter().map(|path| format!("{} is left out: it is no file, directory or link", path.display()));
+        let outward = pack
+            .outward_links()
+            .iter()
+            .map(|path| format!("the link {} may lead out of the directory: nobody but you will get it back", path.display()));
+        Ok(Self {
+            path: path.to_owned(),
+            name: file_name(path)?.to_string_lossy().into_owned(),
+            size: Some(pack.total_size()),
+            compressed,
+            identity: Some(SourceIdentity::from(metadata)),
+            manifest: Some(pack.manifest()),
+            warnings: skipped.chain(outward).collect(),
+            content: Content::Directory(Box::new(Reader::new(pack, compressed).map_err(failed)?)),
+        })
+    }
+
+    /// Exactly how many bytes will be read, if that is known.
+    pub fn encoded_size(&self) -> Option<u64> {
+        self.size.filter(|_| !self.compressed)
+    }
+
+    /// What tells it from others, and from itself after a change: only of what gives the same bytes again.
+    pub fn identity(&self) -> Option<SourceIdentity> {
+        self.identity
+    }
+
+    /// Whether it is still what it was when it was opened.
+    pub fn is_same(&self) -> Result<bool, Failure> {
+        if let Some(manifest) = self.manifest {
+            return Ok(walk(&self.path)?.manifest() == manifest);
+        }
+        let metadata = match &self.content {
+            Content::File(Reader::Plain(file)) => file.metadata(),
+            Content::Standard(_) => return Ok(true),
+            _ => fs::metadata(&self.path),
+        };
+        let metadata = metadata.map_err(|error| cannot_read(&self.path, &error))?;
+        Ok(self.identity.is_none_or(|identity| identity == SourceIdentity::from(&metadata)))
+    }
+
+    /// How the bytes come to be, in words that are the same only if the bytes are.
+    pub fn encoding(&self) -> String {
+        let manifest = self.manifest.map_or_else(String::new, |manifest| format!("tar-{manifest} "));
+        let compressed = if self.compressed { compress::encoding_id() } else { "identity".to_owned() };
+        format!("{manifest}{compressed}")
+    }
+
+    /// What is sealed with it.
+    pub fn sealed_metadata(&self, name: Option<&str>) -> Result<Metadata, Failure> {
+        let mut sealed = match (name, &self.content) {
+            (Some(name), _) => Metadata::named(name),
+            (None, Content::Standard(_)) => Metadata::named(&self.name),
+            (None, _) => Metadata::with_name_bytes(file_name(&self.path)?.as_bytes()),
+        };
+        if self.compressed {
+            sealed = sealed.with("encoding", "zstd");
+        }
+        if let Content::Directory(_) = self.content {
+            sealed = sealed.with("kind", "directory");
+        }
+        if let Some(size) = self.size {
+            sealed = sealed.with("size", size.to_string());
+        }
+        if self.identity.is_some() {
+            let metadata = fs::metadata(&self.path).map_err(|error| cannot_read(&self.path, &error))?;
+            sealed = sealed.with("mode", format!("{:o}", metadata.mode() & 0o7777));
             if let Ok(mtime) = u64::try_from(metadata.mtime()) {
                 sealed = sealed.with("mtime", mtime.to_string());
             }
@@ -66,21 +207,28 @@ impl Source {
         Ok(sealed)
     }
 
-    /// Goes to where an upload goes on.
+    /// Goes to where an upload goes on. Only forwards.
     pub fn seek(&mut self, position: u64) -> Result<(), Failure> {
-        match &mut self.input {
-            Input::Standard(_) => Ok(()),
+        let gone = match &mut self.content {
             // A pipe has no positions, and none of them is resumed.
-            Input::File(_) if position == 0 => Ok(()),
-            Input::File(file) => file.seek(SeekFrom::Start(position)).map(drop).map_err(|error| cannot_read(&self.path, &error)),
-        }
+            _ if position == 0 => Ok(()),
+            Content::Standard(_) => return Ok(()),
+            Content::File(Reader::Plain(file)) => file.seek(SeekFrom::Start(position)).map(drop),
+            Content::File(reader) => reader.discard(position),
+            Content::Directory(reader) => match &mut **reader {
+                Reader::Plain(pack) => pack.skip(position).map_err(io::Error::from),
+                compressed @ Reader::Compressed(_) => compressed.discard(position),
+            },
+        };
+        gone.map_err(|error| cannot_read(&self.path, &error))
     }
 
     pub fn read(&mut self, room: &mut [u8]) -> Result<usize, Failure> {
         loop {
-            let read = match &mut self.input {
-                Input::Standard(input) => input.read(room),
-                Input::File(file) => file.read(room),
+            let read = match &mut self.content {
+                Content::Standard(input) => input.read(room),
+                Content::File(reader) => reader.read(room),
+                Content::Directory(reader) => reader.read(room),
             };
             match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -88,6 +236,22 @@ impl Source {
             }
         }
     }
+}
+
+fn walk(path: &Path) -> Result<Pack, Failure> {
+    Pack::new(path).map_err(|error| {
+        let what = format!("cannot read {}", path.display());
+        Failure::new(code::OTHER, what, error.to_string(), "check that you may read all of it")
+    })
+}
+
+/// The last component of a path, also of `.` and `..`.
+fn file_name(path: &Path) -> Result<std::ffi::OsString, Failure> {
+    if let Some(name) = path.file_name() {
+        return Ok(name.to_owned());
+    }
+    let whole = fs::canonicalize(path).map_err(|error| cannot_read(path, &error))?;
+    Ok(whole.file_name().unwrap_or("root".as_ref()).to_owned())
 }
 
 fn cannot_read(path: &Path, error: &io::Error) -> Failure {

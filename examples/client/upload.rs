@@ -19,13 +19,13 @@ use crate::keyring::Keyring;
 use crate::options::{Options, Protocol};
 use crate::report::{Progress, Reporter};
 use crate::session::Session;
-use crate::source::Source;
+use crate::source::{Compress, Source};
 use crate::stopped::{Stopped, invalid_response, refused};
 use crate::support::failure::{Failure, code};
 use crate::{interrupt, legacy, report};
 
 /// Which metadata is sealed with a file: a program that seals other metadata cannot go on with what this one began.
-const METADATA: &str = "name,size,mode,mtime";
+const METADATA: &str = "name,size,mode,mtime,kind,encoding";
 
 /// How a file is uploaded.
 pub struct How<'a> {
@@ -33,15 +33,16 @@ pub struct How<'a> {
     pub own: Option<Password>,
     pub keep: Option<Duration>,
     pub downloads: Option<u64>,
+    pub compress: Compress,
 }
 
 impl How<'_> {
     /// How the bytes of a file become those that are sealed, and what the server was asked to keep them for: resumed is only
     /// what was begun in the same way.
-    fn encoding(&self) -> String {
+    fn encoding(&self, source: &Source) -> String {
         let keep = self.keep.map_or_else(String::new, |keep| format!(" keep={}", keep.as_secs()));
         let downloads = self.downloads.map_or_else(String::new, |downloads| format!(" downloads={downloads}"));
-        format!("{METADATA} identity{keep}{downloads}")
+        format!("{METADATA} {}{keep}{downloads}", source.encoding())
     }
 }
 
@@ -243,17 +244,17 @@ impl Batch<'_> {
 fn find_earlier(
     session: &Session<'_>,
     keyring: &Keyring<'_>,
-    identity: Option<SourceIdentity>,
+    source: &Source,
     name: &str,
     how: &How<'_>,
 ) -> Result<Option<UploadRecord>, Failure> {
-    let Some(identity) = identity else { return Ok(None) };
+    let Some(identity) = source.identity() else { return Ok(None) };
     let journal = session.account.profile.uploads();
     for changed in journal.changed(&identity, &session.server)? {
         session.say(&format!("{name} was changed since its upload broke off, so the upload begins anew"));
         journal.abandon(&changed.cookie)?;
     }
-    let found = journal.find(&identity, &session.server, &how.encoding())?;
+    let found = journal.find(&identity, &session.server, &how.encoding(source))?;
     Ok(found.into_iter().find(|earlier| {
         earlier.name == name
             && earlier.own_password == keyring.has_own()
@@ -266,7 +267,6 @@ struct Transfer<'a> {
     session: &'a Session<'a>,
     path: PathBuf,
     source: Source,
-    identity: Option<SourceIdentity>,
     /// What is noted in the journal, for what can be resumed; and whether it is noted already.
     record: UploadRecord,
     is_resume: bool,
@@ -282,11 +282,11 @@ impl<'a> Transfer<'a> {
         path: PathBuf,
         how: &How<'_>,
     ) -> Result<(Self, Operation), Failure> {
-        let source = Source::open(&path)?;
-        let identity = source.identity()?;
+        let source = Source::open(&path, how.compress)?;
+        source.warnings.iter().for_each(|warning| session.say(&format!("warning: {warning}")));
         let name = how.name.unwrap_or(&source.name).to_owned();
-        let progress = session.reporter.progress(&name, identity.map(|identity| identity.size));
-        let earlier = find_earlier(session, keyring, identity, &name, how)?;
+        let progress = session.reporter.progress(&name, source.encoded_size());
+        let earlier = find_earlier(session, keyring, &source, &name, how)?;
         let header = match &earlier {
             Some(earlier) => earlier.header.clone(),
             None => keyring.new_header(),
@@ -298,7 +298,7 @@ impl<'a> Transfer<'a> {
         }
         progress.phase("sending");
         let (keep, downloads) = (how.keep.map(|keep| keep.as_secs()), how.downloads);
-        let (metadata, size) = (source.sealed_metadata(how.name)?, identity.map(|identity| identity.size));
+        let (metadata, size) = (source.sealed_metadata(how.name)?, source.encoded_size());
         let upload = Upload { header: header.clone(), key, metadata, size, keep, downloads };
         let is_resume = earlier.is_some();
         let (operation, record) = match earlier {
@@ -308,9 +308,14 @@ impl<'a> Transfer<'a> {
                 let noted = noted.into_iter().map(|Checkpoint { offset, chain }| (offset, chain)).collect();
                 (Operation::Resume(Resume { upload, cookie, noted }), record)
             }
-            None => (Operation::Upload(upload), new_record(session, keyring, identity, header, &name, how)),
+            None => (Operation::Upload(upload), new_record(session, keyring, &source, header, &name, how)),
         };
-        Ok((Self { session, path, source, identity, record, is_resume, size: 0, progress }, operation))
+        Ok((Self { session, path, source, record, is_resume, size: 0, progress }, operation))
+    }
+
+    /// Whether it can be resumed, and so is in the journal.
+    fn is_noted(&self) -> bool {
+        self.source.identity().is_some()
     }
 
     fn what(&self) -> String {
@@ -322,7 +327,7 @@ impl<'a> Transfer<'a> {
         match call {
             Call::Need(ClientNeed::Supply) => {
                 let count = self.source.read(machine.supply())?;
-                if count == 0 && self.identity.is_some() {
+                if count == 0 && self.source.encoded_size().is_some() {
                     return Err(self.changed().into());
                 }
                 self.size += count as u64;
@@ -332,15 +337,15 @@ impl<'a> Transfer<'a> {
             Call::Event(ClientEvent::UploadStarted { cookie, position, offset, .. }) => {
                 self.on_start(&cookie, position, offset)?;
             }
-            Call::Event(ClientEvent::Checkpoint { offset, chain }) if self.identity.is_some() => {
+            Call::Event(ClientEvent::Checkpoint { offset, chain }) if self.is_noted() => {
                 journal.checkpoint(&self.record.cookie, &Checkpoint { offset, chain }).map_err(Failure::from)?;
                 interrupt::hint("what was sent is kept for a day: the same command again goes on with it");
             }
             Call::Event(ClientEvent::Finishing { offset, chain }) => {
-                if self.source.identity()? != self.identity {
+                if !self.source.is_same()? {
                     return Err(self.changed().into());
                 }
-                if self.identity.is_some() {
+                if self.is_noted() {
                     journal.checkpoint(&self.record.cookie, &Checkpoint { offset, chain }).map_err(Failure::from)?;
                 }
                 self.progress.phase("waiting for the server to confirm");
@@ -354,7 +359,7 @@ impl<'a> Transfer<'a> {
     fn finish(self, chain: ChainDigest) -> Uploaded {
         interrupt::hint("");
         let UploadRecord { cookie, name, header, password, own_password, server, .. } = self.record;
-        let mut record = FileRecord::sealed(cookie, name, self.size, header, chain, password);
+        let mut record = FileRecord::sealed(cookie, name, self.source.size.unwrap_or(self.size), header, chain, password);
         record.server = Some(server);
         record.own_password = own_password;
         let listed = self.session.account.profile.uploads().finish(&record);
@@ -368,7 +373,7 @@ impl<'a> Transfer<'a> {
         if self.is_resume {
             journal.resume(&self.record.cookie, offset).map_err(Failure::from)?;
             self.session.say(&format!("{} goes on after {position} bytes", self.record.name));
-        } else if self.identity.is_some() {
+        } else if self.is_noted() {
             journal.begin(&self.record).map_err(Failure::from)?;
         }
         self.source.seek(position)?;
@@ -390,7 +395,7 @@ impl<'a> Transfer<'a> {
 fn new_record(
     session: &Session<'_>,
     keyring: &Keyring<'_>,
-    identity: Option<SourceIdentity>,
+    source: &Source,
     header: Header,
     name: &str,
     how: &How<'_>,
@@ -400,11 +405,11 @@ fn new_record(
         // The server gives the cookie; until then there is no upload to note.
         cookie: Cookie::from_index(0).into(),
         server: session.server.clone(),
-        source: identity.unwrap_or(nothing),
+        source: source.identity().unwrap_or(nothing),
         header,
         name: name.to_owned(),
         password: keyring.present(),
         own_password: keyring.has_own(),
-        encoding: how.encoding(),
+        encoding: how.encoding(source),
     }
 }

@@ -53,6 +53,11 @@ impl Staged {
         Ok((staged, Tree::new(root)))
     }
 
+    /// Where it is until it has its name.
+    pub(super) fn path(&self) -> PathBuf {
+        self.target.with_file_name(&self.temporary)
+    }
+
     /// Gives the directory its name for good.
     pub(super) fn publish(mut self) -> Result<(), Error> {
         let mut way = RenameFlags::NOREPLACE;

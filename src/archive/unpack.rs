@@ -1,7 +1,7 @@
 //! A tar stream, taken in pieces, becomes a directory.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
@@ -55,6 +55,11 @@ impl Unpack {
         let (staged, tree) = Staged::new(target, options.replace)?;
         let planter = Planter::new(tree, options.outward_links)?;
         Ok(Self { decoder: Decoder::new(size.unwrap_or(u64::MAX)), planter: Some(planter), staged })
+    }
+
+    /// Where the directory is until it has its name: what is to be removed if the program has to end before.
+    pub fn temporary(&self) -> PathBuf {
+        self.staged.path()
     }
 
     /// Takes the next bytes of the stream.

@@ -1,0 +1,127 @@
+//! Where the content of a download goes: to a file, or unpacked to a directory, decompressed before if need be.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use fss::archive::{self, Unpack, UnpackOptions};
+use fss::compress::Decoder;
+use fss::sealed::Metadata;
+
+use crate::interrupt::{self, Part};
+use crate::output::{Output, cannot_write};
+use crate::support::failure::{Failure, code};
+
+pub enum Sink {
+    /// It is not known yet what comes.
+    Waiting(Output),
+    Plain(Destination),
+    Compressed(Box<Decoder<Destination>>),
+    /// It is finished, or has failed.
+    Closed,
+}
+
+pub enum Destination {
+    File(Output),
+    Directory(Box<Unpack>),
+}
+
+/// Whether what comes are the bytes of a file as they are.
+pub fn is_plain(metadata: Option<&Metadata>) -> bool {
+    let said = |name, usual| metadata.and_then(|metadata| metadata.get(name)).is_none_or(|said| said == usual);
+    said("kind", "file") && said("encoding", "identity")
+}
+
+impl Sink {
+    /// Gets ready for what the metadata says that will come. `own` is what the user has packed himself, and nobody else.
+    pub fn open(&mut self, metadata: Option<&Metadata>, own: bool) -> Result<(), Failure> {
+        let Self::Waiting(mut output) = std::mem::replace(self, Self::Closed) else { return Ok(()) };
+        let path = output.path().to_owned();
+        let failed = |error: io::Error| failed(&path, &error);
+        let size = metadata.and_then(Metadata::size);
+        let is_directory = metadata.and_then(|metadata| metadata.get("kind")) == Some("directory");
+        let destination = match output.replaces() {
+            Some(replace) if is_directory => {
+                drop(output);
+                let options = UnpackOptions { replace, outward_links: own };
+                let unpack = Unpack::new(&path, size, options).map_err(|error| failed(error.into()))?;
+                interrupt::set_part(Some(Part { path: unpack.temporary(), keep: false }));
+                Destination::Directory(Box::new(unpack))
+            }
+            // What goes to standard output is the tar stream.
+            _ => {
+                output.create()?;
+                output.keep_attributes(metadata);
+                Destination::File(output)
+            }
+        };
+        *self = match metadata.and_then(|metadata| metadata.get("encoding")) {
+            Some("zstd") => Self::Compressed(Box::new(Decoder::new(destination, size).map_err(failed)?)),
+            _ => Self::Plain(destination),
+        };
+        Ok(())
+    }
+
+    /// The output, as long as nothing stands between it and what comes.
+    pub fn output(&mut self) -> Option<&mut Output> {
+        match self {
+            Self::Waiting(output) | Self::Plain(Destination::File(output)) => Some(output),
+            _ => None,
+        }
+    }
+
+    pub fn put(&mut self, bytes: &[u8], path: &Path) -> Result<(), Failure> {
+        let written = match self {
+            Self::Plain(destination) => destination.write_all(bytes),
+            Self::Compressed(decoder) => decoder.write_all(bytes),
+            Self::Waiting(output) => output.write_all(bytes),
+            Self::Closed => Ok(()),
+        };
+        written.map_err(|error| failed(path, &error))
+    }
+
+    /// Makes all durable under its own name.
+    pub fn finish(&mut self, path: &Path) -> Result<(), Failure> {
+        let destination = match std::mem::replace(self, Self::Closed) {
+            Self::Waiting(output) => Destination::File(output),
+            Self::Plain(destination) => destination,
+            Self::Compressed(decoder) => decoder.finish().map_err(|error| failed(path, &error))?,
+            Self::Closed => return Ok(()),
+        };
+        match destination {
+            Destination::File(mut output) => output.finish(),
+            Destination::Directory(unpack) => {
+                unpack.finish().map_err(|error| failed(path, &error.into()))?;
+                interrupt::set_part(None);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Write for Destination {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(output) => output.write(bytes),
+            Self::Directory(unpack) => unpack.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is wrong with what came is another failure than what is wrong with the disk.
+fn failed(path: &Path, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::InvalidData {
+        let what = format!("cannot write {}", path.display());
+        return Failure::new(code::INTEGRITY, what, error.to_string(), "nothing of it was kept; do not trust who made it");
+    }
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(archive::Error::Local { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+            let what = format!("{} is not overwritten", path.display());
+            Failure::new(code::OTHER, what, error.to_string(), "--force, or -o with another name")
+        }
+        _ => cannot_write(path, error),
+    }
+}
