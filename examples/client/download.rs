@@ -113,6 +113,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         asked: false,
         partial: None,
         received: None,
+        decoded: None,
         progress: session.reporter.progress(wish.file, None),
     };
     let ended = session.run(|machine, call| transfer.serve(machine, call));
@@ -149,6 +150,8 @@ struct Transfer<'a> {
     /// What goes on, or can go on later.
     partial: Option<Partial>,
     received: Option<(u64, bool)>,
+    /// Bytes of it when it is decoded, if its metadata says so.
+    decoded: Option<u64>,
     progress: Progress,
 }
 
@@ -182,7 +185,7 @@ impl Transfer<'_> {
             Call::Event(ClientEvent::Downloaded { size, guessed }) => {
                 self.sink.finish(&self.path)?;
                 let before = self.partial.as_ref().map_or(0, |partial| partial.before);
-                self.received = Some((before + size, guessed));
+                self.received = Some((self.decoded.unwrap_or(before + size), guessed));
                 if let Some(partial) = self.partial.take() {
                     partial.finish(&self.session.account.profile)?;
                 }
@@ -201,6 +204,7 @@ impl Transfer<'_> {
             output.rename(Path::new(name))?;
             self.path = output.path().to_owned();
         }
+        self.decoded = metadata.as_ref().and_then(Metadata::size);
         if !is_plain(metadata.as_ref()) {
             // What is decoded or unpacked cannot go on in the middle.
             self.partial = None;

@@ -1,6 +1,7 @@
 //! The programs as people run them: built, started as processes, judged by what they print and by their exit codes.
 
 mod client;
+mod directories;
 mod known_servers;
 mod legacy;
 mod line;

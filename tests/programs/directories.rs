@@ -1,0 +1,124 @@
+//! Directories go up as one file and come back as they were, and content is compressed where that helps.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::Stdio;
+
+use fss_test_support::rng::SeededRng;
+use rand_core::Rng as _;
+
+use super::world::{NONE, World, client_program, cookie, fails, run, succeeds};
+
+/// A tree with what trees have.
+fn plant(root: &Path) {
+    fs::create_dir_all(root.join("deep/er")).expect("made");
+    fs::create_dir(root.join("empty")).expect("made");
+    fs::write(root.join("deep/er/notes.txt"), "words ".repeat(10_000)).expect("written");
+    fs::write(root.join("run.sh"), "#!/bin/sh\n").expect("written");
+    fs::set_permissions(root.join("run.sh"), fs::Permissions::from_mode(0o750)).expect("set");
+    symlink("deep/er/notes.txt", root.join("inside")).expect("made");
+}
+
+/// All names below a directory, with what each is.
+fn survey(root: &Path) -> Vec<(String, u32, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root).expect("readable").map(|entry| entry.expect("readable")) {
+        let (path, metadata) = (entry.path(), entry.metadata().expect("readable"));
+        let content = if metadata.is_symlink() {
+            fs::read_link(&path).expect("a link").to_string_lossy().into_owned()
+        } else if metadata.is_dir() {
+            format!("{:?}", survey(&path))
+        } else {
+            fs::read_to_string(&path).expect("text")
+        };
+        found.push((entry.file_name().to_string_lossy().into_owned(), metadata.permissions().mode(), content));
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_directory_comes_back_as_it_was() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    plant(&world.path("tree"));
+    for compress in ["auto", "always", "never"] {
+        let cookie = cookie(&world.client(&server, &["upload", "tree", "--compress", compress]));
+        world.does(&server, &["download", &cookie, "-o", compress]);
+        assert_eq!(survey(&world.path("tree")), survey(&world.path(compress)), "{compress}");
+    }
+    fails(&world.client(&server, &["download", "tree", "-o", "auto"]), 2, &["not clear"]);
+    let listed = world.does(&server, &["list"]);
+    let cookie = listed.split("  ").find(|column| column.len() == 48).expect("a cookie").to_owned();
+    fs::write(world.path("auto/more"), "x").expect("written");
+    fails(&world.client(&server, &["download", &cookie, "-o", "auto"]), 1, &["there is a directory of this name"]);
+    assert!(world.path("auto/more").exists());
+    world.does(&server, &["download", &cookie, "-o", "auto", "--force"]);
+    assert_eq!(survey(&world.path("tree")), survey(&world.path("auto")), "it is replaced, not mixed");
+    assert_eq!(world.parts().len(), 0);
+}
+
+/// A link that leads out is what its owner has, and what a stranger must not get.
+#[test]
+fn a_link_that_leads_out_comes_back_to_its_owner_only() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    plant(&world.path("tree"));
+    symlink("/etc", world.path("tree/out")).expect("made");
+    let mut upload = world.client_command(&server);
+    let output = run(upload.env("FSS_FILE_PASSWORD", "its own").args(["upload", "tree", "--own-password"]));
+    let cookie = cookie(&output);
+    fails(&output, 0, &["the link out may lead out of the directory"]);
+    let own = |mut command: std::process::Command| run(command.env("FSS_FILE_PASSWORD", "its own"));
+    let mut owner = world.client_command(&server);
+    owner.args(["download", "tree", "-o", "mine"]);
+    succeeds(&own(owner));
+    assert_eq!(survey(&world.path("tree")), survey(&world.path("mine")));
+    let stranger = world.stranger(&server, &["download", &cookie, "--own-password", "-o", "theirs"]);
+    fails(&own(stranger), 15, &["the link leads out of the directory", "nothing of it was kept"]);
+    assert!(!world.path("theirs").exists());
+}
+
+#[test]
+fn what_can_be_compressed_takes_less_room_on_the_server() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    let text = b"the same words over and over, ".repeat(100_000);
+    world.write("text", &text);
+    let stored = |arguments: &[&str]| -> u64 {
+        let cookie = cookie(&world.client(&server, arguments));
+        assert!(world.client(&server, &["download", &cookie, "-o", "-"]).stdout == text, "{arguments:?}");
+        fs::metadata(world.path(&format!("data/F-{cookie}/F"))).expect("there").len()
+    };
+    assert!(stored(&["upload", "text"]) < 100_000);
+    assert!(stored(&["upload", "text", "--compress", "never"]) > 3_000_000);
+    let mut random = vec![0; 200_000];
+    SeededRng(1).fill_bytes(&mut random);
+    world.write("random", &random);
+    let cookie = cookie(&world.client(&server, &["upload", "random"]));
+    assert!(fs::metadata(world.path(&format!("data/F-{cookie}/F"))).expect("there").len() > 200_000, "it would not help");
+    let input = fs::File::open(world.path("text")).expect("there");
+    let mut piped = world.client_command(&server);
+    let output = piped.args(["upload", "-", "--compress", "always", "--name", "piped"]).stdin(input).output().expect("it runs");
+    succeeds(&output);
+    world.does(&server, &["download", "piped"]);
+    assert!(world.read("piped") == text);
+}
+
+/// The stream of a directory goes to standard output as it is: a tar archive.
+#[test]
+fn a_directory_goes_to_standard_output_as_a_tar_archive() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    plant(&world.path("tree"));
+    world.does(&server, &["upload", "tree"]);
+    let archive = world.client(&server, &["download", "tree", "-o", "-"]).stdout;
+    assert_eq!((archive.len() % 512, &archive[257..262]), (0, b"ustar".as_slice()));
+    let refused = run(client_program()
+        .current_dir(world.directory.path())
+        .stdin(Stdio::null())
+        .env("FSS_PASSWORD", "the password")
+        .args(["--profile", "old", "--server", &server.address, "--protocol", "1.0", "upload", "tree"]));
+    fails(&refused, 2, &["FSS 1.0 knows only files"]);
+}
