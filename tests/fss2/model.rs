@@ -85,7 +85,7 @@ impl<S: Store> World<S> {
                     begun = Some(cookie);
                 }
                 ClientEvent::Checkpoint { offset, chain } | ClientEvent::Finishing { offset, chain } => {
-                    noted.push((offset, chain))
+                    noted.push((offset, chain));
                 }
                 ClientEvent::Uploaded { cookie, .. } => {
                     self.files.insert(cookie, content);
