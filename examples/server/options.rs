@@ -27,7 +27,7 @@ pub struct Options {
     #[arg(long, env = "FSS_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:954")]
     pub listen: SocketAddr,
     /// Directory of files, database and key; one of 2019 is served in place
-    #[arg(long, env = "FSS_DATA", value_name = "DIR", default_value = "fss-data")]
+    #[arg(long, env = "FSS_DATA", value_name = "DIR", default_value = "fss-data", global = true)]
     pub data: PathBuf,
     /// Protocol versions to speak
     #[arg(long, env = "FSS_SERVER_PROTOCOL", value_enum, default_value = "any")]

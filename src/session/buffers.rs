@@ -298,8 +298,7 @@ impl Output {
             _ => {
                 self.sent = (self.sent + count).min(self.buffer.len());
                 if self.sent == self.buffer.len() {
-                    self.buffer.zeroize();
-                    self.sent = 0;
+                    self.wipe_messages();
                 }
             }
         }
@@ -307,7 +306,13 @@ impl Output {
 
     pub(crate) fn clear(&mut self) {
         self.record = None;
+        self.wipe_messages();
+    }
+
+    fn wipe_messages(&mut self) {
         self.buffer.zeroize();
         self.sent = 0;
+        // A list is long, and a session at rest is small.
+        self.buffer.shrink_to(MAX_MESSAGE);
     }
 }

@@ -9,5 +9,6 @@ mod refusals;
 mod resume;
 mod scripts;
 mod server;
+mod terminal;
 mod users;
 mod world;
