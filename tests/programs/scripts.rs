@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::world::{NONE, World, async_client_program, client_program, fails, run, succeeds};
+use super::world::{NONE, World, async_client_program, client_program, copy, fails, run, succeeds};
 
 fn objects(output: &std::process::Output) -> Vec<Value> {
     let text = String::from_utf8(output.stdout.clone()).expect("text");
@@ -140,4 +140,20 @@ fn a_file_comes_back_with_its_name_mode_and_time() {
     let metadata = std::fs::metadata(&path).expect("there");
     assert_eq!(metadata.permissions().mode() & 0o7777, 0o750, "but nobody becomes somebody else by it");
     assert_eq!(metadata.modified().ok(), Some::<SystemTime>(written));
+}
+
+/// What a backup needs is the profile's directory, and its password.
+#[test]
+fn a_copy_of_the_profile_is_the_same_client_on_another_machine() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    world.upload(&server, "file", b"content");
+    world.does(&server, &["sign-up", "anna"]);
+    copy(&world.path("profile"), &world.path("other-machine"));
+    std::fs::remove_dir_all(world.path("profile")).expect("removed");
+    let there =
+        |arguments: &[&str]| succeeds(&run(world.client_command(&server).env("FSS_PROFILE", "other-machine").args(arguments)));
+    assert_eq!(there(&["download", "file", "-o", "-"]), "content");
+    assert!(there(&["info"]).contains("user          anna"));
+    there(&["delete", "file"]);
 }

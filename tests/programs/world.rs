@@ -254,7 +254,7 @@ pub fn fails(output: &Output, code: i32, tells: &[&str]) -> String {
     error
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("created");
     for entry in std::fs::read_dir(from).expect("readable") {
         let entry = entry.expect("readable");
