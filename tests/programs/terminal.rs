@@ -19,6 +19,16 @@ struct Terminal {
     shown: String,
 }
 
+/// Says so if there are no terminals here, or nothing that starts a session: then there is nothing to test.
+fn are_possible() -> bool {
+    let possible = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).is_ok()
+        && Command::new("setsid").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !possible {
+        println!("skipped: no pseudo-terminals, or no setsid of util-linux");
+    }
+    possible
+}
+
 impl Terminal {
     /// The command runs in a session of its own, whose terminal this is: passwords are asked for there and nowhere else.
     fn start(command: &Command) -> Self {
@@ -82,6 +92,9 @@ impl Terminal {
 
 #[test]
 fn a_new_user_is_asked_for_a_password_twice_and_for_the_servers_key() {
+    if !are_possible() {
+        return;
+    }
     let world = World::new();
     let server = world.serve(&NONE);
     let key = world.fingerprint();
@@ -106,6 +119,9 @@ fn a_new_user_is_asked_for_a_password_twice_and_for_the_servers_key() {
 
 #[test]
 fn a_key_that_is_not_confirmed_is_not_spoken_to() {
+    if !are_possible() {
+        return;
+    }
     let world = World::new();
     let server = world.serve(&NONE);
     world.write("file", b"content");
@@ -135,6 +151,9 @@ fn a_key_that_is_not_confirmed_is_not_spoken_to() {
 /// The menu of 2019: download, upload, change the password, exit.
 #[test]
 fn the_menu_does_what_it_says() {
+    if !are_possible() {
+        return;
+    }
     let world = World::new();
     let server = world.serve(&NONE);
     world.upload(&server, "first", b"content");
@@ -169,6 +188,9 @@ fn the_menu_does_what_it_says() {
 
 #[test]
 fn progress_is_shown_on_a_terminal_only() {
+    if !are_possible() {
+        return;
+    }
     let world = World::new();
     let server = world.serve(&NONE);
     world.write("file", &vec![7; 3_000_000]);
