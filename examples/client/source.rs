@@ -2,7 +2,7 @@
 //! and what tells whether it is still the same.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, Cursor, Read, Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,9 @@ use crate::support::failure::{Failure, code};
 
 /// Bytes of a directory's stream that show whether compressing helps.
 const SAMPLE: u64 = 192 * 1024;
+
+/// What is compressed before it is sent, so that the server need not reserve room for a file of unknown size.
+const SMALL: u64 = 4 * 1024 * 1024;
 
 /// Whether to compress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -52,17 +55,38 @@ enum Content {
 enum Reader<R> {
     Plain(R),
     Compressed(Encoder<R>),
+    /// Compressed beforehand, so that their number is known.
+    Whole(Cursor<Vec<u8>>),
 }
 
 impl<R: Read> Reader<R> {
-    fn new(inner: R, compressed: bool) -> io::Result<Self> {
-        Ok(if compressed { Self::Compressed(Encoder::new(inner)?) } else { Self::Plain(inner) })
+    fn new(inner: R, compressed: bool, size: Option<u64>) -> io::Result<Self> {
+        if !compressed {
+            return Ok(Self::Plain(inner));
+        }
+        let Some(size) = size.filter(|&size| size <= SMALL) else {
+            return Ok(Self::Compressed(Encoder::new(inner)?));
+        };
+        let mut whole = Vec::new();
+        // Whatever is behind: a file that grows is not the same any more.
+        Encoder::new(inner.take(size))?.read_to_end(&mut whole)?;
+        Ok(Self::Whole(Cursor::new(whole)))
+    }
+
+    /// How many bytes there are; `size` is that of what is read.
+    fn encoded_size(&self, size: Option<u64>) -> Option<u64> {
+        match self {
+            Self::Plain(_) => size,
+            Self::Compressed(_) => None,
+            Self::Whole(whole) => Some(whole.get_ref().len() as u64),
+        }
     }
 
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(inner) => inner.read(room),
             Self::Compressed(encoder) => encoder.read(room),
+            Self::Whole(whole) => whole.read(room),
         }
     }
 
@@ -91,10 +115,7 @@ impl Source {
     }
 
     fn standard_input(compressed: bool) -> io::Result<Self> {
-        let input: Box<dyn Read> = match Reader::new(io::stdin(), compressed)? {
-            Reader::Plain(input) => Box::new(input),
-            Reader::Compressed(encoder) => Box::new(encoder),
-        };
+        let input: Box<dyn Read> = if compressed { Box::new(Encoder::new(io::stdin())?) } else { Box::new(io::stdin()) };
         let (path, name, content) = (PathBuf::from("-"), "stdin".to_owned(), Content::Standard(input));
         Ok(Self { path, content, name, size: None, compressed, identity: None, manifest: None, warnings: Vec::new() })
     }
@@ -108,11 +129,12 @@ impl Source {
             Compress::Always => true,
             Compress::Never => false,
         };
+        let size = metadata.as_ref().map(fs::Metadata::len);
         Ok(Self {
             path: path.to_owned(),
-            content: Content::File(Reader::new(file, compressed).map_err(failed)?),
+            content: Content::File(Reader::new(file, compressed, size).map_err(failed)?),
             name: file_name(path)?.to_string_lossy().into_owned(),
-            size: metadata.as_ref().map(fs::Metadata::len),
+            size,
             compressed,
             identity: metadata.as_ref().map(SourceIdentity::from),
             manifest: None,
@@ -138,21 +160,26 @@ impl Source {
             .outward_links()
             .iter()
             .map(|path| format!("the link {} may lead out of the directory: nobody but you will get it back", path.display()));
+        let size = Some(pack.total_size());
         Ok(Self {
             path: path.to_owned(),
             name: file_name(path)?.to_string_lossy().into_owned(),
-            size: Some(pack.total_size()),
+            size,
             compressed,
             identity: Some(SourceIdentity::from(metadata)),
             manifest: Some(pack.manifest()),
             warnings: skipped.chain(outward).collect(),
-            content: Content::Directory(Box::new(Reader::new(pack, compressed).map_err(failed)?)),
+            content: Content::Directory(Box::new(Reader::new(pack, compressed, size).map_err(failed)?)),
         })
     }
 
     /// Exactly how many bytes will be read, if that is known.
     pub fn encoded_size(&self) -> Option<u64> {
-        self.size.filter(|_| !self.compressed)
+        match &self.content {
+            Content::Standard(_) => None,
+            Content::File(reader) => reader.encoded_size(self.size),
+            Content::Directory(reader) => reader.encoded_size(self.size),
+        }
     }
 
     /// What tells it from others, and from itself after a change: only of what gives the same bytes again.
@@ -217,7 +244,7 @@ impl Source {
             Content::File(reader) => reader.discard(position),
             Content::Directory(reader) => match &mut **reader {
                 Reader::Plain(pack) => pack.skip(position).map_err(io::Error::from),
-                compressed @ Reader::Compressed(_) => compressed.discard(position),
+                compressed => compressed.discard(position),
             },
         };
         gone.map_err(|error| cannot_read(&self.path, &error))

@@ -91,12 +91,12 @@ fn what_can_be_compressed_takes_less_room_on_the_server() {
         assert!(world.client(&server, &["download", &cookie, "-o", "-"]).stdout == text, "{arguments:?}");
         fs::metadata(world.path(&format!("data/F-{cookie}/F"))).expect("there").len()
     };
-    assert!(stored(&["upload", "text"]) < 100_000);
+    assert!(stored(&["upload", "text", "--compress", "auto"]) < 100_000);
     assert!(stored(&["upload", "text", "--compress", "never"]) > 3_000_000);
     let mut random = vec![0; 200_000];
     SeededRng(1).fill_bytes(&mut random);
     world.write("random", &random);
-    let cookie = cookie(&world.client(&server, &["upload", "random"]));
+    let cookie = cookie(&world.client(&server, &["upload", "random", "--compress", "auto"]));
     assert!(fs::metadata(world.path(&format!("data/F-{cookie}/F"))).expect("there").len() > 200_000, "it would not help");
     let input = fs::File::open(world.path("text")).expect("there");
     let mut piped = world.client_command(&server);
@@ -104,6 +104,21 @@ fn what_can_be_compressed_takes_less_room_on_the_server() {
     succeeds(&output);
     world.does(&server, &["download", "piped"]);
     assert!(world.read("piped") == text);
+}
+
+/// Its size is known beforehand, so no room is reserved for what it might become.
+#[test]
+fn what_is_small_and_compressed_fits_into_a_small_quota() {
+    let world = World::new();
+    let server = world.serve(&["--members"]);
+    let invite = succeeds(&world.users(&["invite", "--quota", "100K"]));
+    world.does(&server, &["sign-up", "anna", "--invite", invite.trim_end()]);
+    world.write("text", &b"the same words over and over, ".repeat(10_000));
+    plant(&world.path("tree"));
+    for source in ["text", "tree"] {
+        cookie(&world.client(&server, &["upload", source, "--compress", "auto"]));
+    }
+    fails(&world.client(&server, &["upload", "text", "--compress", "never"]), 14, &["Your quota is used up"]);
 }
 
 /// The stream of a directory goes to standard output as it is: a tar archive.

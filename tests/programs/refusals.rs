@@ -98,7 +98,6 @@ fn what_makes_no_sense_is_2() {
     let server = world.serve(&NONE);
     world.upload(&server, "file", b"x");
     fails(&world.client(&server, &[]), 2, &["no command was given", "upload, download"]);
-    fails(&world.client(&server, &["upload", "profile"]), 2, &["it is a directory"]);
     fails(&world.client(&server, &["--server", "nonsense", "upload", "file"]), 2, &["is no server", "--server HOST:PORT"]);
     fails(&world.client(&server, &["--protocol", "3", "list"]), 2, &["--protocol"]);
     fails(&world.client(&server, &["--fingerprint", "SHA256:short", "upload", "file"]), 2, &["--fingerprint"]);

@@ -126,6 +126,8 @@ impl World {
     pub fn client_at(&self, address: &str) -> Command {
         let mut command = client_program();
         command.current_dir(self.directory.path()).env("FSS_PASSWORD", "the password");
+        // What is stored has the size of what is given; `directories` is about what else there is.
+        command.env("FSS_COMPRESS", "never");
         command.envs(self.protocol.map(|protocol| ("FSS_CLIENT_PROTOCOL", protocol)));
         command.env("FSS_SERVER", address).env("FSS_PROFILE", "profile");
         command
