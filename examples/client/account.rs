@@ -7,10 +7,11 @@ use fss::crypto::default_provider;
 use fss::locked_key::KeyForm;
 use fss::profile::{FileRecord, Format, PasswordId, Passwords, Profile, ProfileError};
 use fss::{Config, Password};
+use serde_json::json;
 
 use crate::listing;
 use crate::options::Options;
-use crate::print;
+use crate::report::Reporter;
 use crate::support::failure::{Failure, code};
 use crate::support::secrets::Wanted;
 
@@ -80,15 +81,16 @@ impl Account {
         unlocked.password_of(record.password)
     }
 
-    pub fn forget_server(&self, server: &str) -> Result<(), Failure> {
+    pub fn forget_server(&self, reporter: Reporter, server: &str) -> Result<(), Failure> {
         if self.profile.known_servers().forget(server)? {
-            return print::line(format_args!("{server} is forgotten."));
+            let object = json!({ "event": "server-forgotten", "server": server });
+            return reporter.result(format_args!("{server} is forgotten."), object);
         }
         let why = "no key of it is remembered";
         Err(Failure::usage(format!("{server} is not known"), why, "--server HOST:PORT, as in the other commands"))
     }
 
-    pub fn change_password(&self, modern: bool) -> Result<(), Failure> {
+    pub fn change_password(&self, reporter: Reporter, modern: bool) -> Result<(), Failure> {
         let old = PASSWORD.get()?;
         // First, so that nobody is asked for a new password in vain.
         self.profile.unlock(&old, &*default_provider())?;
@@ -99,7 +101,7 @@ impl Account {
         } else {
             self.profile.change_password(&old, &new)?;
         }
-        print::line("The password is changed.")
+        reporter.result("The password is changed.", json!({ "event": "password-changed" }))
     }
 
     /// The one file of this name or cookie; `None` if there is none.

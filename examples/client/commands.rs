@@ -46,13 +46,13 @@ fn run(options: &Options, reporter: Reporter) -> Result<ExitCode, Failure> {
         Command::List { remote: true } => remote::list(&account, options)?,
         Command::List { remote: false } => listing::show(reporter, &account.profile.files().list()?)?,
         Command::Search { text } => listing::show(reporter, &account.profile.files().search(text)?)?,
-        Command::Forget { file } => listing::forget(&account, file)?,
+        Command::Forget { file } => listing::forget(reporter, &account, file)?,
         Command::Clean { yes } => listing::clean(reporter, &account, *yes)?,
         Command::Delete { file, own_password } => remote::delete(&account, options, file, *own_password)?,
         Command::Info => remote::information(&account, options)?,
         Command::SignUp { name, invite } => remote::sign_up(&account, options, name, invite.as_ref())?,
-        Command::ChangePassword { modern } => account.change_password(*modern)?,
-        Command::ForgetServer => account.forget_server(&options.server(None))?,
+        Command::ChangePassword { modern } => account.change_password(reporter, *modern)?,
+        Command::ForgetServer => account.forget_server(reporter, &options.server(None))?,
         Command::Completions { .. } => {}
     }
     Ok(ExitCode::SUCCESS)

@@ -41,10 +41,11 @@ fn date(seconds: u64) -> String {
 /// The end of the year 9999: what comes later has no date that could be read.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-pub fn forget(account: &Account, name_or_cookie: &str) -> Result<(), Failure> {
+pub fn forget(reporter: Reporter, account: &Account, name_or_cookie: &str) -> Result<(), Failure> {
     let file = account.find(name_or_cookie)?.ok_or_else(|| not_listed(name_or_cookie))?;
     account.profile.files().remove(&file.cookie)?;
-    Ok(())
+    let text = format!("{} is off the list; the server keeps it", file.name);
+    reporter.done(&text, json!({ "event": "forgotten", "cookie": file.cookie.as_str() }))
 }
 
 pub fn clean(reporter: Reporter, account: &Account, yes: bool) -> Result<(), Failure> {

@@ -21,7 +21,7 @@ pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
         let done = match choice.as_str() {
             "1" => choose_download(account, options),
             "2" => choose_upload(account, options),
-            "3" => account.change_password(false),
+            "3" => account.change_password(Reporter::new(options), false),
             "4" => return Ok(()),
             "" => Ok(()),
             other => {

@@ -225,11 +225,15 @@ impl Batch<'_> {
         {
             return self.begin_anew(transfer, "what the server has of it is not what was sent");
         }
+        let noted = transfer.as_ref().and_then(|transfer| transfer.noted);
         let what = match transfer {
             Some(transfer) => transfer.what(),
             None => format!("cannot upload {}", self.waiting.pop_front().unwrap_or_default().display()),
         };
-        let failure = stopped.failure(&what);
+        let mut failure = stopped.failure(&what);
+        if let Some(noted) = noted.filter(|_| failure.code == code::NETWORK) {
+            failure.hint = format!("the same command again: it goes on after {noted} bytes (kept for a day)");
+        }
         self.tally.failed(&failure);
         if failure.code == code::NETWORK && !self.waiting.is_empty() {
             self.session.say(&format!("{} more were not tried", self.waiting.len()));
@@ -271,6 +275,8 @@ struct Transfer<'a> {
     record: UploadRecord,
     is_resume: bool,
     size: u64,
+    /// Where it can go on later: sealed bytes up to the last checkpoint.
+    noted: Option<u64>,
     progress: Progress,
 }
 
@@ -310,7 +316,7 @@ impl<'a> Transfer<'a> {
             }
             None => (Operation::Upload(upload), new_record(session, keyring, &source, header, &name, how)),
         };
-        Ok((Self { session, path, source, record, is_resume, size: 0, progress }, operation))
+        Ok((Self { session, path, source, record, is_resume, size: 0, noted: None, progress }, operation))
     }
 
     /// Whether it can be resumed, and so is in the journal.
@@ -339,6 +345,7 @@ impl<'a> Transfer<'a> {
             }
             Call::Event(ClientEvent::Checkpoint { offset, chain }) if self.is_noted() => {
                 journal.checkpoint(&self.record.cookie, &Checkpoint { offset, chain }).map_err(Failure::from)?;
+                self.noted = Some(offset);
                 interrupt::hint("what was sent is kept for a day: the same command again goes on with it");
             }
             Call::Event(ClientEvent::Finishing { offset, chain }) => {

@@ -2,6 +2,7 @@
 
 mod client;
 mod directories;
+mod hostile;
 mod known_servers;
 mod legacy;
 mod line;
