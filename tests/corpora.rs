@@ -26,10 +26,16 @@ use fss_test_support::pair::{Outcome, Wire, run};
 use fss_test_support::{fuzz, keys, rng::SeededRng};
 use serde_json::Value;
 
+#[allow(dead_code, reason = "the tests of archives use all of it")]
+#[path = "archive/raw.rs"]
+mod raw;
+
+use raw::Raw;
+
 /// What a target runs.
 type Body = fn(&[u8]);
 
-const TARGETS: [(&str, Body); 7] = [
+const TARGETS: [(&str, Body); 8] = [
     ("frame_parser", fuzz::frame_parser),
     ("fss2_client", fuzz::fss2_client),
     ("fss2_parser", fuzz::fss2_parser),
@@ -37,6 +43,7 @@ const TARGETS: [(&str, Body); 7] = [
     ("key_exchange", fuzz::key_exchange),
     ("server_machine", fuzz::server),
     ("client_machine", fuzz::client),
+    ("unpack", fuzz::unpack),
 ];
 
 /// Sizes around the borders that matter to a machine: nothing, a cipher block, a chunk, several chunks.
@@ -102,6 +109,7 @@ fn seeds(target: &str) -> Seeds {
         "key_exchange" => key_exchanges(),
         "server_machine" => what_clients_say(),
         "client_machine" => what_servers_say(),
+        "unpack" => archives(),
         other => panic!("no seeds are made for {other}"),
     }
 }
@@ -183,6 +191,22 @@ fn what_fss2_parses() -> Seeds {
     let metadata = fss::sealed::Metadata::named("a file").with("size", "7").encode().expect("it is valid");
     seeds.insert("metadata".to_owned(), metadata);
     seeds
+}
+
+/// Archives with each kind of entry, and such as lead out, behind a byte that lets checksums be wrong.
+fn archives() -> Seeds {
+    let tree = Raw::default().directory(b"d").file(b"d/a", b"content").link(b"d/l", b"a");
+    let outward = Raw::default().link(b"l", b"..").file(b"l/canary", b"dead");
+    let archives = [
+        ("tree", 2, tree.end()),
+        ("extended", 2, Raw::default().extended(&[("path", b"long/name"), ("mtime", b"1.5")]).file(b"x", b"").end()),
+        ("long-name-of-gnu", 2, Raw::default().long_name(&[b'n'; 120]).file(b"x", b"").end()),
+        ("up", 2, Raw::default().file(b"a/../../canary", b"dead").end()),
+        ("hard-link", 2, Raw::default().entry(b'1', b"canary", b"../canary", b"").end()),
+        ("link-out", 2, outward.clone().end()),
+        ("link-out-that-is-allowed", 3, outward.end()),
+    ];
+    archives.map(|(name, how, archive)| (name.to_owned(), [vec![how], archive].concat())).into()
 }
 
 fn from_hex(digits: &str) -> Vec<u8> {

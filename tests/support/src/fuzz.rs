@@ -2,10 +2,12 @@
 //!
 //! Each takes any bytes, and panics only if the library breaks a promise.
 
+use std::fs;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fss::archive::{Error, Unpack, UnpackOptions};
 use fss::client::legacy::FileNeed;
 use fss::client::{ClientSession, Download, LegacyDownload, Operation, Resume, Upload, legacy};
 use fss::crypto::PrivateKey;
@@ -47,6 +49,45 @@ pub fn frame_parser(data: &[u8]) {
         if let ServerFrame::Chunk(base64) = frame {
             let _ = base64.decode(&mut chunk);
         }
+    }
+}
+
+/// A directory of a stranger, behind a byte that says how it is unpacked: nothing is written beside it.
+pub fn unpack(data: &[u8]) {
+    let Some((&how, stream)) = data.split_first() else { return };
+    let place = tempfile::tempdir().expect("there is room");
+    let canary = place.path().join("canary");
+    fs::write(&canary, "alive").expect("there is room");
+    let mut stream = stream.to_vec();
+    if how & MENDED != 0 {
+        mend_checksums(&mut stream);
+    }
+    let options = UnpackOptions { replace: false, outward_links: how & OUTWARD_LINKS != 0 };
+    let mut unpack = Unpack::new(&place.path().join("out"), None, options).expect("there is room");
+    let taken = stream.chunks(1 + usize::from(how)).try_for_each(|piece| unpack.take(piece));
+    let left = match taken.and_then(|()| unpack.finish()) {
+        Ok(()) => ["canary", "out"].as_slice(),
+        Err(Error::Damaged { .. }) => &["canary"],
+        Err(error) => panic!("nothing but the archive can be wrong here: {error}"),
+    };
+    let entries = fs::read_dir(place.path()).expect("it is there");
+    let mut names: Vec<_> = entries.map(|entry| entry.expect("it is there").file_name()).collect();
+    names.sort();
+    assert_eq!(names, left);
+    assert_eq!(fs::read(&canary).expect("it is there"), b"alive");
+}
+
+/// Bits of the first byte for [`unpack`].
+const OUTWARD_LINKS: u8 = 1;
+const MENDED: u8 = 2;
+
+/// Makes the checksum of what looks like a header right, for no fuzzer guesses one.
+fn mend_checksums(stream: &mut [u8]) {
+    let (blocks, _) = stream.as_chunks_mut::<512>();
+    for block in blocks.iter_mut().filter(|block| block[257..262] == *b"ustar") {
+        block[148..156].fill(b' ');
+        let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     }
 }
 
