@@ -93,7 +93,8 @@ impl<'a> Session<'a> {
     fn remember(&self, machine: &ClientSession) -> Result<(), Stopped> {
         let Some(key) = machine.server_key() else { return Ok(()) };
         let servers = self.account.profile.known_servers();
-        if servers.get(&self.server).map_err(Failure::from)?.is_none() {
+        let was_asked = self.options.fingerprint.is_none() && can_ask();
+        if !was_asked && servers.get(&self.server).map_err(Failure::from)?.is_none() {
             self.say(&format!("{} is new here; its key {key} is remembered", self.server));
         }
         Ok(servers.remember(&self.server, key, ProtocolVersion::Fss2).map_err(Failure::from)?)

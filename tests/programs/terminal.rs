@@ -114,6 +114,7 @@ fn a_new_user_is_asked_for_a_password_twice_and_for_the_servers_key() {
     let (code, shown) = terminal.ends();
     assert_eq!(code, Some(0), "{shown}");
     assert!(!shown.contains("the password"), "it is not echoed");
+    assert!(!shown.contains("is new here"), "who was asked need not be told: {shown}");
     assert_eq!(world.client(&server, &["download", "file", "-o", "-"]).stdout, b"content", "the profile is as it was made");
 }
 
