@@ -208,8 +208,6 @@ impl Side for LegacyServer {
     type Event = ServerEvent;
     type Need = StoreRequest;
 
-    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = None;
-
     fn wants(&self) -> Wants<StoreRequest> {
         match &self.state {
             State::Request | State::Uploading(_) | State::Unacknowledged(_) | State::Finishing(_) => Wants::Peer,

@@ -91,8 +91,6 @@ impl Side for Server {
     type Event = ServerEvent;
     type Need = StoreRequest;
 
-    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = None;
-
     fn wants(&self) -> Wants<StoreRequest> {
         match &self.phase {
             Phase::KeyExchange | Phase::FirstMessage => Wants::Peer,

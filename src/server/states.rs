@@ -453,8 +453,6 @@ impl Side for Fss2Server {
     type Event = ServerEvent;
     type Need = StoreRequest;
 
-    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = None;
-
     fn wants(&self) -> Wants<StoreRequest> {
         match &self.state {
             State::Asking(request, _) => Wants::Need(request.clone()),

@@ -21,7 +21,7 @@ pub(crate) trait Side {
     type Need;
 
     /// What a peer may send, in clear, instead of its first message, and what that says.
-    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)>;
+    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = None;
 
     /// What the present state waits for, when all that was to be sent is sent.
     fn wants(&self) -> Wants<Self::Need>;

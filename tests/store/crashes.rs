@@ -12,11 +12,11 @@ use fss::crypto::Fingerprint;
 use fss::crypto::legacy::Verifier;
 use fss::store::conformance::{chain, get, key, new_upload, put, put_sealed};
 use fss::store::filesystem::FilesystemBlobs;
-use fss::store::indexed::{Blobs, Index, OpenBlob, Pending, Progress, Record, Reservation, StagedBlob, Taken};
+use fss::store::indexed::{Blobs, Index, OpenBlob, Pending, Progress, Record, Reservation, SignUp, StagedBlob, Taken};
 use fss::store::sqlite::SqliteIndex;
 use fss::store::{
-    Account, Deliveries, EmbeddedStore, IndexedStore, Invite, LEASE, Listing, NewFile, NewUpload, OpenOptions, Store, StoreError,
-    StoreErrorKind, UserName,
+    Account, Deliveries, EmbeddedStore, IndexedStore, LEASE, Listing, NewFile, NewUpload, OpenOptions, Store, StoreError,
+    StoreErrorKind,
 };
 use fss::{Cookie, CookieSource, IndexCookies, SystemClock, WallClock as _};
 
@@ -156,15 +156,8 @@ impl Index for CutIndex {
         self.1.step(|| self.0.forget(blob))
     }
 
-    fn sign_up(
-        &self,
-        key: &Fingerprint,
-        name: &UserName,
-        invite: Option<&Invite>,
-        members: bool,
-        now: u64,
-    ) -> Result<Account, StoreError> {
-        self.0.sign_up(key, name, invite, members, now)
+    fn sign_up(&self, wish: &SignUp<'_>) -> Result<Account, StoreError> {
+        self.0.sign_up(wish)
     }
 
     fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {

@@ -125,25 +125,32 @@ pub trait Index: Send + Sync + 'static {
     /// Makes a user, or gives the one that the key is already; a valid invite is used up by the former only.
     ///
     /// # Errors
-    /// [`StoreError`]; [`NameTaken`], and [`BadInvite`] for one that is not valid at a moment, in Unix seconds, or for
-    /// none where `members` only may invite.
+    /// [`StoreError`]; [`NameTaken`], and [`BadInvite`] for one that is not valid, or for none where one is needed.
     ///
     /// [`NameTaken`]: crate::store::StoreErrorKind::NameTaken
     /// [`BadInvite`]: crate::store::StoreErrorKind::BadInvite
-    fn sign_up(
-        &self,
-        key: &Fingerprint,
-        name: &UserName,
-        invite: Option<&Invite>,
-        members: bool,
-        now: u64,
-    ) -> Result<Account, StoreError>;
+    fn sign_up(&self, wish: &SignUp<'_>) -> Result<Account, StoreError>;
 
     /// The user that a key is.
     ///
     /// # Errors
     /// [`StoreError`]
     fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError>;
+}
+
+/// Somebody who wants to be a user.
+#[derive(Clone, Copy, Debug)]
+pub struct SignUp<'a> {
+    /// Their key.
+    pub key: &'a Fingerprint,
+    /// The name they want.
+    pub name: &'a UserName,
+    /// The invite that they have.
+    pub invite: Option<&'a Invite>,
+    /// Whether one is needed.
+    pub by_invite_only: bool,
+    /// The time, in Unix seconds.
+    pub now: u64,
 }
 
 /// A cookie that no other file can get, and the name of the blob that goes with it.

@@ -31,7 +31,7 @@ use crate::sealed::Header;
 use active::Active;
 pub use blobs::{Blobs, OpenBlob, StagedBlob};
 use incoming::Incoming;
-pub use index::{Content, Index, PENDING_PER_OWNER, Pending, Progress, Record, Reservation, Taken};
+pub use index::{Content, Index, PENDING_PER_OWNER, Pending, Progress, Record, Reservation, SignUp, Taken};
 use outgoing::Outgoing;
 
 /// How many cookies are tried before a store says that it finds none that is free.
@@ -249,7 +249,8 @@ impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
     }
 
     fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError> {
-        self.shared.index.sign_up(key, name, invite, self.shared.options.members, self.shared.now())
+        let by_invite_only = self.shared.options.members;
+        self.shared.index.sign_up(&SignUp { key, name, invite, by_invite_only, now: self.shared.now() })
     }
 
     fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {

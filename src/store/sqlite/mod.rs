@@ -10,8 +10,8 @@ pub(super) mod users;
 
 use std::path::Path;
 
-use super::indexed::{Index, Pending, Progress, Record, Reservation, Taken, no_cookie_left};
-use super::{Account, Deliveries, Invite, Listing, StoreError, StoreErrorKind, UserName};
+use super::indexed::{Index, Pending, Progress, Record, Reservation, SignUp, Taken, no_cookie_left};
+use super::{Account, Deliveries, Listing, StoreError, StoreErrorKind};
 use crate::chain::ChainDigest;
 use crate::cookie::{Cookie, CookieSource};
 use crate::crypto::Fingerprint;
@@ -115,15 +115,8 @@ impl Index for SqliteIndex {
         self.0.write(|transaction| files::forget(transaction, blob))
     }
 
-    fn sign_up(
-        &self,
-        key: &Fingerprint,
-        name: &UserName,
-        invite: Option<&Invite>,
-        members: bool,
-        now: u64,
-    ) -> Result<Account, StoreError> {
-        self.0.write(|transaction| users::sign_up(transaction, key, name, invite, members, now))
+    fn sign_up(&self, wish: &SignUp<'_>) -> Result<Account, StoreError> {
+        self.0.write(|transaction| users::sign_up(transaction, wish))
     }
 
     fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha384};
 use super::database::{Failure, number, parsed, required_number, sql_integer};
 use super::{StoreError, StoreErrorKind};
 use crate::crypto::Fingerprint;
+use crate::store::indexed::SignUp;
 use crate::store::users::User;
 use crate::store::{Account, Invite, UserName};
 use crate::wire::frame::MAX_NUMBER;
@@ -14,19 +15,13 @@ use crate::wire::frame::MAX_NUMBER;
 /// Seconds that an invite is good for (`docs/protocol.md` §19.6).
 const INVITE_LASTS: u64 = 7 * 24 * 60 * 60;
 
-pub(super) fn sign_up(
-    transaction: &Connection,
-    key: &Fingerprint,
-    name: &UserName,
-    invite: Option<&Invite>,
-    members: bool,
-    now: u64,
-) -> Result<Account, Failure> {
+pub(super) fn sign_up(transaction: &Connection, wish: &SignUp<'_>) -> Result<Account, Failure> {
+    let SignUp { key, name, invite, by_invite_only, now } = *wish;
     if let Some(account) = account(transaction, key)? {
         return Ok(account);
     }
     let quota = match invite {
-        None if members => return Err(bad_invite("this server needs an invite")),
+        None if by_invite_only => return Err(bad_invite("this server needs an invite")),
         None => None,
         Some(invite) => use_up(transaction, invite, now)?,
     };
