@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::listing;
 use crate::options::Options;
-use crate::report::Reporter;
+use crate::report::{self, Reporter};
 use crate::support::failure::{Failure, code};
 use crate::support::secrets::Wanted;
 
@@ -22,8 +22,8 @@ pub const FILE_PASSWORD: Wanted = Wanted { name: "password of the file", variabl
 /// The user's profile, still locked.
 pub struct Account {
     pub profile: Profile,
+    pub reporter: Reporter,
     directory: PathBuf,
-    quiet: bool,
 }
 
 /// The user's profile, opened with its password.
@@ -42,12 +42,12 @@ impl Unlocked {
 }
 
 impl Account {
-    pub fn open(options: &Options) -> Result<Self, Failure> {
+    pub fn open(options: &Options, reporter: Reporter) -> Result<Self, Failure> {
         let directory = match &options.profile {
             Some(directory) => directory.clone(),
             None => default_directory()?,
         };
-        Ok(Self { profile: Profile::open(&directory)?, directory, quiet: options.quiet || options.json })
+        Ok(Self { profile: Profile::open(&directory)?, reporter, directory })
     }
 
     /// Opens the profile with its password; a new profile gets one.
@@ -56,9 +56,8 @@ impl Account {
         let unlocked = if self.profile.has_key() {
             self.profile.unlock(&PASSWORD.get()?, &*provider)?
         } else {
-            if !self.quiet {
-                eprintln!("This is a new profile, in {}. Its password will open it, and your files.", self.directory.display());
-            }
+            let directory = self.directory.display();
+            self.reporter.say(&format!("This is a new profile, in {directory}. Its password will open it, and your files."));
             self.profile.create_key(KeyForm::Modern, &PASSWORD.get_new()?, &*provider)?
         };
         Ok(Unlocked { config: Config::new(provider, unlocked.key), passwords: unlocked.passwords })
@@ -81,16 +80,16 @@ impl Account {
         unlocked.password_of(record.password)
     }
 
-    pub fn forget_server(&self, reporter: Reporter, server: &str) -> Result<(), Failure> {
+    pub fn forget_server(&self, server: &str) -> Result<(), Failure> {
         if self.profile.known_servers().forget(server)? {
             let object = json!({ "event": "server-forgotten", "server": server });
-            return reporter.result(format_args!("{server} is forgotten."), object);
+            return self.reporter.result(format_args!("{server} is forgotten."), object);
         }
         let why = "no key of it is remembered";
         Err(Failure::usage(format!("{server} is not known"), why, "--server HOST:PORT, as in the other commands"))
     }
 
-    pub fn change_password(&self, reporter: Reporter, modern: bool) -> Result<(), Failure> {
+    pub fn change_password(&self, modern: bool) -> Result<(), Failure> {
         let old = PASSWORD.get()?;
         // First, so that nobody is asked for a new password in vain.
         self.profile.unlock(&old, &*default_provider())?;
@@ -101,7 +100,7 @@ impl Account {
         } else {
             self.profile.change_password(&old, &new)?;
         }
-        reporter.result("The password is changed.", json!({ "event": "password-changed" }))
+        self.reporter.result("The password is changed.", json!({ "event": "password-changed" }))
     }
 
     /// The one file of this name or cookie; `None` if there is none.
@@ -109,7 +108,7 @@ impl Account {
         let mut files = self.profile.files().find(name_or_cookie)?;
         if files.len() > 1 {
             for file in &files {
-                eprintln!("{}", listing::line(file));
+                self.reporter.candidate(&listing::line(file), report::candidate(file))?;
             }
             let why = format!("{} files have this name", files.len());
             return Err(Failure::usage(format!("{name_or_cookie:?} is not clear"), why, "the cookie of the one you mean"));

@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 
 use crate::account::Account;
 use crate::options::{Command, Options};
-use crate::report::Reporter;
+use crate::report::{Outcome, Reporter};
 use crate::support::failure::Failure;
 use crate::{download, interrupt, listing, menu, remote, upload};
 
@@ -17,22 +17,23 @@ pub fn main(options: &Options) -> ExitCode {
     if let Err(error) = interrupt::watch() {
         reporter.say(&format!("warning: an interrupted download will leave its part file: {error}"));
     }
-    run(options, reporter).unwrap_or_else(|failure| reporter.failure(&failure))
+    if let Some(Command::Completions { shell }) = options.command {
+        clap_complete::generate(shell, &mut Options::command(), "client", &mut std::io::stdout());
+        return ExitCode::SUCCESS;
+    }
+    let outcome = run(options, reporter).unwrap_or_else(|failure| Outcome::failed(reporter.failure(&failure)));
+    reporter.summary(&outcome)
 }
 
-fn run(options: &Options, reporter: Reporter) -> Result<ExitCode, Failure> {
+fn run(options: &Options, reporter: Reporter) -> Result<Outcome, Failure> {
     let Some(command) = &options.command else {
         if !std::io::stdin().is_terminal() {
             let hint = format!("one of: {}", command_names().join(", "));
             return Err(Failure::usage("no command was given", "the menu needs a terminal", hint));
         }
-        return menu::run(&Account::open(options)?, options).map(|()| ExitCode::SUCCESS);
+        return menu::run(&Account::open(options, reporter)?, options).map(|()| Outcome::DONE);
     };
-    if let Command::Completions { shell } = command {
-        clap_complete::generate(*shell, &mut Options::command(), "client", &mut std::io::stdout());
-        return Ok(ExitCode::SUCCESS);
-    }
-    let account = Account::open(options)?;
+    let account = Account::open(options, reporter)?;
     match command {
         Command::Upload { paths, name, own_password, keep, downloads, compress } => {
             let how = upload::How { name: name.as_deref(), own: None, keep: *keep, downloads: *downloads, compress: *compress };
@@ -44,18 +45,18 @@ fn run(options: &Options, reporter: Reporter) -> Result<ExitCode, Failure> {
             download::download(&account, options, &wish)?;
         }
         Command::List { remote: true } => remote::list(&account, options)?,
-        Command::List { remote: false } => listing::show(reporter, &account.profile.files().list()?)?,
-        Command::Search { text } => listing::show(reporter, &account.profile.files().search(text)?)?,
-        Command::Forget { file } => listing::forget(reporter, &account, file)?,
-        Command::Clean { yes } => listing::clean(reporter, &account, *yes)?,
+        Command::List { remote: false } => listing::show(&account, &account.profile.files().list()?)?,
+        Command::Search { text } => listing::show(&account, &account.profile.files().search(text)?)?,
+        Command::Forget { file } => listing::forget(&account, file)?,
+        Command::Clean { yes } => listing::clean(&account, *yes)?,
         Command::Delete { file, own_password } => remote::delete(&account, options, file, *own_password)?,
         Command::Info => remote::information(&account, options)?,
         Command::SignUp { name, invite } => remote::sign_up(&account, options, name, invite.as_ref())?,
-        Command::ChangePassword { modern } => account.change_password(reporter, *modern)?,
-        Command::ForgetServer => account.forget_server(reporter, &options.server(None))?,
+        Command::ChangePassword { modern } => account.change_password(*modern)?,
+        Command::ForgetServer => account.forget_server(&options.server(None))?,
         Command::Completions { .. } => {}
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Outcome::DONE)
 }
 
 fn command_names() -> Vec<String> {

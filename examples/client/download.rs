@@ -15,7 +15,7 @@ use crate::listing::not_listed;
 use crate::options::{Options, Protocol};
 use crate::output::{Output, local_name};
 use crate::partial::Partial;
-use crate::report::{Progress, Reporter};
+use crate::report::Progress;
 use crate::session::Session;
 use crate::sink::{Sink, is_plain};
 use crate::stopped::{Stopped, invalid_response, refused};
@@ -44,13 +44,10 @@ impl Wish<'_> {
 }
 
 /// Tells that a file is here.
-pub fn report(options: &Options, path: &Path, size: u64, guessed: bool) -> Result<(), Failure> {
-    let reporter = Reporter::new(options);
+pub fn report(account: &Account, path: &Path, size: u64, guessed: bool) -> Result<(), Failure> {
+    let reporter = account.reporter;
     let object = json!({ "event": "downloaded", "path": path.to_string_lossy(), "size": size, "guessed": guessed });
-    // What was written to standard output is not to be mixed with anything.
-    if path != Path::new("-") {
-        reporter.done(&format!("{} ({size} bytes)", path.display()), object)?;
-    }
+    reporter.done(&format!("{} ({size} bytes)", path.display()), object)?;
     if guessed {
         reporter.say("warning: FSS 1.0 does not tell a file's size, so its end is a guess; --size BYTES makes it sure");
     }
@@ -114,12 +111,12 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         partial: None,
         received: None,
         decoded: None,
-        progress: session.reporter.progress(wish.file, None),
+        progress: session.account.reporter.progress(wish.file, None),
     };
     let ended = session.run(|machine, call| transfer.serve(machine, call));
     match (ended, transfer.received) {
         // The file is here and whole; that its acknowledgement was lost is the server's concern.
-        (_, Some((size, guessed))) => report(options, &transfer.path, size, guessed),
+        (_, Some((size, guessed))) => report(account, &transfer.path, size, guessed),
         (Err(stopped), None) => {
             if let (Stopped::Session(fss::Error::Integrity(_)), Some(partial)) = (&stopped, transfer.partial.take()) {
                 interrupt::keep_part(false);

@@ -12,8 +12,8 @@ use crate::download::{Found, Wish, report};
 use crate::drive;
 use crate::options::Options;
 use crate::source::{Compress, Source};
-use crate::stopped::{invalid_response, key_changed};
-use crate::support::failure::Failure;
+use crate::stopped::{NOT_PROCEEDED, Stopped, invalid_response, key_changed};
+use crate::support::failure::{Failure, code};
 use crate::upload::{How, Uploaded};
 
 /// What must hold before a password is sent: nothing in FSS 1.0 shows that the server's key is its own, but another key than
@@ -78,7 +78,7 @@ pub fn upload(
         }
         Ok(())
     });
-    ended.map_err(|stopped| stopped.failure(&format!("cannot upload {}", path.display())))?;
+    ended.map_err(|stopped| not_uploaded(stopped, path))?;
     let (cookie, size) = done.ok_or_else(|| invalid_response("the server closed before it acknowledged the file"))?;
     let mut record = FileRecord::new(cookie, how.name.unwrap_or(&source.name), size);
     record.server = Some(server.clone());
@@ -86,6 +86,18 @@ pub fn upload(
     record.password = unlocked.passwords.present_id();
     let listed = account.profile.files().insert(&record);
     Ok(Uploaded { path: path.to_owned(), record, listed })
+}
+
+/// What a server of FSS 1.0 says of a file that is not there, another one says to whoever speaks FSS 1.0.
+fn not_uploaded(stopped: Stopped, path: &Path) -> Failure {
+    let what = format!("cannot upload {}", path.display());
+    match &stopped {
+        Stopped::Session(fss::Error::PeerRefused(refusal)) if refusal.text.as_str() == NOT_PROCEEDED => {
+            let why = format!("the server says: {NOT_PROCEEDED}; perhaps it does not take FSS 1.0");
+            Failure::new(code::OTHER, what, why, "no --protocol 1.0")
+        }
+        _ => stopped.failure(&what),
+    }
 }
 
 pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result<(), Failure> {
@@ -127,7 +139,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     });
     match (ended, received) {
         // The file is here and whole; that its acknowledgement was lost is the server's concern.
-        (_, Some((size, guessed))) => report(options, &path, size, guessed),
+        (_, Some((size, guessed))) => report(account, &path, size, guessed),
         (Err(stopped), None) => Err(stopped.failure(&format!("cannot download {}", wish.file))),
         (Ok(()), None) => Err(invalid_response("the server closed before the end of the file")),
     }

@@ -8,12 +8,12 @@ use fss::store::Entry;
 use serde_json::json;
 
 use crate::account::Account;
-use crate::report::{self, Reporter};
+use crate::report;
 use crate::support::failure::{Failure, code, printable};
 
 /// One file a line: date, size, cookie, name.
-pub fn show(reporter: Reporter, files: &[FileRecord]) -> Result<(), Failure> {
-    files.iter().try_for_each(|file| reporter.result(line(file), report::record(file)))
+pub fn show(account: &Account, files: &[FileRecord]) -> Result<(), Failure> {
+    files.iter().try_for_each(|file| account.reporter.result(line(file), report::record(file)))
 }
 
 /// The line of a file.
@@ -41,14 +41,14 @@ fn date(seconds: u64) -> String {
 /// The end of the year 9999: what comes later has no date that could be read.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-pub fn forget(reporter: Reporter, account: &Account, name_or_cookie: &str) -> Result<(), Failure> {
+pub fn forget(account: &Account, name_or_cookie: &str) -> Result<(), Failure> {
     let file = account.find(name_or_cookie)?.ok_or_else(|| not_listed(name_or_cookie))?;
     account.profile.files().remove(&file.cookie)?;
     let text = format!("{} is off the list; the server keeps it", file.name);
-    reporter.done(&text, json!({ "event": "forgotten", "cookie": file.cookie.as_str() }))
+    account.reporter.done(&text, json!({ "event": "forgotten", "cookie": file.cookie.as_str() }))
 }
 
-pub fn clean(reporter: Reporter, account: &Account, yes: bool) -> Result<(), Failure> {
+pub fn clean(account: &Account, yes: bool) -> Result<(), Failure> {
     if !yes {
         if !std::io::stdin().is_terminal() {
             return Err(Failure::usage("nothing was taken off the list", "there is no terminal to ask on", "clean --yes"));
@@ -60,7 +60,7 @@ pub fn clean(reporter: Reporter, account: &Account, yes: bool) -> Result<(), Fai
         }
     }
     let count = account.profile.files().clean()?;
-    reporter.result(format_args!("{count} files are off the list."), json!({ "event": "cleaned", "count": count }))
+    account.reporter.result(format_args!("{count} files are off the list."), json!({ "event": "cleaned", "count": count }))
 }
 
 pub fn not_listed(name_or_cookie: &str) -> Failure {

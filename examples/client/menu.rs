@@ -8,7 +8,6 @@ use crate::download::{Wish, download};
 use crate::listing;
 use crate::options::Options;
 use crate::print;
-use crate::report::Reporter;
 use crate::source::Compress;
 use crate::support::failure::Failure;
 use crate::upload::{How, upload_all};
@@ -21,7 +20,7 @@ pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
         let done = match choice.as_str() {
             "1" => choose_download(account, options),
             "2" => choose_upload(account, options),
-            "3" => account.change_password(Reporter::new(options), false),
+            "3" => account.change_password(false),
             "4" => return Ok(()),
             "" => Ok(()),
             other => {
@@ -35,7 +34,7 @@ pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
 }
 
 fn choose_download(account: &Account, options: &Options) -> Result<(), Failure> {
-    listing::show(Reporter::new(options), &account.profile.files().list()?)?;
+    listing::show(account, &account.profile.files().list()?)?;
     let Some(file) = ask("Name or cookie: ").filter(|file| !file.is_empty()) else { return Ok(()) };
     let output = ask("Save as [its own name]: ").filter(|path| !path.is_empty()).map(PathBuf::from);
     download(account, options, &Wish { file: &file, output: output.as_deref(), force: false, own_password: false, size: None })

@@ -26,7 +26,7 @@ const DEFAULT_SERVER: &str = "127.0.0.1:954";
 #[derive(Debug, Parser)]
 #[command(name = "client", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
 pub struct Options {
-    /// Server to use: by default the one that a file's record names, then FSS_SERVER, then 127.0.0.1:954
+    /// Server to use: by default the one that a file's record names, then that of the environment, then 127.0.0.1:954 [env: FSS_SERVER]
     #[arg(long, value_name = "HOST:PORT", global = true)]
     pub server: Option<String>,
     /// Directory of the profile; one of 2019 is used as it is
@@ -68,16 +68,16 @@ pub enum Command {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
         /// Name to list the file under, instead of its own
-        #[arg(long)]
+        #[arg(long, env = "FSS_UPLOAD_NAME")]
         name: Option<String>,
         /// Give the file a password of its own (FSS_FILE_PASSWORD, or asked for), to be handed on with the cookie
-        #[arg(long)]
+        #[arg(long, env = "FSS_OWN_PASSWORD", value_parser = FalseyValueParser::new())]
         own_password: bool,
         /// How long the server is to keep the file at most, such as 90s, 12h or 30d
-        #[arg(long, value_name = "TIME", value_parser = duration)]
+        #[arg(long, env = "FSS_UPLOAD_KEEP", value_name = "TIME", value_parser = duration)]
         keep: Option<Duration>,
         /// For how many downloads the server is to keep the file at most
-        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, env = "FSS_UPLOAD_DOWNLOADS", value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
         downloads: Option<u64>,
         /// Whether to compress before sealing
         #[arg(long, env = "FSS_COMPRESS", value_enum, default_value = "auto")]
@@ -89,22 +89,22 @@ pub enum Command {
         #[arg(value_name = "NAME|COOKIE")]
         file: String,
         /// Where to write it, or - for standard output
-        #[arg(short, long, value_name = "PATH")]
+        #[arg(short, long, env = "FSS_OUTPUT", value_name = "PATH")]
         output: Option<PathBuf>,
         /// Overwrite what is there
-        #[arg(long)]
+        #[arg(long, env = "FSS_FORCE", value_parser = FalseyValueParser::new())]
         force: bool,
         /// The file has a password of its own (FSS_FILE_PASSWORD, or asked for)
-        #[arg(long)]
+        #[arg(long, env = "FSS_OWN_PASSWORD", value_parser = FalseyValueParser::new())]
         own_password: bool,
         /// Size in bytes of somebody else's file: FSS 1.0 does not tell it
-        #[arg(long, value_name = "BYTES")]
+        #[arg(long, env = "FSS_SIZE", value_name = "BYTES")]
         size: Option<u64>,
     },
     /// List your files
     List {
         /// Those that the server has, whatever this profile knows of them
-        #[arg(long)]
+        #[arg(long, env = "FSS_REMOTE", value_parser = FalseyValueParser::new())]
         remote: bool,
     },
     /// List your files whose name contains a text
@@ -124,13 +124,13 @@ pub enum Command {
         #[arg(value_name = "NAME|COOKIE")]
         file: String,
         /// The file has a password of its own (FSS_FILE_PASSWORD, or asked for): to delete somebody else's
-        #[arg(long)]
+        #[arg(long, env = "FSS_OWN_PASSWORD", value_parser = FalseyValueParser::new())]
         own_password: bool,
     },
     /// Take all files off the list; the servers keep them
     Clean {
         /// Do not ask
-        #[arg(long)]
+        #[arg(long, env = "FSS_YES", value_parser = FalseyValueParser::new())]
         yes: bool,
     },
     /// Show what the server takes, and who you are to it
@@ -146,7 +146,7 @@ pub enum Command {
     /// Change the profile's password (to FSS_NEW_PASSWORD, or asked for); files keep the one they have
     ChangePassword {
         /// Take a profile of 2019 over into the modern form, whatever is listed; programs of 2019 can no longer use it
-        #[arg(long)]
+        #[arg(long, env = "FSS_MODERN", value_parser = FalseyValueParser::new())]
         modern: bool,
     },
     /// Forget the key of a server, after its operator has confirmed that it was changed

@@ -1,23 +1,26 @@
 //! What is done on a server besides transfers: list, delete, information, sign-up.
 
+use std::fmt;
+
 use fss::client::{ClientEvent, ClientNeed, ClientSession, Operation};
+use fss::crypto::Fingerprint;
 use fss::crypto::legacy::{FileKey, Verifier};
 use fss::profile::{FileRecord, Format};
 use fss::store::{Account as User, Invite, UserName};
 use fss::wire::frame::MAX_NUMBER;
 use fss::wire::reply::{self, Entry, ServerLimits};
 use fss::{Cookie, Password};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::account::{Account, FILE_PASSWORD};
 use crate::call::Call;
 use crate::keyring::Keyring;
 use crate::listing::{self, not_listed};
 use crate::options::{Options, Protocol};
+use crate::report;
 use crate::session::Session;
 use crate::stopped::{Stopped, invalid_response, refused};
-use crate::support::failure::Failure;
-use crate::{print, report};
+use crate::support::failure::{Failure, code};
 
 fn needs_fss2(options: &Options) -> Result<(), Failure> {
     match options.protocol {
@@ -74,7 +77,7 @@ pub fn list(account: &Account, options: &Options) -> Result<(), Failure> {
     })?;
     files.iter().try_for_each(|entry| {
         let name = known.iter().find(|file| file.cookie.as_str() == entry.cookie.as_str()).map(|file| file.name.as_str());
-        session.reporter.result(listing::remote_line(entry, name), report::entry(entry, name))
+        account.reporter.result(listing::remote_line(entry, name), report::entry(entry, name))
     })
 }
 
@@ -115,7 +118,7 @@ pub fn delete(account: &Account, options: &Options, file: &str, own_password: bo
         account.profile.files().remove(&record.cookie)?;
     }
     let object = json!({ "event": "deleted", "cookie": cookie.as_str() });
-    session.reporter.done(&format!("{file} is deleted"), object)
+    account.reporter.done(&format!("{file} is deleted"), object)
 }
 
 fn legacy_verifier(session: &Session<'_>, record: Option<&FileRecord>, own: Option<&Password>) -> Result<Verifier, Failure> {
@@ -130,7 +133,7 @@ fn legacy_verifier(session: &Session<'_>, record: Option<&FileRecord>, own: Opti
 
 pub fn information(account: &Account, options: &Options) -> Result<(), Failure> {
     needs_fss2(options)?;
-    ask_account(account, options, "cannot ask the server", Operation::Information)
+    ask_account(account, options, "cannot ask the server", Operation::Information)?.show(account)
 }
 
 pub fn sign_up(account: &Account, options: &Options, name: &str, invite: Option<&Invite>) -> Result<(), Failure> {
@@ -138,10 +141,26 @@ pub fn sign_up(account: &Account, options: &Options, name: &str, invite: Option<
     let name = UserName::parse(name.as_bytes())
         .map_err(|error| Failure::usage(format!("{name:?} cannot be the name of a user"), error.to_string(), "another name"))?;
     let what = format!("cannot sign up as {}", name.as_str());
-    ask_account(account, options, &what, Operation::SignUp { name, invite: invite.cloned() })
+    let answer = ask_account(account, options, &what, Operation::SignUp { name: name.clone(), invite: invite.cloned() })?;
+    match &answer.user {
+        // A key has one name, and the server tells which.
+        Some(user) if user.name != name => {
+            let why = format!("your key has signed up there before, as {}", user.name.as_str());
+            Err(Failure::new(code::OTHER, what, why, "ask its operator, who can remove that user; or another --profile"))
+        }
+        _ => answer.show(account),
+    }
 }
 
-fn ask_account(account: &Account, options: &Options, what: &str, operation: Operation) -> Result<(), Failure> {
+/// What a server tells of itself and of whoever asks.
+struct Answer {
+    server: String,
+    key: Fingerprint,
+    limits: Option<ServerLimits>,
+    user: Option<User>,
+}
+
+fn ask_account(account: &Account, options: &Options, what: &str, operation: Operation) -> Result<Answer, Failure> {
     let unlocked = account.unlock()?;
     let session = Session::new(account, &unlocked, options, None);
     let (mut operation, mut answer) = (Some(operation), None);
@@ -152,29 +171,47 @@ fn ask_account(account: &Account, options: &Options, what: &str, operation: Oper
         Ok(operation.take())
     })?;
     let (limits, user) = answer.ok_or_else(|| invalid_response("the server closed before it answered"))?;
-    let key = unlocked.config.identity().public_key().fingerprint();
-    if options.json {
-        let largest_file = limits.map(|limits| limits.largest_file);
-        let user = user.map(|user| json!({ "name": user.name.as_str(), "quota": user.quota, "used": user.used }));
-        let server = &session.server;
-        let object =
-            json!({ "event": "account", "server": server, "key": key.to_string(), "largest_file": largest_file, "user": user });
-        return print::line(object);
+    Ok(Answer { server: session.server, key: unlocked.config.identity().public_key().fingerprint(), limits, user })
+}
+
+impl Answer {
+    fn show(&self, account: &Account) -> Result<(), Failure> {
+        account.reporter.result(self, self.object())
     }
-    print::line(format_args!("server        {}", session.server))?;
-    print::line(format_args!("your key      {key}"))?;
-    if let Some(ServerLimits { largest_file, .. }) = limits {
-        print::line(format_args!("largest file  {}", bytes(largest_file)))?;
-    }
-    match user {
-        Some(User { name, quota, used }) => {
-            print::line(format_args!("user          {}", name.as_str()))?;
-            print::line(format_args!("used          {used} bytes of {}", bytes(quota)))
-        }
-        None => print::line("user          none: you have not signed up"),
+
+    fn object(&self) -> Value {
+        let user = self
+            .user
+            .as_ref()
+            .map(|User { name, quota, used }| json!({ "name": name.as_str(), "quota": limited(*quota), "used": used }));
+        let largest_file = self.limits.as_ref().and_then(|limits| limited(limits.largest_file));
+        let (server, key) = (&self.server, self.key.to_string());
+        json!({ "event": "account", "server": server, "key": key, "largest_file": largest_file, "user": user })
     }
 }
 
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "server        {}", self.server)?;
+        writeln!(f, "your key      {}", self.key)?;
+        if let Some(ServerLimits { largest_file, .. }) = &self.limits {
+            writeln!(f, "largest file  {}", bytes(*largest_file))?;
+        }
+        match &self.user {
+            Some(User { name, quota, used }) => {
+                writeln!(f, "user          {}", name.as_str())?;
+                write!(f, "used          {used} bytes of {}", bytes(*quota))
+            }
+            None => write!(f, "user          none: you have not signed up"),
+        }
+    }
+}
+
+/// `None` is no limit: the largest number that can be written down stands for that (`docs/protocol.md` §15.6).
+fn limited(number: u64) -> Option<u64> {
+    Some(number).filter(|&number| number < MAX_NUMBER)
+}
+
 fn bytes(number: u64) -> String {
-    if number >= MAX_NUMBER { "no limit".to_owned() } else { format!("{number} bytes") }
+    limited(number).map_or_else(|| "no limit".to_owned(), |number| format!("{number} bytes"))
 }

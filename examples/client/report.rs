@@ -4,6 +4,7 @@
 //! added to. The last object is the summary.
 
 use std::io::{IsTerminal as _, stderr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,63 +13,121 @@ use fss::store::Entry;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::options::Options;
+use crate::options::{Command, Options};
 use crate::print;
 use crate::support::failure::{Failure, printable};
 
 /// Where to tell what.
 #[derive(Clone, Copy, Debug)]
 pub struct Reporter {
-    json: bool,
-    quiet: bool,
+    form: Form,
     terminal: bool,
+    /// Standard output has a file's content, and nothing is to be mixed with it.
+    occupied: bool,
+}
+
+/// In which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Words,
+    /// Results and errors only.
+    FewWords,
+    Json,
+}
+
+/// What has become of a command.
+pub struct Outcome {
+    pub done: usize,
+    pub failed: usize,
+    pub code: ExitCode,
+}
+
+impl Outcome {
+    /// All of a command that does one thing.
+    pub const DONE: Self = Self { done: 1, failed: 0, code: ExitCode::SUCCESS };
+
+    pub fn failed(code: ExitCode) -> Self {
+        Self { done: 0, failed: 1, code }
+    }
 }
 
 impl Reporter {
     pub fn new(options: &Options) -> Self {
-        Self { json: options.json, quiet: options.quiet, terminal: stderr().is_terminal() }
+        let occupied = matches!(&options.command, Some(Command::Download { output: Some(path), .. }) if path == Path::new("-"));
+        let form = match options {
+            Options { json: true, .. } => Form::Json,
+            Options { quiet: true, .. } => Form::FewWords,
+            _ => Form::Words,
+        };
+        Self { form, terminal: stderr().is_terminal(), occupied }
     }
 
     /// Something that is no result.
     pub fn say(self, text: &str) {
-        if !self.quiet && !self.json {
+        if self.form == Form::Words {
             eprintln!("{}", printable(text));
         }
     }
 
     /// A result: its line, or its object.
     pub fn result(self, line: impl std::fmt::Display, object: Value) -> Result<(), Failure> {
-        if self.json { print::line(object) } else { print::line(line) }
+        if self.form == Form::Json { self.object(object) } else { print::line(line) }
     }
 
     /// A result that is an object, and no line: the text of it goes to standard error.
     pub fn done(self, text: &str, object: Value) -> Result<(), Failure> {
-        if self.json {
-            return print::line(object);
+        if self.form == Form::Json {
+            return self.object(object);
         }
-        self.say(text);
+        if !self.occupied {
+            self.say(text);
+        }
         Ok(())
+    }
+
+    /// Something that helps with an error.
+    pub fn candidate(self, line: &str, object: Value) -> Result<(), Failure> {
+        if self.form == Form::Json {
+            return self.object(object);
+        }
+        eprintln!("{line}");
+        Ok(())
+    }
+
+    fn object(self, object: Value) -> Result<(), Failure> {
+        if self.occupied {
+            eprintln!("{object}");
+            return Ok(());
+        }
+        print::line(object)
     }
 
     /// What failed. Gives the exit code.
     pub fn failure(self, failure: &Failure) -> ExitCode {
-        if !self.json {
+        if self.form != Form::Json {
             return failure.report();
         }
         let Failure { what, why, hint, code } = failure;
         // If this cannot be written either, the exit code still tells.
-        let _ = print::line(json!({ "event": "error", "what": what, "why": why, "try": hint, "code": code }));
+        let _ = self.object(json!({ "event": "error", "what": what, "why": why, "try": hint, "code": code }));
         ExitCode::from(*code)
     }
 
-    /// The last object.
-    pub fn summary(self, done: usize, failed: usize) -> Result<(), Failure> {
-        if self.json { print::line(json!({ "event": "summary", "done": done, "failed": failed })) } else { Ok(()) }
+    /// The last object. Gives the exit code.
+    pub fn summary(self, outcome: &Outcome) -> ExitCode {
+        let Outcome { done, failed, code } = *outcome;
+        if self.form != Form::Json {
+            return code;
+        }
+        match self.object(json!({ "event": "summary", "done": done, "failed": failed })) {
+            Ok(()) => code,
+            Err(failure) => self.failure(&failure),
+        }
     }
 
     /// Shows how far a transfer is, on a terminal. `total` is in bytes, if it is known.
     pub fn progress(self, name: &str, total: Option<u64>) -> Progress {
-        let shown = self.terminal && !self.quiet && !self.json;
+        let shown = self.terminal && self.form == Form::Words;
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(total, target);
         bar.set_style(style(total.is_some()));
@@ -135,6 +194,13 @@ pub fn entry(entry: &Entry, name: Option<&str>) -> Value {
         "expires": entry.expires,
         "downloads": entry.downloads,
     })
+}
+
+/// A file of several that a name fits.
+pub fn candidate(file: &FileRecord) -> Value {
+    let mut object = record(file);
+    object["event"] = "candidate".into();
+    object
 }
 
 /// A listed file.

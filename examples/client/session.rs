@@ -11,7 +11,6 @@ use crate::account::{Account, Unlocked};
 use crate::call::Call;
 use crate::drive;
 use crate::options::Options;
-use crate::report::Reporter;
 use crate::stopped::{Stopped, key_changed};
 use crate::support::failure::{Failure, code};
 
@@ -20,18 +19,17 @@ pub struct Session<'a> {
     pub account: &'a Account,
     pub unlocked: &'a Unlocked,
     options: &'a Options,
-    pub reporter: Reporter,
     pub server: String,
 }
 
 impl<'a> Session<'a> {
     /// With the server that a file's record names, if it does.
     pub fn new(account: &'a Account, unlocked: &'a Unlocked, options: &'a Options, recorded: Option<&str>) -> Self {
-        Self { account, unlocked, options, reporter: Reporter::new(options), server: options.server(recorded) }
+        Self { account, unlocked, options, server: options.server(recorded) }
     }
 
     pub fn say(&self, text: &str) {
-        self.reporter.say(text);
+        self.account.reporter.say(text);
     }
 
     /// Connects, and runs a machine to its end. `serve` gets its calls once the server has shown its key.

@@ -8,6 +8,9 @@ use fss::{Moment, Refusal};
 
 use crate::support::failure::{Failure, code};
 
+/// What a server of FSS 1.0 says that does not do what was asked.
+pub const NOT_PROCEEDED: &str = "Failed to proceed with the selected operation";
+
 /// A server cannot be reached.
 pub fn cannot_connect(server: &str, error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::InvalidInput {
@@ -115,9 +118,9 @@ fn refused_in_words(what: &str, text: &str) -> Failure {
             "the server says: Invalid password",
             "the password that the file was uploaded with; --own-password asks for one of its own",
         ),
-        "Invalid cookie" | "Failed to proceed with the selected operation" => Failure::new(
+        "Invalid cookie" | NOT_PROCEEDED => Failure::new(
             code::NO_SUCH_FILE,
-            "Failed to proceed with the selected operation",
+            NOT_PROCEEDED,
             format!("the server says: {text}; most likely it has no such file, or too many wrong passwords came lately"),
             "check the cookie and --server; after wrong passwords wait half a minute",
         ),

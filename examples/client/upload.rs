@@ -17,7 +17,7 @@ use crate::account::{Account, FILE_PASSWORD};
 use crate::call::Call;
 use crate::keyring::Keyring;
 use crate::options::{Options, Protocol};
-use crate::report::{Progress, Reporter};
+use crate::report::{Outcome, Progress, Reporter};
 use crate::session::Session;
 use crate::source::{Compress, Source};
 use crate::stopped::{Stopped, invalid_response, refused};
@@ -53,13 +53,13 @@ pub fn upload_all(
     paths: &[PathBuf],
     own_password: bool,
     mut how: How<'_>,
-) -> Result<ExitCode, Failure> {
+) -> Result<Outcome, Failure> {
     if how.name.is_some() && paths.len() > 1 {
         return Err(Failure::usage("--name cannot be used", "there are several files", "one file with --name at a time"));
     }
     let unlocked = account.unlock()?;
     how.own = own_password.then(|| FILE_PASSWORD.get_new()).transpose()?;
-    let mut tally = Tally::new(Reporter::new(options));
+    let mut tally = Tally::new(account.reporter);
     match options.protocol {
         Protocol::V1 => paths.iter().try_for_each(|path| tally.add(legacy::upload(account, &unlocked, options, path, &how)))?,
         Protocol::V2 => {
@@ -70,7 +70,8 @@ pub fn upload_all(
             Batch { session: &session, keyring, how: &how, waiting, current: None, tally: &mut tally }.run()?;
         }
     }
-    tally.end()
+    let code = tally.first_failure.unwrap_or(ExitCode::SUCCESS);
+    Ok(Outcome { done: tally.done, failed: tally.failed, code })
 }
 
 /// A file that is on the server.
@@ -123,11 +124,6 @@ impl Tally {
         self.failed += 1;
         let code = self.reporter.failure(failure);
         self.first_failure = self.first_failure.or(Some(code));
-    }
-
-    fn end(self) -> Result<ExitCode, Failure> {
-        self.reporter.summary(self.done, self.failed)?;
-        Ok(self.first_failure.unwrap_or(ExitCode::SUCCESS))
     }
 }
 
@@ -291,7 +287,7 @@ impl<'a> Transfer<'a> {
         let source = Source::open(&path, how.compress)?;
         source.warnings.iter().for_each(|warning| session.say(&format!("warning: {warning}")));
         let name = how.name.unwrap_or(&source.name).to_owned();
-        let progress = session.reporter.progress(&name, source.encoded_size());
+        let progress = session.account.reporter.progress(&name, source.encoded_size());
         let earlier = find_earlier(session, keyring, &source, &name, how)?;
         let header = match &earlier {
             Some(earlier) => earlier.header.clone(),

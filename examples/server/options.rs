@@ -101,7 +101,7 @@ pub enum UsersCommand {
         #[arg(value_name = "SHA256:…")]
         key: Fingerprint,
         /// Bytes that the user may store, such as 500M or 20G; without, as many as there is room for
-        #[arg(long, value_name = "BYTES", value_parser = bytes)]
+        #[arg(long, env = "FSS_QUOTA", value_name = "BYTES", value_parser = bytes)]
         quota: Option<u64>,
     },
     /// Remove a user; the files stay, and belong to the key
@@ -120,7 +120,7 @@ pub enum UsersCommand {
     /// Print an invite: it is good once, for 7 days
     Invite {
         /// Bytes that the user may store, such as 500M or 20G; without, as many as there is room for
-        #[arg(long, value_name = "BYTES", value_parser = bytes)]
+        #[arg(long, env = "FSS_QUOTA", value_name = "BYTES", value_parser = bytes)]
         quota: Option<u64>,
     },
 }

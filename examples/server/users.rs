@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fss::SystemRng;
-use fss::store::{UserName, Users};
+use fss::store::{StoreError, StoreErrorKind, UserName, Users};
 use fss::wire::frame::to_base64;
 
 use crate::options::UsersCommand;
@@ -18,7 +18,9 @@ pub fn run(data: &Path, command: &UsersCommand) -> Result<(), Failure> {
                 println!("{}\t{}\t{}\t{quota}", user.name.as_str(), user.key, user.used);
             }
         }
-        UsersCommand::Add { name, key, quota } => users.add(key, &valid(name)?, *quota)?,
+        UsersCommand::Add { name, key, quota } => {
+            users.add(key, &valid(name)?, *quota).map_err(|error| not_added(name, error))?;
+        }
         UsersCommand::Remove { name } => known(users.remove(&valid(name)?)?, name)?,
         UsersCommand::Quota { name, quota } => known(users.set_quota(&valid(name)?, *quota)?, name)?,
         UsersCommand::Invite { quota } => println!("{}", to_base64(users.invite(&mut SystemRng, *quota)?.expose())),
@@ -31,6 +33,15 @@ fn valid(name: &str) -> Result<UserName, Failure> {
         let what = format!("{name:?} cannot be the name of a user");
         Failure::usage(what, error.to_string(), "another name")
     })
+}
+
+fn not_added(name: &str, error: StoreError) -> Failure {
+    match error.kind() {
+        StoreErrorKind::Exists | StoreErrorKind::NameTaken => {
+            Failure::new(code::OTHER, format!("{name} is not added"), error.to_string(), "`users list` to see all")
+        }
+        _ => error.into(),
+    }
 }
 
 fn known(there: bool, name: &str) -> Result<(), Failure> {

@@ -10,6 +10,8 @@ mod refusals;
 mod resume;
 mod scripts;
 mod server;
+mod snapshots;
 mod terminal;
+mod transcript;
 mod users;
 mod world;
