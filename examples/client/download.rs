@@ -99,6 +99,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     let mut transfer = Transfer {
         session: &session,
         keyring: Keyring::new(&unlocked, own.clone()),
+        stated: wish.size,
         size: wish.size.or(record.as_ref().and_then(|record| record.size)),
         own,
         is_unnamed: wish.output.is_none() && record.is_none(),
@@ -130,6 +131,8 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
 
 /// One download on one connection.
 struct Transfer<'a> {
+    /// The size in bytes that the user has said.
+    stated: Option<u64>,
     session: &'a Session<'a>,
     keyring: Keyring<'a>,
     own: Option<Password>,
@@ -201,7 +204,7 @@ impl Transfer<'_> {
             output.rename(Path::new(name))?;
             self.path = output.path().to_owned();
         }
-        self.decoded = metadata.as_ref().and_then(Metadata::size);
+        self.decoded = metadata.as_ref().and_then(Metadata::size).or(self.stated);
         if !is_plain(metadata.as_ref()) {
             // What is decoded or unpacked cannot go on in the middle.
             self.partial = None;
@@ -212,7 +215,7 @@ impl Transfer<'_> {
                 output.keep_attributes(metadata.as_ref());
                 Ok(())
             }
-            _ => self.sink.open(metadata.as_ref(), self.record.is_some()),
+            _ => self.sink.open(metadata.as_ref(), self.record.is_some(), self.stated),
         }
     }
 

@@ -97,7 +97,7 @@ pub enum Command {
         /// The file has a password of its own (FSS_FILE_PASSWORD, or asked for)
         #[arg(long, env = "FSS_OWN_PASSWORD", value_parser = FalseyValueParser::new())]
         own_password: bool,
-        /// Size in bytes of somebody else's file: FSS 1.0 does not tell it
+        /// Size in bytes of somebody else's file, where nothing tells it: in FSS 1.0, and of compressed standard input
         #[arg(long, env = "FSS_SIZE", value_name = "BYTES")]
         size: Option<u64>,
     },

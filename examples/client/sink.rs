@@ -32,12 +32,17 @@ pub fn is_plain(metadata: Option<&Metadata>) -> bool {
 }
 
 impl Sink {
-    /// Gets ready for what the metadata says that will come. `own` is what the user has packed himself, and nobody else.
-    pub fn open(&mut self, metadata: Option<&Metadata>, own: bool) -> Result<(), Failure> {
+    /// Gets ready for what the metadata says that will come. `own` is what the user has packed himself, and nobody else;
+    /// `size` is what the user says that it has, in bytes.
+    pub fn open(&mut self, metadata: Option<&Metadata>, own: bool, size: Option<u64>) -> Result<(), Failure> {
         let Self::Waiting(mut output) = std::mem::replace(self, Self::Closed) else { return Ok(()) };
         let path = output.path().to_owned();
         let failed = |error: io::Error| failed(&path, &error);
-        let size = metadata.and_then(Metadata::size);
+        let size = metadata.and_then(Metadata::size).or(size);
+        let is_compressed = metadata.and_then(|metadata| metadata.get("encoding")) == Some("zstd");
+        if is_compressed && size.is_none() && !own {
+            return Err(unbounded(&path));
+        }
         let is_directory = metadata.and_then(|metadata| metadata.get("kind")) == Some("directory");
         let destination = match output.replaces() {
             Some(replace) if is_directory => {
@@ -54,9 +59,10 @@ impl Sink {
                 Destination::File(output)
             }
         };
-        *self = match metadata.and_then(|metadata| metadata.get("encoding")) {
-            Some("zstd") => Self::Compressed(Box::new(Decoder::new(destination, size).map_err(failed)?)),
-            _ => Self::Plain(destination),
+        *self = if is_compressed {
+            Self::Compressed(Box::new(Decoder::new(destination, size).map_err(failed)?))
+        } else {
+            Self::Plain(destination)
         };
         Ok(())
     }
@@ -109,6 +115,13 @@ impl Write for Destination {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A few bytes can become as many as there is room for on the disk.
+fn unbounded(path: &Path) -> Failure {
+    let what = format!("{} is not unpacked", path.display());
+    let why = "it is somebody else's, and compressed, and does not say how large it becomes";
+    Failure::new(code::INTEGRITY, what, why, "ask whose it is, and say it: --size BYTES")
 }
 
 /// What is wrong with what came is another failure than what is wrong with the disk.
