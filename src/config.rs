@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::crypto::decoy::Decoys;
 use crate::crypto::{CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, default_provider};
 use crate::random::SystemRng;
-use crate::server::Guesses;
+use crate::server::{Connections, Guesses, Place};
 use crate::session::Pool;
 
 /// Every bound of a session, each with its reason. Change the ones you need:
@@ -31,6 +31,15 @@ pub struct Limits {
     pub linger: Duration,
     /// How many bytes are read and dropped in that time. 1 MiB.
     pub linger_bytes: u64,
+    /// Bytes a second that a peer must move while a file is on its way, after a grace of the idle time: tiny records must not
+    /// hold a connection for ever. 0 is no limit. 256, which the slowest machines of 2019 keep with the largest keys.
+    pub minimum_rate: u64,
+    /// Connections of a server at once, in all; one more is told that the server is busy. Each takes memory: 20 KiB at
+    /// rest. 16,384.
+    pub connections: usize,
+    /// Connections of a server at once from one source (an address, or a /64 of IPv6): one source must not take all. A
+    /// quarter of those in all: 4,096.
+    pub connections_per_source: usize,
     /// The largest file, in stored bytes: none fills a disk by itself. 1 TiB.
     pub largest_file: u64,
     /// How far a client of FSS/2 may send ahead of what is acknowledged, in bytes: fills a link of 1 Gbit/s with a round
@@ -52,6 +61,9 @@ impl Default for Limits {
             pause: Duration::from_millis(50),
             linger: Duration::from_secs(2),
             linger_bytes: 1024 * 1024,
+            minimum_rate: 256,
+            connections: 16_384,
+            connections_per_source: 4_096,
             largest_file: 1024 * 1024 * 1024 * 1024,
             upload_window: 8 * 1024 * 1024,
             record_buffers: 512,
@@ -60,7 +72,8 @@ impl Default for Limits {
     }
 }
 
-/// What all sessions of one side share. Cheap to clone; clones share the counts of wrong passwords and the big buffers too.
+/// What all sessions of one side share. Cheap to clone; clones share the counts of connections and of wrong passwords, and
+/// the big buffers.
 ///
 /// ```
 /// let config = fss::Config::generate()?;
@@ -73,6 +86,7 @@ pub struct Config {
     identity: Arc<dyn PrivateKey>,
     limits: Arc<Limits>,
     guesses: Arc<Guesses>,
+    connections: Arc<Connections>,
     versions: Versions,
     decoys: Arc<OnceLock<Result<Decoys, CryptoFailure>>>,
     pool: Arc<Pool>,
@@ -100,6 +114,7 @@ impl Config {
             pool: Pool::new(limits.record_buffers),
             limits: Arc::new(limits),
             guesses: Arc::default(),
+            connections: Arc::default(),
             versions: Versions::All,
             decoys: Arc::default(),
         }
@@ -126,10 +141,12 @@ impl Config {
         CONFIG.get_or_init(|| Self::generate().expect("a key can be made wherever there are random numbers")).clone()
     }
 
-    /// Replaces the limits.
+    /// Replaces the limits, for sessions that begin from now on. Those that run keep theirs, and go on being counted.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.pool = Pool::new(limits.record_buffers);
+        if limits.record_buffers != self.limits.record_buffers {
+            self.pool = Pool::new(limits.record_buffers);
+        }
         self.limits = Arc::new(limits);
         self
     }
@@ -179,6 +196,15 @@ impl Config {
     /// The versions that a server takes.
     pub fn versions(&self) -> Versions {
         self.versions
+    }
+
+    /// How many server sessions there are now.
+    pub fn connections(&self) -> usize {
+        self.connections.count()
+    }
+
+    pub(crate) fn enter(&self) -> Place {
+        self.connections.enter(&self.limits)
     }
 
     pub(crate) fn decoys(&self) -> Result<&Decoys, CryptoFailure> {

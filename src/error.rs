@@ -183,6 +183,9 @@ pub enum Refusal {
     /// FSS 1.0 is not spoken here.
     #[error("FSS 1.0 is not spoken here")]
     LegacyNotSpoken,
+    /// There are as many connections as [`Limits`](crate::Limits) allow, in all or from where this one comes.
+    #[error("there are too many connections")]
+    TooManyConnections,
 }
 
 /// What shows that a download is not the file that was stored.

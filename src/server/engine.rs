@@ -76,13 +76,14 @@ impl ServerEngine {
 
     /// A new connection with random numbers of your own.
     pub fn with_rng(config: Config, rng: impl CryptoRng + Send + 'static) -> Self {
-        Self { core: Core::new(Server::new(), Link::new(config, Box::new(rng))) }
+        Self { core: Core::new(Server::new(config.enter()), Link::new(config, Box::new(rng))) }
     }
 
-    /// Says where the client connects from, so that its wrong passwords are counted for that too.
+    /// Says where the client connects from, so that its connections and its wrong passwords are counted for that too. Say
+    /// it before the first poll.
     #[must_use]
     pub fn from_source(mut self, source: impl Into<Source>) -> Self {
-        self.core.side.set_source(source.into());
+        self.core.side.set_source(source.into(), self.core.link.config().limits());
         self
     }
 

@@ -137,7 +137,8 @@ impl Entry {
     }
 }
 
-/// Forgets the oldest entries if there is no room for another; those that still delay only if all do.
+/// Forgets the oldest entries if there is no room for another; those that still delay only if all do. Many at once, so
+/// that it costs each attempt next to nothing.
 fn make_room(entries: &mut HashMap<Key, Entry>, now: u64) {
     if entries.len() < MOST_ENTRIES {
         return;
@@ -146,14 +147,15 @@ fn make_room(entries: &mut HashMap<Key, Entry>, now: u64) {
     if entries.len() < MOST_ENTRIES {
         return;
     }
-    let mut oldest: Vec<(bool, u64, Key)> =
-        entries.iter().map(|(key, entry)| (entry.delay(key, now).is_some(), entry.last, key.clone())).collect();
-    oldest.sort_unstable_by_key(|(delays, last, _)| (*delays, *last));
-    let delaying_from = oldest.partition_point(|(delays, _, _)| !delays);
-    let count = if delaying_from == 0 { 1 } else { delaying_from.min(FORGOTTEN_AT_ONCE) };
-    for (_, _, key) in oldest.drain(..count) {
-        entries.remove(&key);
-    }
+    let mut ages: Vec<(bool, u64)> = entries.iter().map(|(key, entry)| (entry.delay(key, now).is_some(), entry.last)).collect();
+    let others = ages.iter().filter(|(delays, _)| !delays).count();
+    let mut left = if others == 0 { FORGOTTEN_AT_ONCE } else { others.min(FORGOTTEN_AT_ONCE) };
+    let (_, &mut youngest, _) = ages.select_nth_unstable(left - 1);
+    entries.retain(|key, entry| {
+        let stays = left == 0 || (entry.delay(key, now).is_some(), entry.last) > youngest;
+        left -= usize::from(!stays);
+        stays
+    });
 }
 
 impl Default for Guesses {

@@ -1,5 +1,6 @@
 //! The server: a pure machine that asks for storage, and a session that answers it from a store.
 
+mod connections;
 mod engine;
 mod guesses;
 mod legacy;
@@ -8,6 +9,7 @@ mod refusal;
 mod session;
 mod states;
 
+pub(crate) use connections::{Connections, Place};
 pub use engine::ServerEngine;
 pub use guesses::{Attempt, Guesses, Source};
 pub use refusal::{Operation, RefusalText, refusal_code, refusal_text};

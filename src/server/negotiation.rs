@@ -4,8 +4,8 @@
 use super::legacy::{LegacyServer, legacy_words};
 use super::refusal::{Operation, refusal_code, refusal_text};
 use super::states::Fss2Server;
-use super::{ServerEvent, Source};
-use crate::config::Versions;
+use super::{Place, ServerEvent, Source};
+use crate::config::{Limits, Versions};
 use crate::error::{Error, Moment, Refusal};
 use crate::session::{Greeting, LastWords, Message, Side, Turn, Wants};
 use crate::store::StoreError;
@@ -16,6 +16,7 @@ use crate::wire::reply::{Reply, ServerLimits};
 
 /// The server's side of a connection.
 pub(super) struct Server {
+    place: Place,
     source: Option<Source>,
     phase: Phase,
 }
@@ -28,11 +29,12 @@ enum Phase {
 }
 
 impl Server {
-    pub(super) fn new() -> Self {
-        Self { source: None, phase: Phase::KeyExchange }
+    pub(super) fn new(place: Place) -> Self {
+        Self { place, source: None, phase: Phase::KeyExchange }
     }
 
-    pub(super) fn set_source(&mut self, source: Source) {
+    pub(super) fn set_source(&mut self, source: Source, limits: &Limits) {
+        self.place.set_source(source, limits);
         self.source = Some(source);
     }
 
@@ -110,7 +112,8 @@ impl Side for Server {
     fn on_key(&mut self, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
         turn.events.extend(turn.link.peer_key().map(|key| ServerEvent::ClientKey(key.fingerprint())));
         self.phase = Phase::FirstMessage;
-        Ok(())
+        // Said before anything is opened, which would cost private operations (§24).
+        if self.place.is_crowded() { Err(Refusal::TooManyConnections.into()) } else { Ok(()) }
     }
 
     fn on_message(&mut self, message: Message, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
@@ -143,7 +146,7 @@ impl Side for Server {
             (Phase::Legacy(server), _) => server.last_words(error),
             (Phase::Fss2(server), _) => server.last_words(error),
             // A hello is refused in the frames of FSS/2, within an RSA message (§13.10).
-            (Phase::FirstMessage, Error::InvalidHello(_) | Error::Refused(Refusal::KeyForm)) => {
+            (Phase::FirstMessage, Error::InvalidHello(_) | Error::Refused(Refusal::KeyForm | Refusal::TooManyConnections)) => {
                 let (code, retry) = refusal_code(error)?;
                 Some(LastWords::Sealed(Refused::new(code, retry).encode()))
             }

@@ -6,6 +6,9 @@ use crate::store::StoreErrorKind;
 use crate::wire::hello::InvalidHello;
 use crate::wire::refusal::RefusalCode;
 
+/// After how many seconds a place may be free again: most operations take less.
+const BUSY_FOR: u64 = 5;
+
 /// The code of an error in FSS/2, with the seconds to wait if there are any; `None` where there is nothing to say.
 ///
 /// This is the only place that decides it. What must not be told apart has one code.
@@ -37,6 +40,7 @@ pub fn refusal_code(error: &Error) -> Option<(RefusalCode, Option<u64>)> {
 fn code_of_refusal(refusal: Refusal) -> (RefusalCode, Option<u64>) {
     let code = match refusal {
         Refusal::TooManyAttempts { retry } => return (RefusalCode::TooManyAttempts, Some(retry)),
+        Refusal::TooManyConnections => return (RefusalCode::Busy, Some(BUSY_FOR)),
         Refusal::UnknownCookie | Refusal::WrongPassword | Refusal::OtherHeader | Refusal::UnknownEntry => RefusalCode::Refused,
         Refusal::FileTooLarge { .. } => RefusalCode::TooLarge,
         Refusal::OtherSize | Refusal::InvalidOffset => RefusalCode::BadRequest,

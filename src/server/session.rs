@@ -38,7 +38,8 @@ impl<S: Store> ServerSession<S> {
         Self { engine: ServerEngine::with_rng(config, rng), transfer: Transfer::new(store) }
     }
 
-    /// Says where the client connects from, so that its wrong passwords are counted for that too.
+    /// Says where the client connects from, so that its connections and its wrong passwords are counted for that too. Say
+    /// it before the first poll.
     #[must_use]
     pub fn from_source(mut self, source: impl Into<Source>) -> Self {
         self.engine = self.engine.from_source(source);

@@ -106,6 +106,7 @@ impl<S: Side> Core<S> {
             // The time that the caller took is not the peer's.
             self.link.expect_within_idle(now);
         }
+        self.link.wait_is_over(now);
         let mut worked = false;
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -115,7 +116,12 @@ impl<S: Side> Core<S> {
                 return ending.poll(&mut self.link, now);
             }
             match self.advance(now, &mut worked) {
-                Ok(Some(step)) => return Ok(step),
+                Ok(Some(step)) => {
+                    if let Step::Send | Step::Receive = step {
+                        self.link.wait(now, matches!(self.side.moment(), Moment::Transfer | Moment::Finish));
+                    }
+                    return Ok(step);
+                }
                 Ok(None) => {}
                 Err(error) => self.fail(error),
             }

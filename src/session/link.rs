@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rand_core::CryptoRng;
 
 use super::buffers::{Input, Message, Output};
+use super::pace::Pace;
 use crate::config::Config;
 use crate::crypto::aead::TAG_LENGTH;
 use crate::crypto::{PublicKey, PublicKeyDer};
@@ -30,6 +31,7 @@ pub(crate) struct Link {
     patience: Option<Time>,
     /// Whether output waited when the last poll ended.
     sending: bool,
+    pace: Pace,
 }
 
 struct Peer {
@@ -70,7 +72,8 @@ impl Link {
         let mut output = Output::default();
         output.append().extend(prelude::write(config.identity().public_key().as_bytes()));
         let channel = Channel::Rsa(Receiver::new(Arc::clone(config.identity())));
-        Self { config, rng, input: Input::new(), output, peer: None, channel, patience: None, sending: true }
+        let pace = Pace::new(config.limits());
+        Self { config, rng, input: Input::new(), output, peer: None, channel, patience: None, sending: true, pace }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -218,12 +221,32 @@ impl Link {
         self.patience = Some(now + self.config.limits().idle);
     }
 
+    pub(crate) fn received(&mut self, count: usize) {
+        self.pace.moved(count);
+        self.input.filled(count);
+    }
+
+    pub(crate) fn sent(&mut self, count: usize) {
+        self.pace.moved(count);
+        self.output.sent(count);
+    }
+
+    /// A poll begins: what was waited for has come, or not.
+    pub(crate) fn wait_is_over(&mut self, now: Time) {
+        self.pace.look(now, self.config.limits());
+    }
+
+    /// A poll ends, and the peer is waited for.
+    pub(crate) fn wait(&mut self, now: Time, in_transfer: bool) {
+        self.pace.wait(now, in_transfer, self.config.limits());
+    }
+
     pub(crate) fn patience(&self) -> Option<Time> {
-        self.patience
+        self.patience.into_iter().chain(self.pace.deadline()).min()
     }
 
     pub(crate) fn is_patience_over(&self, now: Time) -> bool {
-        self.patience.is_some_and(|patience| now >= patience)
+        self.patience.is_some_and(|patience| now >= patience) || self.pace.is_lost()
     }
 }
 

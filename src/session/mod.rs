@@ -6,6 +6,7 @@ mod core;
 mod ending;
 mod greeting;
 mod link;
+mod pace;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -148,11 +149,11 @@ macro_rules! machine_with_core {
             }
 
             fn received(&mut self, count: usize) {
-                self.core.link.input.filled(count);
+                self.core.link.received(count);
             }
 
             fn sent(&mut self, count: usize) {
-                self.core.link.output.sent(count);
+                self.core.link.sent(count);
             }
 
             fn send_failed(&mut self) {

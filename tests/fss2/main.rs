@@ -8,6 +8,7 @@ mod hidden_files;
 mod hostile_clients;
 mod hostile_servers;
 mod impostors;
+mod limits;
 mod model;
 mod operations;
 mod order;

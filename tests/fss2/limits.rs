@@ -1,0 +1,135 @@
+//! What a stranger can take of a server: a place among others, private operations, and time (§24).
+
+use std::net::IpAddr;
+
+use fss::server::ServerEvent;
+use fss::wire::prelude;
+use fss::wire::refusal::Refused;
+use fss::{Limits, Moment};
+use fss_test_support::counting::Counting;
+use std::time::Duration;
+
+use super::*;
+
+fn limited(provider: &(impl CryptoProvider + Clone + 'static), change: impl FnOnce(&mut Limits)) -> Scenario {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    let scenario = Scenario::with(provider);
+    Scenario { server: scenario.server.clone().with_limits(limits), ..scenario }
+}
+
+fn from(scenario: &Scenario, address: &str) -> ServerSession<MemoryStore> {
+    scenario.server(store()).from_source(address.parse::<IpAddr>().expect("an address"))
+}
+
+/// Without any private operation, and the client understands it.
+#[test]
+fn one_connection_too_many_is_told_that_the_server_is_busy() {
+    let busy = Refused::new(RefusalCode::Busy, Some(5));
+    for (change, crowd, late) in [
+        (
+            Box::new(|limits: &mut Limits| limits.connections = 2) as Box<dyn Fn(&mut Limits)>,
+            ["10.0.0.1", "10.0.0.2"],
+            "10.0.0.3",
+        ),
+        (Box::new(|limits| limits.connections_per_source = 2), ["2001:db8::1", "2001:db8::2"], "2001:db8::3"),
+    ] {
+        let counting = Counting::new(NoSecurity);
+        let scenario = limited(&counting, change);
+        let here = crowd.map(|address| from(&scenario, address));
+        assert_eq!(scenario.server.connections(), 2);
+
+        let mut hand = Hand::new(from(&scenario, late), scenario.client.clone(), &[]);
+        let before = counting.opened();
+        hand.exchange_keys();
+        assert_eq!(counting.opened(), before);
+        assert_eq!(hand.hear_message(), busy.encode());
+        assert_eq!(hand.leave(), Err(Refusal::TooManyConnections.into()));
+        drop(hand);
+
+        let mut late_session = from(&scenario, late);
+        let told = run(&mut late_session, &mut scenario.scripted(vec![Operation::Information]), &[], Wire::default());
+        assert_eq!(told.client, Err(Error::PeerRefused(busy.clone())));
+        drop((here, late_session));
+        let welcome = run(&mut from(&scenario, late), &mut scenario.scripted(vec![Operation::Information]), &[], Wire::default());
+        assert_eq!(welcome.client, Ok(()));
+        assert_eq!(scenario.server.connections(), 0);
+    }
+}
+
+/// Garbage costs one private operation, and the connection is closed.
+#[test]
+fn garbage_after_the_key_costs_one_private_operation() {
+    let counting = Counting::new(NoSecurity);
+    let scenario = Scenario::with(&counting);
+    let mut hand = Hand::new(scenario.server(store()), scenario.client.clone(), &[]);
+    hand.exchange_keys();
+    let before = counting.opened();
+    hand.say_raw(&[0xa5; 64 * 1024]);
+    assert!(matches!(hand.leave(), Err(Error::BlockDoesNotOpen)));
+    assert_eq!(counting.opened() - before, 1);
+}
+
+/// The first block may follow white space, so garbage that begins so has three tries, and no more.
+#[test]
+fn garbage_with_white_space_costs_three() {
+    let counting = Counting::new(NoSecurity);
+    let scenario = Scenario::with(&counting);
+    let mut hand = Hand::new(scenario.server(store()), scenario.client.clone(), &[]);
+    let key = prelude::write(scenario.client.identity().public_key().as_bytes());
+    let _ = hand.hear_raw();
+    hand.say_raw(&key);
+    let before = counting.opened();
+    hand.say_raw(&[&b"\r\n \n"[..], &[0xa5; 64 * 1024]].concat());
+    assert!(hand.leave().is_err());
+    assert!(counting.opened() - before <= 3);
+}
+
+/// An upload of a byte in each record, every 10 seconds: each record is in time, and the connection still ends.
+#[test]
+fn tiny_records_do_not_hold_a_connection_for_ever() {
+    let scenario = Scenario::fast();
+    let store = store();
+    let mut hand = scenario.with_client_by_hand(store.clone());
+    let _ = hand.ask(&Request::Upload(new_upload()));
+    let mut seconds = 0;
+    while hand.end().is_none() {
+        assert!(seconds < 200, "it holds the connection");
+        hand.say(&Request::Data(&[5]).encode());
+        hand.let_pass(Duration::from_secs(10));
+        seconds += 10;
+    }
+    assert!((60..=90).contains(&seconds), "{seconds} s");
+    assert_eq!(hand.end(), Some(&Err(Error::TimedOut(Moment::Transfer))));
+    assert_eq!(hand.hear_refusal().code, Some(RefusalCode::Idle));
+    assert!(hand.events.iter().all(|event| !matches!(event, ServerEvent::Stored { .. })));
+}
+
+/// Who takes a download a byte at a time is no better off.
+#[test]
+fn a_download_that_is_hardly_read_ends() {
+    let scenario = Scenario::fast();
+    let store = stored(&vec![7; 4 << 20]);
+    let mut hand = scenario.with_client_by_hand(store);
+    let request = download_by_hand(&hand, 1, &cookie());
+    let _ = hand.ask(&request);
+    // All of it is within the window, so nothing is left to send; acknowledgements must come.
+    let mut seconds = 0;
+    while hand.end().is_none() && seconds < 200 {
+        seconds += 10;
+        hand.say(&Request::Taken { offset: seconds }.encode());
+        hand.let_pass(Duration::from_secs(10));
+    }
+    assert!((60..=120).contains(&seconds), "{seconds} s");
+}
+
+/// Between operations a connection may rest as long as it says something within the idle time.
+#[test]
+fn a_connection_at_rest_needs_no_pace() {
+    let mut hand = Scenario::fast().with_client_by_hand(store());
+    for _ in 0..100 {
+        hand.let_pass(Duration::from_secs(59));
+        let _ = hand.ask(&Request::Information);
+    }
+    assert_eq!(hand.leave(), Ok(()));
+}
