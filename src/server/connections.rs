@@ -92,8 +92,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_in_all_and_for_a_source_and_given_back() {
-        let mut limits = Limits::default();
-        (limits.connections, limits.connections_per_source) = (3, 2);
+        let limits = Limits { connections: 3, connections_per_source: 2, ..Limits::default() };
         let connections = Arc::new(Connections::default());
         let enter = |source: &str| {
             let mut place = connections.enter(&limits);

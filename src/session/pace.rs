@@ -63,10 +63,7 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        let mut limits = Limits::default();
-        limits.idle = Duration::from_secs(60);
-        limits.minimum_rate = 100;
-        limits
+        Limits { idle: Duration::from_secs(60), minimum_rate: 100, ..Limits::default() }
     }
 
     fn at(seconds: u64) -> Time {

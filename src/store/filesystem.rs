@@ -131,6 +131,11 @@ impl Blobs for FilesystemBlobs {
         Ok(Box::new(Opened { content, path, size, verifier: Verifier::from_bytes(verifier) }))
     }
 
+    fn free(&self) -> Result<Option<u64>, StoreError> {
+        let disk = rustix::fs::statvfs(&self.root).map_err(|error| failed("look at the disk of", &self.root)(error.into()))?;
+        Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
+    }
+
     fn discard(&self, blob: &str) -> Result<bool, StoreError> {
         self.published(blob).map_or(Ok(false), |_| remove_tree(&self.incoming().join(blob)))
     }

@@ -5,25 +5,32 @@ use crate::cookie::{CookieSource, RandomCookies};
 use crate::time::{SystemClock, WallClock};
 
 /// How a store is opened: [`OpenOptions::default`] has random cookies, keeps files for ever, reads the system's clock, and
-/// is open to everybody.
+/// is open to everybody. It leaves 4 MiB of the disk free.
 pub struct OpenOptions {
     pub(super) cookies: Box<dyn CookieSource>,
     pub(super) clock: Box<dyn WallClock>,
     pub(super) retention: Retention,
     pub(super) members: bool,
+    pub(super) minimum_free: u64,
 }
+
+/// What is left free on a disk by default: as much as the log of a SQLite database takes, so that files can be deleted and
+/// downloads be counted when there is no room for more.
+const MINIMUM_FREE: u64 = 4 * 1024 * 1024;
 
 impl Default for OpenOptions {
     fn default() -> Self {
         let (cookies, clock) = (Box::new(RandomCookies), Box::new(SystemClock));
-        Self { cookies, clock, retention: Retention::Forever, members: false }
+        Self { cookies, clock, retention: Retention::Forever, members: false, minimum_free: MINIMUM_FREE }
     }
 }
 
 impl std::fmt::Debug for OpenOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { retention, members, .. } = self;
-        f.debug_struct("OpenOptions").field("retention", retention).field("members", members).finish_non_exhaustive()
+        let Self { retention, members, minimum_free, .. } = self;
+        let mut shown = f.debug_struct("OpenOptions");
+        shown.field("retention", retention).field("members", members).field("minimum_free", minimum_free);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -46,6 +53,14 @@ impl OpenOptions {
     #[must_use]
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
+        self
+    }
+
+    /// How many bytes uploads must leave free, where that is known: those that would not are refused with
+    /// [`StoreErrorKind::Full`](super::StoreErrorKind::Full). 4 MiB.
+    #[must_use]
+    pub fn minimum_free(mut self, bytes: u64) -> Self {
+        self.minimum_free = bytes;
         self
     }
 

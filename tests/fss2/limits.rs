@@ -65,7 +65,7 @@ fn garbage_after_the_key_costs_one_private_operation() {
     let mut hand = Hand::new(scenario.server(store()), scenario.client.clone(), &[]);
     hand.exchange_keys();
     let before = counting.opened();
-    hand.say_raw(&[0xa5; 64 * 1024]);
+    hand.say_raw(&vec![0xa5; 64 * 1024]);
     assert!(matches!(hand.leave(), Err(Error::BlockDoesNotOpen)));
     assert_eq!(counting.opened() - before, 1);
 }
@@ -80,7 +80,7 @@ fn garbage_with_white_space_costs_three() {
     let _ = hand.hear_raw();
     hand.say_raw(&key);
     let before = counting.opened();
-    hand.say_raw(&[&b"\r\n \n"[..], &[0xa5; 64 * 1024]].concat());
+    hand.say_raw(&[&b"\r\n \n"[..], &vec![0xa5; 64 * 1024]].concat());
     assert!(hand.leave().is_err());
     assert!(counting.opened() - before <= 3);
 }

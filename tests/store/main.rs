@@ -1,6 +1,7 @@
 //! The stores keep their contract: the conformance suite, crashes at every step, and directories that are not as they
 //! should be.
 
+mod concurrency;
 mod crashes;
 mod directories;
 mod retention;

@@ -40,6 +40,14 @@ pub trait Blobs: Send + Sync + 'static {
     /// [`Damaged`](crate::store::StoreErrorKind::Damaged) if it is missing: the index said that it is there.
     fn open(&self, blob: &str) -> Result<Box<dyn OpenBlob>, StoreError>;
 
+    /// How many more bytes there is room for; `None` if nobody knows.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn free(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
     /// Removes a staged blob, and says whether there was one.
     ///
     /// # Errors

@@ -45,7 +45,8 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
         shared.check_member(pending.as_ref().map(|pending| &pending.owner))?;
         let reservation = shared.index.reserve(pending.as_ref(), &*shared.options.cookies, &|blob| shared.blobs.exists(blob))?;
         let Reservation { cookie, blob } = &reservation;
-        let staged = match file {
+        let size = pending.as_ref().and_then(|pending| pending.upload.size).unwrap_or(0);
+        let staged = shared.check_room(size).and_then(|()| match file {
             NewFile::Legacy { verifier } => {
                 shared.blobs.stage(blob, verifier).map(|staged| shared.active.alone(cookie, staged)).map(Some)
             }
@@ -57,7 +58,7 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
                 };
                 shared.active.take_over(cookie, stage).map(|held| held.map(|(held, ())| held))
             }
-        };
+        });
         match staged.and_then(|held| held.ok_or_else(superseded)) {
             Ok(held) => Ok(Self::new(shared, reservation, file.clone(), held, file.chain())),
             Err(error) => {
@@ -154,6 +155,7 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
         if offset != self.chain.position() {
             return Err(StoreError::new(StoreErrorKind::Misuse, "a write that does not follow the one before"));
         }
+        self.shared.check_room(data.len() as u64)?;
         let mut held = self.blob.lock();
         // Given back at the end only, so that nothing follows a write that has failed.
         let mut staged = held.take().ok_or_else(superseded)?;

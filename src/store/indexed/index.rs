@@ -9,6 +9,9 @@ use crate::store::{Account, Deliveries, Invite, Listing, NewUpload, StoreError, 
 /// The most uploads of one owner that are not complete (`docs/protocol.md` §24): nobody sees them, and all pay for them.
 pub const PENDING_PER_OWNER: usize = 100;
 
+/// The most uploads of all owners that are not complete (`docs/protocol.md` §24): keys are cheap, and a day of leases long.
+pub const PENDING_IN_ALL: u64 = 10_000;
+
 /// Says whether there is a blob of this name, be it ours or not.
 pub type Taken<'a> = &'a dyn Fn(&str) -> Result<bool, StoreError>;
 

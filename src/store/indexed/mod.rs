@@ -31,7 +31,7 @@ use crate::sealed::Header;
 use active::Active;
 pub use blobs::{Blobs, OpenBlob, StagedBlob};
 use incoming::Incoming;
-pub use index::{Content, Index, PENDING_PER_OWNER, Pending, Progress, Record, Reservation, SignUp, Taken};
+pub use index::{Content, Index, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Record, Reservation, SignUp, Taken};
 use outgoing::Outgoing;
 
 /// How many cookies are tried before a store says that it finds none that is free.
@@ -194,6 +194,18 @@ impl<I: Index, B: Blobs> Shared<I, B> {
     fn pending(&self, cookie: &Cookie) -> Result<Option<(String, Pending)>, StoreError> {
         let now = self.now();
         Ok(self.index.pending(cookie)?.filter(|(_, pending)| pending.lease > now))
+    }
+
+    /// Refuses so many more bytes where they would not leave free what must stay free.
+    fn check_room(&self, more: u64) -> Result<(), StoreError> {
+        let wanted = self.options.minimum_free.saturating_add(more);
+        match self.blobs.free()? {
+            Some(free) if free < wanted => {
+                let detail = format!("{free} bytes are free, and {more} more must leave {}", self.options.minimum_free);
+                Err(StoreError::new(StoreErrorKind::Full, detail))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses strangers where they may not do what users may.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior};
 
+use super::writer::Writer;
 use super::{StoreError, StoreErrorKind};
 
 /// The 2019 table, to the letter.
@@ -69,11 +70,18 @@ const SCHEMA: Schema = Schema { table: "stored", columns: &["cookie", "path", "d
 /// How long to wait for another process that is writing to the same database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Idle connections for reading that are kept: as many as disks and processors make use of.
+const IDLE_READERS: usize = 8;
+/// What each of them caches, in KiB, which SQLite wants negative: a record is found in a few pages.
+const READER_CACHE: i64 = -256;
+
 /// The database of a server directory.
 #[derive(Debug)]
 pub(in crate::store) struct Database {
     path: PathBuf,
-    connection: Mutex<Connection>,
+    writer: Writer,
+    /// Connections that only read. They see what is committed, and wait for nobody who writes.
+    readers: Mutex<Vec<Connection>>,
 }
 
 impl Database {
@@ -87,35 +95,42 @@ impl Database {
     pub(in crate::store) fn open_existing(path: &Path) -> Result<Self, StoreError> {
         let mut connection = open_existing(path, &SCHEMA)?;
         add_columns(&mut connection).map_err(|error| database_error(path, &error))?;
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
+        Ok(Self { path: path.to_owned(), writer: Writer::new(path.to_owned(), connection), readers: Mutex::default() })
     }
 
+    /// Reads what is committed, all at one moment.
     pub(in crate::store) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
-        work(&self.connection()).map_err(|failure| self.failed(failure))
-    }
-
-    /// What fails in it has changed nothing.
-    pub(in crate::store) fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let mut connection = self.connection();
-        let write = || {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
+        let idle = self.readers().pop();
+        let mut reader = idle.map_or_else(|| self.open_reader(), Ok)?;
+        let read = || {
+            let transaction = reader.transaction()?;
+            work(&transaction)
         };
-        write().map_err(|failure| self.failed(failure))
-    }
-
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A transaction that a dying thread left open was rolled back when it was dropped.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn failed(&self, failure: Failure) -> StoreError {
-        match failure {
-            Failure::Database(error) => database_error(&self.path, &error),
-            Failure::Refused(error) => error,
+        let done = read().map_err(|failure| failure.into_error(&self.path));
+        let mut readers = self.readers();
+        if readers.len() < IDLE_READERS {
+            readers.push(reader);
         }
+        done
+    }
+
+    /// Does all or nothing, durably.
+    pub(in crate::store) fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.writer.write(work)
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_reader(&self) -> Result<Connection, StoreError> {
+        let open = || {
+            let reader = connect(&self.path)?;
+            reader.pragma_update(None, "query_only", true)?;
+            reader.pragma_update(None, "cache_size", READER_CACHE)?;
+            Ok(reader)
+        };
+        open().map_err(|error| database_error(&self.path, &error))
     }
 }
 
@@ -125,6 +140,15 @@ pub(in crate::store) enum Failure {
     Database(rusqlite::Error),
     /// We say so.
     Refused(StoreError),
+}
+
+impl Failure {
+    pub(super) fn into_error(self, path: &Path) -> StoreError {
+        match self {
+            Self::Database(error) => database_error(path, &error),
+            Self::Refused(error) => error,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -179,9 +203,7 @@ fn create_file(path: &Path) -> Result<(), StoreError> {
 
 fn open_existing(path: &Path, schema: &Schema) -> Result<Connection, StoreError> {
     let failed = |error| database_error(path, &error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    let mut connection = connect(path).map_err(failed)?;
     check_schema(path, &connection, schema)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
@@ -191,6 +213,13 @@ fn open_existing(path: &Path, schema: &Schema) -> Result<Connection, StoreError>
     }
     transaction.execute_batch(schema.side).map_err(failed)?;
     transaction.commit().map_err(failed)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 

@@ -7,6 +7,7 @@ mod database;
 mod files;
 mod uploads;
 pub(super) mod users;
+mod writer;
 
 use std::path::Path;
 

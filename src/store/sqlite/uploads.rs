@@ -11,7 +11,7 @@ use crate::crypto::Fingerprint;
 use crate::crypto::legacy::Verifier;
 use crate::sealed::Header;
 use crate::store::NewUpload;
-use crate::store::indexed::{COOKIE_TRIES, PENDING_PER_OWNER, Pending, Progress, Reservation, Taken};
+use crate::store::indexed::{COOKIE_TRIES, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Reservation, Taken};
 
 /// `None` if no free cookie was found. The numbers are used up even so, so that the next upload does not try them again.
 pub(super) fn reserve(
@@ -52,6 +52,11 @@ fn admit(transaction: &Connection, pending: &Pending) -> Result<(), Failure> {
     let count: i64 = transaction.query_row(count, [pending.owner.as_bytes()], |row| row.get(0))?;
     if usize::try_from(count).is_ok_and(|count| count >= PENDING_PER_OWNER) {
         let detail = format!("the owner has {count} uploads that are not complete");
+        return Err(StoreError::new(StoreErrorKind::TooManyUploads, detail).into());
+    }
+    let full = "SELECT EXISTS(SELECT 1 FROM fss_pending LIMIT 1 OFFSET ?1)";
+    if transaction.query_row(full, [sql_integer(PENDING_IN_ALL - 1)], |row| row.get(0))? {
+        let detail = format!("there are {PENDING_IN_ALL} uploads that are not complete");
         return Err(StoreError::new(StoreErrorKind::TooManyUploads, detail).into());
     }
     if !users::has_room(transaction, &pending.owner, pending.reserved)? {

@@ -1,0 +1,207 @@
+//! Writing to a database from many threads: transactions that come together are committed together, for a commit waits for
+//! the disk, and many cost what one costs.
+//!
+//! Each runs in a savepoint of its own, so that one that fails takes nothing with it. Nobody is told that something is done
+//! before the commit that has it is durable, and nobody else sees it before, for reading is done on other connections.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rusqlite::Connection;
+
+use super::database::{Failure, database_error};
+use crate::store::{StoreError, StoreErrorKind};
+
+/// The most transactions in one commit, so that the first does not wait for ever.
+const MOST_AT_ONCE: usize = 64;
+
+/// The connection that writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    path: PathBuf,
+    state: Mutex<State>,
+    /// Threads that are about to write. Whoever is the last of them commits.
+    coming: AtomicUsize,
+    committed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    connection: Connection,
+    group: Option<Arc<Group>>,
+    members: usize,
+}
+
+/// Transactions that are committed together, and what came of it.
+#[derive(Debug, Default)]
+struct Group(OnceLock<Result<(), StoreError>>);
+
+impl Writer {
+    pub(super) fn new(path: PathBuf, connection: Connection) -> Self {
+        let state = Mutex::new(State { connection, group: None, members: 0 });
+        Self { path, state, coming: AtomicUsize::new(0), committed: Condvar::new() }
+    }
+
+    /// Does some work as one step: durably, or not at all.
+    pub(super) fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.coming.fetch_add(1, Ordering::SeqCst);
+        let mut state = self.state();
+        self.coming.fetch_sub(1, Ordering::SeqCst);
+        let group = self.enter(&mut state)?;
+        // Others of the group may wait for this thread to commit: it must, whatever happens here.
+        let worked = catch_unwind(AssertUnwindSafe(|| in_savepoint(&mut state.connection, work)));
+        if state.connection.is_autocommit() {
+            // Some errors, such as a full disk, make SQLite undo all of a transaction.
+            let detail = format!("database {}: the transaction was rolled back", self.path.display());
+            let undone = match &worked {
+                Ok(Err(Failure::Database(error))) => database_error(&self.path, error),
+                _ => StoreError::new(StoreErrorKind::Unavailable, detail),
+            };
+            self.settle(&mut state, Err(undone));
+        } else if self.coming.load(Ordering::SeqCst) == 0 || state.members >= MOST_AT_ONCE {
+            let committed = self.commit(&state.connection);
+            self.settle(&mut state, committed);
+        }
+        while group.0.get().is_none() {
+            state = self.committed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(state);
+        let done = worked.unwrap_or_else(|panic| resume_unwind(panic));
+        let done = done.map_err(|failure| failure.into_error(&self.path))?;
+        group.0.get().cloned().unwrap_or(Ok(())).map(|()| done)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins the group that is open, or opens one.
+    fn enter(&self, state: &mut State) -> Result<Arc<Group>, StoreError> {
+        if state.group.is_none() {
+            state.connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| database_error(&self.path, &error))?;
+            state.members = 0;
+        }
+        state.members += 1;
+        Ok(Arc::clone(state.group.get_or_insert_default()))
+    }
+
+    fn commit(&self, connection: &Connection) -> Result<(), StoreError> {
+        connection.execute_batch("COMMIT").map_err(|error| {
+            if !connection.is_autocommit() {
+                // The error to tell is the first one.
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+            database_error(&self.path, &error)
+        })
+    }
+
+    fn settle(&self, state: &mut State, outcome: Result<(), StoreError>) {
+        if let Some(group) = state.group.take() {
+            // It is settled once: nobody else has it open.
+            let _ = group.0.set(outcome);
+        }
+        self.committed.notify_all();
+    }
+}
+
+/// Does some work that leaves nothing behind if it fails.
+fn in_savepoint<T>(connection: &mut Connection, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+    let savepoint = connection.savepoint()?;
+    let done = work(&savepoint)?;
+    savepoint.commit()?;
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer() -> (tempfile::TempDir, Writer) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("database");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t(n INTEGER)").unwrap();
+        (directory, Writer::new(path, connection))
+    }
+
+    fn insert(number: usize) -> impl FnOnce(&Connection) -> Result<(), Failure> {
+        move |connection| {
+            connection.execute("INSERT INTO t VALUES (?1)", [i64::try_from(number).unwrap()])?;
+            Ok(())
+        }
+    }
+
+    fn numbers(writer: &Writer) -> Vec<i64> {
+        let reader = Connection::open(&writer.path).unwrap();
+        let mut statement = reader.prepare("SELECT n FROM t ORDER BY n").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn everything_that_was_acknowledged_is_there_and_nothing_that_failed() {
+        let (_directory, writer) = writer();
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let writer = &writer;
+                scope.spawn(move || {
+                    for round in 0..50 {
+                        let number = thread * 50 + round;
+                        match number % 5 {
+                            0 => {
+                                let refused = StoreError::new(StoreErrorKind::Quota, "none");
+                                let failed = writer.write(|connection| {
+                                    insert(number)(connection)?;
+                                    Err::<(), _>(refused.clone().into())
+                                });
+                                assert_eq!(failed, Err(refused.clone()));
+                            }
+                            1 => {
+                                let panicked = catch_unwind(AssertUnwindSafe(|| {
+                                    writer.write(|connection| -> Result<(), Failure> {
+                                        let _ = insert(number)(connection);
+                                        resume_unwind(Box::new("on purpose"))
+                                    })
+                                }));
+                                assert!(panicked.is_err());
+                            }
+                            _ => {
+                                assert_eq!(writer.write(insert(number)), Ok(()));
+                                assert!(numbers(writer).contains(&i64::try_from(number).unwrap()), "it is durable");
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        let expected: Vec<i64> = (0..400).filter(|number| number % 5 > 1).collect();
+        assert_eq!(numbers(&writer), expected);
+    }
+
+    /// The first cannot commit while others are coming, so they are one commit; and when it fails, it fails for all.
+    #[test]
+    fn a_commit_that_fails_fails_for_all_of_its_group() {
+        let (_directory, writer) = writer();
+        writer.write(|connection| Ok(connection.execute_batch("CREATE TABLE u(n INTEGER PRIMARY KEY)")?)).unwrap();
+        let foreign = "PRAGMA foreign_keys = on;
+            CREATE TABLE child(n INTEGER REFERENCES u(n) DEFERRABLE INITIALLY DEFERRED)";
+        writer.state().connection.execute_batch(foreign).unwrap();
+        // Somebody is always coming, until both are in.
+        writer.coming.fetch_add(1, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| writer.write(insert(1)));
+            while writer.state().members == 0 || writer.state().group.is_none() {
+                std::thread::yield_now();
+            }
+            writer.coming.fetch_sub(1, Ordering::SeqCst);
+            // Its reference leads nowhere, which shows when it is committed.
+            let second = writer.write(|connection| Ok(connection.execute_batch("INSERT INTO child VALUES (7)")?));
+            assert!(second.is_err());
+            assert_eq!(first.join().unwrap(), second);
+        });
+        assert_eq!(numbers(&writer), Vec::<i64>::new());
+        assert_eq!(writer.write(insert(2)), Ok(()));
+        assert_eq!(numbers(&writer), [2]);
+    }
+}
