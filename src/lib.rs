@@ -63,6 +63,7 @@
 //! - `profile`: the client's local database: files, passwords, journals of what has begun, known servers; and keys. Unix.
 //! - `archive`: directories as tar streams. Linux and macOS.
 //! - `compress`: zstd. Needs a C compiler.
+//! - `telemetry`: what happens on a server's connections, for `tracing` and `metrics`.
 //! - `conformance`: the tests that any storage backend must pass.
 //!
 //! Without any of them there is a provider in pure Rust, [`MemoryStore`], and whatever storage you bring.

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
-use crate::async_driver;
+use crate::async_driver::Driver;
 use crate::call::Call;
 use crate::stopped::{Stopped, cannot_connect};
 
@@ -25,7 +25,10 @@ pub fn run<M: Machine>(
     let runtime = runtime.map_err(|error| cannot_connect(server, &error))?;
     runtime.block_on(async {
         let connected = timeout(CONNECT, TcpStream::connect(server)).await.unwrap_or_else(|late| Err(io::Error::from(late)));
-        let mut stream = connected.map_err(|error| cannot_connect(server, &error))?;
-        async_driver::run(machine, &mut stream, async |machine, call| serve(machine, call)).await
+        let mut driver = Driver::new(connected.map_err(|error| cannot_connect(server, &error))?);
+        while let Some(call) = driver.next(machine).await? {
+            serve(machine, call)?;
+        }
+        Ok(())
     })
 }

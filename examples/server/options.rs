@@ -3,6 +3,7 @@
 // Help texts are shown as they are written, without markup.
 #![allow(clippy::doc_markdown)]
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use fss::locked_key::KeyForm;
 use fss::store::{EmbeddedStore, OpenOptions, Retention};
 use fss::{IndexCookies, Limits, RandomCookies, Versions};
 
+use crate::CONNECTIONS;
 use crate::support::duration::duration;
 use crate::support::failure::Failure;
 
@@ -21,7 +23,7 @@ use crate::support::failure::Failure;
 ///
 /// The operation code that opens the server's key is asked for, or taken from FSS_CODE, FSS_CODE_FILE or FSS_CODE_COMMAND.
 #[derive(Debug, Parser)]
-#[command(name = "server", version, after_help = EXAMPLES)]
+#[command(name = "server", version, after_help = EXAMPLES, args_override_self = true)]
 pub struct Options {
     /// Address and port to listen on; [::]:954 for IPv6
     #[arg(long, env = "FSS_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:954")]
@@ -50,27 +52,52 @@ pub struct Options {
     /// How to write the log, on standard error
     #[arg(long, env = "FSS_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
-    /// Connections at once; more wait
-    #[arg(long, env = "FSS_CONNECTIONS", value_name = "COUNT", default_value = "256", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Serve what is counted at http://ADDR:PORT/metrics, for Prometheus
+    #[arg(long, env = "FSS_METRICS", value_name = "ADDR:PORT")]
+    pub metrics: Option<SocketAddr>,
+    /// Read all files again and again, with so much time between, and log those that are damaged
+    #[arg(long, env = "FSS_VERIFY_EVERY", value_name = "TIME", value_parser = duration)]
+    pub verify_every: Option<Duration>,
+    /// File with more options, a line each, such as `idle 30s`; limits in it are read again on SIGHUP
+    #[arg(long, env = "FSS_OPTIONS", value_name = "FILE")]
+    #[allow(clippy::struct_field_names, reason = "it is called so")]
+    pub options: Option<PathBuf>,
+    /// Connections at once; one more is told that the server is busy
+    #[arg(long, env = "FSS_CONNECTIONS", value_name = "COUNT", default_value_t = CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: u32,
+    /// Connections at once from one address, or one /64 of IPv6; by default a quarter of all
+    #[arg(long, env = "FSS_CONNECTIONS_PER_SOURCE", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_per_source: Option<u32>,
     /// Time for a new connection's first message
     #[arg(long, env = "FSS_HANDSHAKE", value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub handshake: Duration,
     /// Time for each message after that
     #[arg(long, env = "FSS_IDLE", value_name = "TIME", value_parser = duration, default_value = "60s")]
     pub idle: Duration,
+    /// Bytes a second that a transfer must keep, after a grace of the time for a message; 0 is no limit
+    #[arg(long, env = "FSS_MINIMUM_RATE", value_name = "BYTES", value_parser = bytes, default_value = "256")]
+    pub minimum_rate: u64,
     /// Largest file, in stored bytes
-    #[arg(long, env = "FSS_LARGEST_FILE", value_name = "BYTES")]
+    #[arg(long, env = "FSS_LARGEST_FILE", value_name = "BYTES", value_parser = bytes)]
     pub largest_file: Option<u64>,
+    /// Bytes of the disk that uploads must leave free
+    #[arg(long, env = "FSS_MINIMUM_FREE", value_name = "BYTES", value_parser = bytes, default_value = "4M")]
+    pub minimum_free: u64,
+    /// Parts of files in memory at once, of 257 KiB each; connections wait for each other when all are there
+    #[arg(long, env = "FSS_RECORD_BUFFERS", value_name = "COUNT", default_value = "512", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub record_buffers: u32,
     #[command(subcommand)]
     pub command: Option<Command>,
 }
+
+/// What to do about a file that cannot be used.
+const OPTIONS_FILE: &str = "a line for each option, as in: connections 1000";
 
 const EXAMPLES: &str = "Examples:
   server --listen 127.0.0.1:9540 --data files      serve, making directory and key if they are not there
   server --data files fingerprint                  show the key's fingerprint
   server --data files --keep 30d                   keep new files for a month
-  server --data files verify                       look for damaged files; exit code 15 if there are any
+  server --data files verify                       look for damaged files, also while it runs; exit code 15 if there are any
   server --data files --members                    serve only users
   server --data files users invite --quota 20G     print an invite for a new user";
 
@@ -174,6 +201,18 @@ impl LogFormat {
 }
 
 impl Options {
+    /// The command line, with the options of the file that it may name before its own, so that its own hold.
+    pub fn read() -> Result<Self, Failure> {
+        let typed = Self::parse();
+        let Some(path) = &typed.options else { return Ok(typed) };
+        let failed = |why: String| Failure::usage(format!("cannot use the options in {}", path.display()), why, OPTIONS_FILE);
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let mut arguments = std::env::args_os();
+        let program = arguments.next().unwrap_or_default();
+        let all = std::iter::once(program).chain(from_file(&text)).chain(arguments);
+        Self::try_parse_from(all).map_err(|error| failed(error.to_string().lines().next().unwrap_or_default().to_owned()))
+    }
+
     pub fn versions(&self) -> Versions {
         match self.protocol {
             Protocol::Any => Versions::All,
@@ -186,7 +225,11 @@ impl Options {
         let mut limits = Limits::default();
         limits.handshake = self.handshake;
         limits.idle = self.idle;
+        limits.minimum_rate = self.minimum_rate;
         limits.largest_file = self.largest_file.unwrap_or(limits.largest_file);
+        limits.connections = count(self.connections);
+        limits.connections_per_source = self.connections_per_source.map_or_else(|| limits.connections.div_ceil(4), count);
+        limits.record_buffers = count(self.record_buffers);
         limits
     }
 
@@ -195,8 +238,23 @@ impl Options {
             Cookies::Random => OpenOptions::default().cookies(RandomCookies),
             Cookies::Index => OpenOptions::default().cookies(IndexCookies),
         };
-        Ok(options.retention(self.keep).members(self.members).open(&self.data)?)
+        Ok(options.retention(self.keep).members(self.members).minimum_free(self.minimum_free).open(&self.data)?)
     }
+}
+
+/// The options of a file as they are on a command line.
+fn from_file(text: &str) -> impl Iterator<Item = OsString> + '_ {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.flat_map(|line| {
+        let (name, value) = line.split_once([' ', '\t', '=']).unwrap_or((line, ""));
+        let value = value.trim_start_matches([' ', '\t', '=']);
+        let name = OsString::from(format!("--{name}"));
+        std::iter::once(name).chain((!value.is_empty()).then(|| value.into()))
+    })
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn retention(text: &str) -> Result<Retention, String> {

@@ -1,16 +1,17 @@
-//! `verify`: tells the operator which stored files are not what was stored.
+//! `verify`: looks for damaged files, beside a running server or without one.
 
-use fss::store::Finding;
+use std::path::Path;
 
-use crate::options::Options;
+use fss::store::{Finding, verify_directory};
+
 use crate::support::failure::{Failure, code, printable};
 
-pub fn run(options: &Options) -> Result<(), Failure> {
-    if !options.data.is_dir() {
-        let what = format!("{} cannot be verified", options.data.display());
+pub fn run(data: &Path) -> Result<(), Failure> {
+    if !data.is_dir() {
+        let what = format!("{} cannot be verified", data.display());
         return Err(Failure::new(code::OTHER, what, "there is no such directory", "--data DIR before the command"));
     }
-    let verified = options.open_store()?.verify(|_, finding| {
+    let verified = verify_directory(data, |_, finding| {
         if let Finding::Damaged(error) = finding {
             println!("damaged: {}", printable(&error.to_string()));
         }

@@ -9,27 +9,37 @@ use tokio::net::TcpStream;
 
 use super::call::Call;
 
-/// Runs a machine on a connected socket to its end. `serve` gets its calls, and stops it by answering with an error of
-/// the program's own.
-pub async fn run<M: Machine, E: From<fss::Error>>(
-    machine: &mut M,
-    stream: &mut TcpStream,
-    mut serve: impl AsyncFnMut(&mut M, Call<M>) -> Result<(), E>,
-) -> Result<(), E> {
-    let start = Instant::now();
-    // A socket that cannot be set up is as good as a closed one: the machine gets to see that.
-    let _ = stream.set_nodelay(true);
-    loop {
-        match machine.poll(Time::since(start)) {
-            Ok(Step::Send) => exchange(machine, stream, true, start).await,
-            Ok(Step::Receive) => exchange(machine, stream, false, start).await,
-            Ok(Step::Wait(time)) => tokio::time::sleep(time).await,
-            Ok(Step::Need(need)) => serve(machine, Call::Need(need)).await?,
-            Ok(Step::Event(event)) => serve(machine, Call::Event(event)).await?,
-            Ok(Step::Yield) => tokio::task::yield_now().await,
-            Ok(Step::Shutdown) => drop(stream.shutdown().await),
-            Ok(Step::Close) => return Ok(()),
-            Err(error) => return Err(error.into()),
+/// A connected socket that a machine speaks over.
+pub struct Driver {
+    stream: TcpStream,
+    start: Instant,
+}
+
+impl Driver {
+    pub fn new(stream: TcpStream) -> Self {
+        // A socket that cannot be set up is as good as a closed one: the machine gets to see that.
+        let _ = stream.set_nodelay(true);
+        Self { stream, start: Instant::now() }
+    }
+
+    /// The time of the machine.
+    pub fn now(&self) -> Time {
+        Time::since(self.start)
+    }
+
+    /// Runs a machine until it has something for its program; `None` at its end.
+    pub async fn next<M: Machine>(&mut self, machine: &mut M) -> Result<Option<Call<M>>, fss::Error> {
+        loop {
+            match machine.poll(self.now())? {
+                Step::Send => exchange(machine, &mut self.stream, true, self.start).await,
+                Step::Receive => exchange(machine, &mut self.stream, false, self.start).await,
+                Step::Wait(time) => tokio::time::sleep(time).await,
+                Step::Need(need) => return Ok(Some(Call::Need(need))),
+                Step::Event(event) => return Ok(Some(Call::Event(event))),
+                Step::Yield => tokio::task::yield_now().await,
+                Step::Shutdown => drop(self.stream.shutdown().await),
+                Step::Close => return Ok(None),
+            }
         }
     }
 }

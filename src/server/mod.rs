@@ -8,12 +8,16 @@ mod negotiation;
 mod refusal;
 mod session;
 mod states;
+#[cfg(feature = "telemetry")]
+mod telemetry;
 
 pub(crate) use connections::{Connections, Place};
 pub use engine::ServerEngine;
 pub use guesses::{Attempt, Guesses, Source};
 pub use refusal::{Operation, RefusalText, refusal_code, refusal_text};
 pub use session::ServerSession;
+#[cfg(feature = "telemetry")]
+pub use telemetry::Telemetry;
 
 use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;

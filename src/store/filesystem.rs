@@ -27,7 +27,7 @@ const PREFIX: &str = "F-";
 pub struct FilesystemBlobs {
     root: PathBuf,
     /// Held as long as the blobs are: the lock goes with the file.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl FilesystemBlobs {
@@ -54,7 +54,12 @@ impl FilesystemBlobs {
             // Through a link, what is removed would be somebody else's.
             return Err(StoreError::new(StoreErrorKind::Foreign, format!("{} is a link", incoming.display())));
         }
-        Ok(Self { root: root.to_owned(), _lock: lock })
+        Ok(Self { root: root.to_owned(), _lock: Some(lock) })
+    }
+
+    /// To read only, beside whoever holds the lock.
+    pub(super) fn beside(root: &Path) -> Self {
+        Self { root: root.to_owned(), _lock: None }
     }
 
     fn incoming(&self) -> PathBuf {

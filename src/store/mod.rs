@@ -52,6 +52,8 @@ pub use options::OpenOptions;
 pub use retention::{Deliveries, Keep, Retention};
 #[cfg(feature = "sqlite")]
 pub use users::Users;
+#[cfg(all(feature = "sqlite", feature = "filesystem"))]
+pub use verify::verify_directory;
 pub use verify::{Finding, Verified};
 
 /// Keeps files under cookies. Shared by all connections of a server.

@@ -1,6 +1,13 @@
 //! Whether the files of a store are still what was stored: every record's chain against its bytes.
 
+#[cfg(all(feature = "sqlite", feature = "filesystem"))]
+use std::path::Path;
+
+#[cfg(all(feature = "sqlite", feature = "filesystem"))]
+use super::filesystem::FilesystemBlobs;
 use super::indexed::{Blobs, Index, IndexedStore, content_start};
+#[cfg(all(feature = "sqlite", feature = "filesystem"))]
+use super::sqlite::SqliteIndex;
 use super::{StoreError, StoreErrorKind};
 use crate::chain::Chain;
 use crate::cookie::Cookie;
@@ -33,15 +40,43 @@ pub struct Verified {
 }
 
 impl<I: Index, B: Blobs> IndexedStore<I, B> {
-    /// Reads every file and compares it with its record. Nothing is changed; `report` hears of each file.
+    /// Reads every file and compares it with its record. Nothing is changed; `report` hears of each file. Whoever else uses
+    /// the store is not held up.
     ///
     /// Files that come or go meanwhile are no finding.
     ///
     /// # Errors
     /// [`StoreError`] if the index cannot be read. What is wrong with one file is a finding, and does not stop it.
-    pub fn verify(&self, mut report: impl FnMut(&Cookie, &Finding)) -> Result<Verified, StoreError> {
+    pub fn verify(&self, report: impl FnMut(&Cookie, &Finding)) -> Result<Verified, StoreError> {
+        Files { index: self.index(), blobs: self.blobs() }.verify(report)
+    }
+}
+
+/// Does what [`IndexedStore::verify`] does for a server directory, of which a server may be running: nothing is locked.
+///
+/// # Errors
+/// [`StoreErrorKind::Foreign`] if there is none; else as [`IndexedStore::verify`].
+#[cfg(all(feature = "sqlite", feature = "filesystem"))]
+pub fn verify_directory(directory: &Path, report: impl FnMut(&Cookie, &Finding)) -> Result<Verified, StoreError> {
+    let database = directory.join(super::sqlite::DATABASE);
+    if !database.is_file() {
+        let detail = format!("{} is no server directory: it has no {}", directory.display(), super::sqlite::DATABASE);
+        return Err(StoreError::new(StoreErrorKind::Foreign, detail));
+    }
+    let (index, blobs) = (SqliteIndex::beside(&database)?, FilesystemBlobs::beside(directory));
+    Files { index: &index, blobs: &blobs }.verify(report)
+}
+
+/// What is looked at.
+struct Files<'a, I, B> {
+    index: &'a I,
+    blobs: &'a B,
+}
+
+impl<I: Index, B: Blobs> Files<'_, I, B> {
+    fn verify(&self, mut report: impl FnMut(&Cookie, &Finding)) -> Result<Verified, StoreError> {
         let mut verified = Verified::default();
-        for cookie in self.index().cookies(None)? {
+        for cookie in self.index.cookies(None)? {
             let Some(finding) = self.verify_one(&cookie)? else { continue };
             match finding {
                 Finding::Whole => verified.whole += 1,
@@ -55,7 +90,7 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
 
     /// `None` if there is no such file any more.
     fn verify_one(&self, cookie: &Cookie) -> Result<Option<Finding>, StoreError> {
-        let (blob, record) = match self.index().find(cookie) {
+        let (blob, record) = match self.index.find(cookie) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
             Err(error) if error.kind() == StoreErrorKind::Damaged => return Ok(Some(Finding::Damaged(error))),
@@ -70,14 +105,14 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
             }
             (Ok(_), Some(_)) => damaged(format!("{blob} has other bytes than those that were stored")),
             // It may have been removed while it was read.
-            (Err(_), _) if self.index().find(cookie)?.is_none() => return Ok(None),
+            (Err(_), _) if self.index.find(cookie)?.is_none() => return Ok(None),
             (Err(error), _) => Finding::Damaged(error),
         };
         Ok(Some(finding))
     }
 
     fn chain_of(&self, name: &str, header: Option<&Header>) -> Result<Chain, StoreError> {
-        let mut blob = self.blobs().open(name)?;
+        let mut blob = self.blobs.open(name)?;
         let damaged = |detail| StoreError::new(StoreErrorKind::Damaged, detail);
         let start = content_start(header);
         let Some(size) = blob.size().checked_sub(start) else {

@@ -113,7 +113,7 @@ fn a_server_of_one_version_turns_the_other_away() {
     old.write("file", b"x");
     new.write("file", b"x");
     let of_fss2 = new.serve(&["--protocol", "2"]);
-    fails(&old.client(&of_fss2, &["upload", "file"]), 10, &["Failed to proceed with the selected operation"]);
+    fails(&old.client(&of_fss2, &["upload", "file"]), 1, &["perhaps it does not take FSS 1.0", "no --protocol 1.0"]);
     new.upload(&of_fss2, "file", b"x");
     let of_fss1 = old.serve(&["--protocol", "1.0"]);
     fails(&new.client(&of_fss1, &["upload", "file"]), 1, &["perhaps it speaks only FSS 1.0", "--protocol 1.0"]);

@@ -1,5 +1,10 @@
 //! Starting, serving and stopping a server, and what keeps it from starting.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use rustix::process::{Signal, kill_process};
+
 use super::world::{NONE, Server, World, cookie, damage, fails, run, succeeds, until};
 
 #[test]
@@ -88,31 +93,110 @@ fn files_outlive_the_server() {
     assert_eq!(world.does(&server, &["download", &cookie, "-o", "-"]), "kept");
 }
 
+/// Of more clients than there are places some are told to come again; who does so gets in.
 #[test]
-fn more_clients_than_connections_wait_their_turn() {
-    let world = World::new();
-    let server = world.serve(&["--connections", "2"]);
-    world.upload(&server, "first", b"makes the profile");
-    let clients: Vec<_> = (0..6)
-        .map(|i| {
-            let name = format!("file{i}");
-            world.write(&name, name.as_bytes());
-            let mut command = world.client_command(&server);
-            command
-                .args(["upload", &name])
-                .stdout(std::process::Stdio::piped())
-                .stderr(std::process::Stdio::piped())
-                .spawn()
-                .expect("it starts")
-        })
-        .collect();
-    for client in clients {
-        let output = client.wait_with_output().expect("it ends");
-        assert!(output.status.success(), "{output:?}");
+fn more_clients_than_connections_are_told_to_come_again() {
+    for world in [World::new(), World::of_async_server()] {
+        let server = world.serve(&["--connections", "2"]);
+        world.upload(&server, "first", b"makes the profile");
+        let held: Vec<_> = (0..2).map(|_| TcpStream::connect(&server.address).expect("there is room")).collect();
+        until("both have a place", || world.client(&server, &["info"]).status.code() == Some(11));
+        fails(
+            &world.client(&server, &["upload", "first"]),
+            11,
+            &["The server is busy.", "again in 5 s", "the same command then"],
+        );
+        drop(held);
+        until("a place is free", || world.client(&server, &["upload", "first"]).status.success());
+        let (code, log) = server.stop();
+        assert_eq!(code, Some(0));
+        assert_eq!(log.matches(" stored ").count(), 2, "{log}");
     }
+}
+
+/// One source gets a quarter of all places.
+#[test]
+fn one_source_does_not_get_all_places() {
+    let world = World::new();
+    let server = world.serve(&["--connections", "4"]);
+    let _held = TcpStream::connect(&server.address).expect("there is room");
+    until("it has its place", || world.client(&server, &["info"]).status.code() == Some(11));
+}
+
+#[test]
+fn the_server_on_tokio_is_the_same_server() {
+    let world = World::of_async_server();
+    let server = world.serve(&["--keep", "1d"]);
+    let cookie = world.upload(&server, "file", &vec![7; 100_000]);
+    assert_eq!(world.does(&server, &["download", &cookie, "-o", "-"]).len(), 100_000);
+    world.does(&server, &["delete", &cookie]);
+    fails(&world.client(&server, &["download", &cookie]), 10, &["No such file"]);
+    let legacy = run(world.stranger(&server, &["upload", "file"]).env("FSS_CLIENT_PROTOCOL", "1.0"));
+    self::cookie(&legacy);
     let (code, log) = server.stop();
     assert_eq!(code, Some(0));
-    assert_eq!(log.matches(" stored ").count(), 7);
+    for line in [" stored ", " delivered ", " deleted "] {
+        assert!(log.contains(line), "{line} is not in {log}");
+    }
+    assert_eq!(
+        succeeds(&run(world.server_command().args(["--data", "data", "verify"]))),
+        "1 whole, 0 without a recorded digest, 0 damaged\n"
+    );
+}
+
+#[test]
+fn limits_come_from_a_file_and_are_read_again_on_sighup() {
+    for world in [World::new(), World::of_async_server()] {
+        world.write("limits", b"# what this server takes\nlargest-file = 1000\nidle 30s\n");
+        let server = world.serve(&["--options", "limits"]);
+        world.write("file", &[7; 2000]);
+        fails(&world.client(&server, &["upload", "file"]), 11, &["larger than this server takes"]);
+        world.write("limits", b"largest-file 1M");
+        kill_process(server.process(), Signal::HUP).expect("it runs");
+        until("the limits are read", || world.client(&server, &["upload", "file"]).status.success());
+        world.write("limits", b"largest-file much");
+        kill_process(server.process(), Signal::HUP).expect("it runs");
+        world.does(&server, &["upload", "file"]);
+        let (code, log) = server.stop();
+        assert_eq!(code, Some(0));
+        assert!(log.contains("limits are read again"), "{log}");
+    }
+    let world = World::new();
+    world.write("limits", b"unknown 1");
+    fails(&run(world.server_command().args(["--options", "limits"])), 2, &["cannot use the options in limits", "--unknown"]);
+}
+
+#[test]
+fn metrics_are_there_for_prometheus() {
+    let world = World::of_async_server();
+    let metrics = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        free.local_addr().expect("an address").to_string()
+    };
+    let server = world.serve(&["--metrics", &metrics]);
+    let cookie = world.upload(&server, "file", &[7; 1000]);
+    world.does(&server, &["download", &cookie, "-o", "-"]);
+    run(&mut world.stranger(&server, &["download", &cookie, "-o", "-"]));
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(&metrics).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("written");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("read");
+        answer
+    };
+    let shown = ask("/metrics");
+    assert!(shown.starts_with("HTTP/1.1 200 OK\r\n"), "{shown}");
+    for line in [
+        "fss_operations_total{operation=\"upload\"} 1",
+        "fss_operations_total{operation=\"download\"} 1",
+        "fss_refusals_total{code=\"refused\"} 1",
+        "fss_operation_seconds_count{operation=\"upload\"} 1",
+        "fss_connections ",
+    ] {
+        assert!(shown.contains(line), "{line} is not in {shown}");
+    }
+    assert!(!shown.contains(&cookie));
+    assert!(ask("/").starts_with("HTTP/1.1 404"));
 }
 
 #[test]
@@ -139,7 +223,7 @@ fn verify_tells_which_files_are_damaged() {
     fails(&verify(), 1, &["cannot be verified", "there is no such directory"]);
     let server = new.serve(&NONE);
     let cookies = [new.upload(&server, "sealed", &[7; 5000]), old.upload(&server, "of FSS 1.0", &[7; 5000])];
-    fails(&verify(), 1, &["another process is using"]);
+    assert_eq!(succeeds(&verify()), "2 whole, 0 without a recorded digest, 0 damaged\n", "beside the server");
     server.stop();
     assert_eq!(succeeds(&verify()), "2 whole, 0 without a recorded digest, 0 damaged\n");
     for (cookie, tells) in cookies.iter().zip(["a file is damaged", "2 files are damaged"]) {

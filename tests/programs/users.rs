@@ -32,8 +32,9 @@ fn an_invite_is_good_once() {
     assert_eq!(invite.len(), 44);
     let signed_up = world.does(&server, &["sign-up", "alice", "--invite", invite]);
     assert!(signed_up.contains("used          0 bytes of 1048576 bytes"), "{signed_up}");
-    // To ask again does no harm, whatever the name.
-    assert_eq!(world.does(&server, &["sign-up", "bob"]), signed_up);
+    // To ask again does no harm; a key has one name.
+    assert_eq!(world.does(&server, &["sign-up", "alice"]), signed_up);
+    fails(&world.client(&server, &["sign-up", "bob"]), 1, &["has signed up there before, as alice"]);
     let mut again = world.stranger(&server, &["sign-up", "bob"]);
     fails(&run(again.env("FSS_INVITE", invite)), 1, &["The invite is not valid", "a new invite"]);
 }

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// Without arguments of its own.
@@ -25,6 +26,11 @@ fn example(name: &'static str, path: &'static OnceLock<PathBuf>) -> &'static Pat
 pub fn server_program() -> Command {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     clean(Command::new(example("server", &PATH)))
+}
+
+pub fn async_server_program() -> Command {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    clean(Command::new(example("async_server", &PATH)))
 }
 
 pub fn async_client_program() -> Command {
@@ -52,6 +58,7 @@ fn clean(mut command: Command) -> Command {
 pub struct World {
     pub directory: TempDir,
     protocol: Option<&'static str>,
+    server: fn() -> Command,
 }
 
 /// A server process that is stopped afterwards.
@@ -63,7 +70,12 @@ pub struct Server {
 impl World {
     /// With clients as they are, which speak FSS/2.
     pub fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("a directory"), protocol: None }
+        Self { directory: tempfile::tempdir().expect("a directory"), protocol: None, server: server_program }
+    }
+
+    /// With the server on tokio.
+    pub fn of_async_server() -> Self {
+        Self { server: async_server_program, ..Self::new() }
     }
 
     /// With clients that are told to speak FSS 1.0.
@@ -90,7 +102,7 @@ impl World {
     }
 
     pub fn server_command(&self) -> Command {
-        let mut command = server_program();
+        let mut command = (self.server)();
         command.current_dir(self.directory.path()).env("FSS_CODE", "the code");
         command
     }
@@ -183,10 +195,14 @@ impl Server {
         Self { child: None, address: address.to_owned() }
     }
 
+    pub fn process(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().expect("it was started"))
+    }
+
     /// Asks it to stop, and gives its exit code and its log.
     pub fn stop(mut self) -> (Option<i32>, String) {
+        kill_process(self.process(), Signal::TERM).expect("it runs");
         let child = self.child.take().expect("it was started");
-        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).expect("it runs");
         let output = child.wait_with_output().expect("it ends");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }

@@ -35,6 +35,11 @@ impl SqliteIndex {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Database::open(path).map(Self)
     }
+
+    /// Opens the database of a store that is there, beside whoever else has it open.
+    pub(super) fn beside(path: &Path) -> Result<Self, StoreError> {
+        Database::open_existing(path).map(Self)
+    }
 }
 
 impl Index for SqliteIndex {

@@ -1,0 +1,45 @@
+//! Listening, and what to try where that fails.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+
+use crate::support::failure::{Failure, code};
+
+/// Listens at an address, without blocking.
+pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    listener.map_err(|error| {
+        let port = address.port();
+        let (why, hint) = match error.kind() {
+            ErrorKind::PermissionDenied if port < 1024 => (
+                "ports below 1024 need root on this system".to_owned(),
+                format!(
+                    "--listen {}:{}, or allow it: sudo sysctl net.ipv4.ip_unprivileged_port_start={port}",
+                    host(address),
+                    if port < 1000 { port * 10 } else { port + 8000 }
+                ),
+            ),
+            ErrorKind::AddrInUse => {
+                ("another program is listening there".to_owned(), "another port, or stop that program".to_owned())
+            }
+            ErrorKind::AddrNotAvailable => ("this machine has no such address".to_owned(), format!("--listen 0.0.0.0:{port}")),
+            _ => (error.to_string(), "another --listen".to_owned()),
+        };
+        Failure::new(code::OTHER, format!("cannot listen on {address}: {}", plain(&error)), why, hint)
+    })
+}
+
+fn host(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    }
+}
+
+fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        ErrorKind::AddrInUse => "address in use".to_owned(),
+        _ => error.to_string(),
+    }
+}

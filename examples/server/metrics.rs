@@ -1,0 +1,69 @@
+//! `--metrics`: what is counted, for Prometheus to fetch with `GET /metrics`.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use crate::listen::listen;
+use crate::service::{BREATHER, broken};
+use crate::support::failure::Failure;
+
+/// How long whoever asks may take. One is answered after the other.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest request.
+const LONGEST: usize = 4096;
+/// Upper bounds of the times of operations, in seconds.
+const SECONDS: [f64; 10] = [0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 20.0, 60.0, 300.0, 1800.0];
+
+/// Counts from now on, and answers who asks.
+pub fn expose(address: SocketAddr) -> Result<(), Failure> {
+    let listener = listen(address)?;
+    listener.set_nonblocking(false).map_err(broken)?;
+    let unusable = |error: metrics_exporter_prometheus::BuildError| broken(io::Error::other(error));
+    let builder = PrometheusBuilder::new().set_buckets(&SECONDS).map_err(unusable)?;
+    let handle = builder.install_recorder().map_err(unusable)?;
+    tracing::info!(address = %listener.local_addr().map_err(broken)?, "metrics at /metrics");
+    thread::Builder::new().name("metrics".to_owned()).spawn(move || answer_all(&listener, &handle)).map(drop).map_err(broken)
+}
+
+fn answer_all(listener: &TcpListener, handle: &PrometheusHandle) {
+    for stream in listener.incoming() {
+        match stream {
+            Ok(stream) => {
+                handle.run_upkeep();
+                // Who does not listen gets no answer.
+                let _ = answer(stream, handle);
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot accept a connection for metrics");
+                thread::sleep(BREATHER);
+            }
+        }
+    }
+}
+
+fn answer(mut stream: TcpStream, handle: &PrometheusHandle) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut request = [0; LONGEST];
+    let mut length = 0;
+    while length < LONGEST && !request[..length].windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut request[length..])? {
+            0 => return Ok(()),
+            count => length += count,
+        }
+    }
+    let (status, body) = match request.strip_prefix(b"GET /metrics") {
+        Some([b' ' | b'?', ..]) => ("200 OK", handle.render()),
+        _ => ("404 Not Found", "GET /metrics\n".to_owned()),
+    };
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}

@@ -1,0 +1,153 @@
+//! What a server does besides its connections, and what they share: configuration that can be read again, the store and its
+//! sweeper, and the signals.
+//!
+//! SIGTERM and SIGINT end it in peace; SIGHUP makes it read its limits again.
+
+use std::io::{self, Write as _};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use fss::Config;
+use fss::store::{EmbeddedStore, Finding};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::listen::listen;
+use crate::open_files;
+use crate::options::Options;
+use crate::support::failure::{Failure, code, printable};
+
+/// How long running connections get to finish after a signal.
+pub const DRAIN: Duration = Duration::from_secs(10);
+/// How long to wait when the operating system has no room for another connection.
+pub const BREATHER: Duration = Duration::from_millis(100);
+/// How often expired files are removed.
+const SWEEP: Duration = Duration::from_secs(60);
+/// What a process needs beside its connections: the database, its readers, files on their way.
+const OTHER_FILES: u64 = 512;
+
+pub struct Service {
+    pub store: EmbeddedStore,
+    config: Mutex<Config>,
+    start: Mutex<Option<Start>>,
+}
+
+/// What is there once, for whoever serves.
+pub struct Start {
+    pub listener: TcpListener,
+    /// Becomes readable when the server is to stop.
+    pub stop: UnixStream,
+}
+
+impl Service {
+    /// Listens, and starts what runs beside the connections.
+    pub fn start(options: &Options, config: Config, store: EmbeddedStore) -> Result<Arc<Self>, Failure> {
+        let wanted = config.limits().connections as u64 + OTHER_FILES;
+        match open_files::raise() {
+            Ok(most) if most >= wanted => {}
+            Ok(most) => tracing::warn!(most, wanted, "open files are limited to fewer than all connections need (ulimit -n)"),
+            Err(error) => tracing::warn!(%error, "cannot tell how many files may be open"),
+        }
+        let listener = listen(options.listen)?;
+        let (stopper, stop) = UnixStream::pair().map_err(broken)?;
+        let key = config.identity().public_key().fingerprint();
+        tracing::info!(data = %options.data.display(), %key, versions = ?config.versions(), "serving FSS");
+        let service = Arc::new(Self { store, config: Mutex::new(config), start: Mutex::new(Some(Start { listener, stop })) });
+        service.watch_signals(stopper)?;
+        service.every("sweeper", SWEEP, Self::sweep)?;
+        if let Some(time) = options.verify_every {
+            service.every("verifier", time, Self::verify)?;
+        }
+        Ok(service)
+    }
+
+    /// Where to listen and when to stop, once; and says that all is ready.
+    pub fn begin(&self) -> Result<Start, Failure> {
+        let start = self.start.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let start = start.ok_or_else(|| broken(io::Error::other("it serves already")))?;
+        println!("listening on {}", start.listener.local_addr().map_err(broken)?);
+        Ok(start)
+    }
+
+    /// The configuration for a connection that begins now.
+    pub fn config(&self) -> Config {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many connections there may be, those included that are told that the server is busy. More wait.
+    pub fn places(&self) -> usize {
+        let connections = self.config().limits().connections;
+        connections.saturating_add(connections / 8 + 8)
+    }
+
+    fn watch_signals(self: &Arc<Self>, mut stopper: UnixStream) -> Result<(), Failure> {
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(broken)?;
+        let service = Arc::clone(self);
+        spawn("signals", move || {
+            for signal in signals.forever() {
+                if signal == SIGHUP {
+                    service.reload();
+                } else {
+                    // If nobody reads it, the server has stopped already.
+                    let _ = stopper.write_all(&[0]);
+                }
+            }
+        })
+    }
+
+    /// Reads command line and options file again, and takes their limits.
+    fn reload(&self) {
+        match Options::read() {
+            Ok(options) => {
+                let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+                *config = config.clone().with_limits(options.limits());
+                tracing::info!(limits = ?config.limits(), "limits are read again, for new connections");
+            }
+            Err(failure) => tracing::error!(what = %printable(&failure.what), why = %printable(&failure.why), "the limits stay"),
+        }
+    }
+
+    /// Does something again and again, on a thread of its own.
+    fn every(self: &Arc<Self>, name: &str, time: Duration, work: impl Fn(&Self) + Send + 'static) -> Result<(), Failure> {
+        let service = Arc::clone(self);
+        spawn(name, move || {
+            loop {
+                thread::sleep(time);
+                work(&service);
+            }
+        })
+    }
+
+    fn sweep(&self) {
+        match self.store.remove_expired() {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "removed expired files"),
+            Err(error) => tracing::error!(%error, "cannot remove expired files"),
+        }
+    }
+
+    fn verify(&self) {
+        let verified = self.store.verify(|_, finding| {
+            if let Finding::Damaged(error) = finding {
+                tracing::error!(%error, "a file is damaged");
+            }
+        });
+        match verified {
+            Ok(verified) => tracing::info!(whole = verified.whole, damaged = verified.damaged, "verified all files"),
+            Err(error) => tracing::error!(%error, "cannot verify the files"),
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(broken)
+}
+
+/// Something that a server cannot do without.
+#[allow(clippy::needless_pass_by_value, reason = "it is for map_err")]
+pub fn broken(error: io::Error) -> Failure {
+    Failure::new(code::OTHER, "cannot serve", error.to_string(), "")
+}
