@@ -98,22 +98,24 @@ impl Blobs for FilesystemBlobs {
         }
         let verifier_path = directory.join(VERIFIER);
         durable::remove_file(&verifier_path).map_err(failed("remove", &verifier_path))?;
-        let (content, _) = open_regular(OpenOptions::new().append(true), &directory.join(CONTENT))?;
+        // A power cut may have taken what was never synced.
+        if !is_there(&directory)? {
+            fs::DirBuilder::new().mode(0o700).create(&directory).map_err(failed("create", &directory))?;
+        }
+        let (content, _) = open_regular(OpenOptions::new().append(true).create(true).mode(0o600), &directory.join(CONTENT))?;
         let (root, verifier) = (self.root.clone(), verifier.clone());
-        Ok(Box::new(Staged { content, directory, published, root, verifier, names_synced: true }))
+        Ok(Box::new(Staged { content, directory, published, root, verifier, names_synced: false }))
     }
 
-    fn retain_staged(&self, keep: &HashSet<String>) -> Result<HashSet<String>, StoreError> {
+    fn retain_staged(&self, keep: &HashSet<String>) -> Result<(), StoreError> {
         let incoming = self.incoming();
         let entries = fs::read_dir(&incoming).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        let mut kept = HashSet::new();
         for entry in entries.map_err(failed("read", &incoming))? {
-            match entry.file_name().to_str().filter(|&name| keep.contains(name)) {
-                Some(name) => drop(kept.insert(name.to_owned())),
-                None => drop(remove_tree(&entry.path())?),
+            if !entry.file_name().to_str().is_some_and(|name| keep.contains(name)) {
+                remove_tree(&entry.path())?;
             }
         }
-        Ok(kept)
+        Ok(())
     }
 
     fn exists(&self, blob: &str) -> Result<bool, StoreError> {

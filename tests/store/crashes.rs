@@ -180,7 +180,7 @@ impl Blobs for CutBlobs {
         self.1.step(|| self.0.restage(blob, verifier)).map(|staged| self.staged(staged, blob))
     }
 
-    fn retain_staged(&self, keep: &HashSet<String>) -> Result<HashSet<String>, StoreError> {
+    fn retain_staged(&self, keep: &HashSet<String>) -> Result<(), StoreError> {
         self.0.retain_staged(keep)
     }
 

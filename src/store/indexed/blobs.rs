@@ -16,17 +16,18 @@ pub trait Blobs: Send + Sync + 'static {
     /// [`StoreError`]
     fn stage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError>;
 
-    /// Goes on with a blob that was begun and synced. It is staged again, even if it had been published already.
+    /// Goes on with a blob that was begun; what was not synced may be missing. It is staged again, even if it had been
+    /// published already.
     ///
     /// # Errors
     /// [`StoreError`]
     fn restage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError>;
 
-    /// Removes all that is staged but `keep`, and gives what of those is there.
+    /// Removes all that is staged but `keep`, of which some may not be there.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn retain_staged(&self, keep: &HashSet<String>) -> Result<HashSet<String>, StoreError>;
+    fn retain_staged(&self, keep: &HashSet<String>) -> Result<(), StoreError>;
 
     /// Whether there is a published blob of this name.
     ///

@@ -117,10 +117,9 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
     }
 }
 
-/// Begins a sealed blob so that it can be resumed from here on.
+/// Begins a sealed blob. Nothing of it is durable before its first checkpoint: until then a resume begins anew.
 fn start(staged: &mut dyn StagedBlob, header: &Header) -> Result<(), StoreError> {
-    staged.append(&header.to_bytes())?;
-    staged.sync()
+    staged.append(&header.to_bytes())
 }
 
 /// What a sealed upload that has come so far counts against the quota.

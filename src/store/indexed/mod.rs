@@ -82,14 +82,10 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
         for blob in shared.index.unowned()? {
             shared.clear(&blob)?;
         }
+        // Of those that are not there nothing was durable yet; those that are published already were cut off before their
+        // record was. A resume stages either again.
         let pending = shared.index.uploads(None)?;
-        let staged = shared.blobs.retain_staged(&pending.iter().map(|upload| upload.blob.clone()).collect())?;
-        for Reservation { cookie, blob } in pending {
-            // One that is published already was cut off before its record was: its resume stages it again.
-            if !staged.contains(&blob) && !shared.blobs.exists(&blob)? {
-                shared.abandon(&cookie, None)?;
-            }
-        }
+        shared.blobs.retain_staged(&pending.into_iter().map(|upload| upload.blob).collect())?;
         for cookie in shared.index.unsettled()? {
             // Whoever claimed what is still open is gone (`docs/protocol.md` §25.7).
             shared.change_deliveries(&cookie, Deliveries::settle)?;
