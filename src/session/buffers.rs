@@ -19,6 +19,7 @@ const KEPT: usize = 32;
 
 /// Big buffers, up to a number of them.
 pub(crate) struct Pool {
+    most: usize,
     state: Mutex<PoolState>,
 }
 
@@ -31,7 +32,8 @@ struct PoolState {
 impl Pool {
     /// A pool that lends at most so many at a time.
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(PoolState { idle: Vec::new(), left: most.max(2) }) })
+        let most = most.max(2);
+        Arc::new(Self { most, state: Mutex::new(PoolState { idle: Vec::new(), left: most }) })
     }
 
     /// A buffer, unless all are lent.
@@ -43,6 +45,11 @@ impl Pool {
         };
         let bytes = idle.unwrap_or_else(|| vec![0; RECORD].into());
         Some(RecordBuffer { bytes, pool: Arc::clone(self) })
+    }
+
+    /// Whether hardly any are left, so that who has one must not keep it long.
+    pub(crate) fn is_short(&self) -> bool {
+        self.state().left <= self.most / 8
     }
 
     fn state(&self) -> MutexGuard<'_, PoolState> {
@@ -273,6 +280,11 @@ impl Output {
     /// The buffer of a long record, if there is one that is not ready.
     pub(crate) fn record(&mut self) -> Option<&mut [u8]> {
         self.record.as_mut().filter(|(_, ready, _)| *ready == 0).map(|(record, _, _)| record.as_mut())
+    }
+
+    /// Whether there is a long record.
+    pub(crate) fn has_record(&self) -> bool {
+        self.record.is_some()
     }
 
     /// Gives the buffer of a long record back that is not ready.

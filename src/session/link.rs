@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rand_core::CryptoRng;
 
 use super::buffers::{Input, Message, Output};
-use super::pace::Pace;
+use super::pace::{OnItsWay, Pace};
 use crate::config::Config;
 use crate::crypto::aead::TAG_LENGTH;
 use crate::crypto::{PublicKey, PublicKeyDer};
@@ -233,12 +233,13 @@ impl Link {
 
     /// A poll begins: what was waited for has come, or not.
     pub(crate) fn wait_is_over(&mut self, now: Time) {
-        self.pace.look(now, self.config.limits());
+        self.pace.look(now, || self.config.pool().is_short(), self.config.limits());
     }
 
     /// A poll ends, and the peer is waited for.
-    pub(crate) fn wait(&mut self, now: Time, in_transfer: bool) {
-        self.pace.wait(now, in_transfer, self.config.limits());
+    pub(crate) fn wait(&mut self, now: Time, file: bool) {
+        let on_its_way = OnItsWay { file, record: self.input.in_record() || self.output.has_record() };
+        self.pace.wait(now, on_its_way, self.config.limits());
     }
 
     pub(crate) fn patience(&self) -> Option<Time> {

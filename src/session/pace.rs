@@ -1,23 +1,37 @@
-//! The pace that a peer must keep while a file is on its way: without it, one byte a minute would hold a connection for ever
-//! (`docs/protocol.md` §24).
+//! The pace that a peer must keep while a file is on its way: without it, one byte a minute would hold a connection for ever,
+//! and a few hundred records that never end would hold all buffers (`docs/protocol.md` §24).
 
 use std::time::Duration;
 
 use crate::config::Limits;
 use crate::time::Time;
 
+/// How long one record may take while others wait for the buffer that it has.
+const RECORD: Duration = Duration::from_secs(5);
+
 /// How much longer a peer may make us wait: a grace, and time for each byte that came or went. Only waiting for the peer
 /// counts, not what we do meanwhile.
 pub(crate) struct Pace {
     left: Duration,
     waiting_since: Option<Time>,
+    /// How long the record that is on its way was waited for.
+    record: Option<Duration>,
     /// Bytes since the last look.
     moved: usize,
 }
 
+/// What is on its way when a peer is waited for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OnItsWay {
+    /// A file.
+    pub(crate) file: bool,
+    /// A part of a record, in a buffer from the pool.
+    pub(crate) record: bool,
+}
+
 impl Pace {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { left: limits.idle, waiting_since: None, moved: 0 }
+        Self { left: limits.idle, waiting_since: None, record: None, moved: 0 }
     }
 
     /// So many bytes came or went.
@@ -25,10 +39,19 @@ impl Pace {
         self.moved = self.moved.saturating_add(count);
     }
 
-    /// The wait is over, for now.
-    pub(crate) fn look(&mut self, now: Time, limits: &Limits) {
+    /// The wait is over, for now. `buffers_are_short` says whether others wait for one, or soon will.
+    pub(crate) fn look(&mut self, now: Time, buffers_are_short: impl FnOnce() -> bool, limits: &Limits) {
         if let Some(since) = self.waiting_since.take() {
-            self.left = self.left.saturating_sub(now.saturating_since(since));
+            let waited = now.saturating_since(since);
+            self.left = self.left.saturating_sub(waited);
+            self.record = self.record.map(|before| before + waited);
+        }
+        if self.record.is_some_and(|time| time >= RECORD) {
+            if buffers_are_short() {
+                self.left = Duration::ZERO;
+            } else {
+                self.record = Some(Duration::ZERO);
+            }
         }
         let moved = std::mem::take(&mut self.moved) as u64;
         if self.left.is_zero() {
@@ -38,13 +61,14 @@ impl Pace {
         self.left = self.left.saturating_add(earned).min(limits.idle);
     }
 
-    /// The peer is waited for; if no file is on its way, for as long as other limits allow.
-    pub(crate) fn wait(&mut self, now: Time, in_transfer: bool, limits: &Limits) {
-        if in_transfer && limits.minimum_rate > 0 {
-            self.waiting_since = Some(now);
-        } else {
+    /// The peer is waited for; if nothing is on its way, for as long as other limits allow.
+    pub(crate) fn wait(&mut self, now: Time, on_its_way: OnItsWay, limits: &Limits) {
+        if !on_its_way.file || limits.minimum_rate == 0 {
             self.left = limits.idle;
         }
+        self.record = on_its_way.record.then(|| self.record.unwrap_or_default());
+        let counts = on_its_way.record || (on_its_way.file && limits.minimum_rate > 0);
+        self.waiting_since = counts.then_some(now);
     }
 
     /// Whether the peer is too slow.
@@ -54,7 +78,8 @@ impl Pace {
 
     /// When it will be, if nothing comes.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.waiting_since.map(|since| since + self.left)
+        let left = self.record.map_or(self.left, |time| self.left.min(RECORD.saturating_sub(time)));
+        self.waiting_since.map(|since| since + left)
     }
 }
 
@@ -70,12 +95,18 @@ mod tests {
         Time::ZERO + Duration::from_secs(seconds)
     }
 
+    const FILE: OnItsWay = OnItsWay { file: true, record: false };
+
+    fn look(pace: &mut Pace, seconds: u64) {
+        pace.look(at(seconds), || false, &limits());
+    }
+
     /// Sends so many bytes each second, and gives the second in which it is cut off.
     fn lasts(bytes_a_second: usize) -> Option<u64> {
         let (limits, mut pace) = (limits(), Pace::new(&limits()));
         (0..10_000).find(|&second| {
-            pace.look(at(second), &limits);
-            pace.wait(at(second), true, &limits);
+            look(&mut pace, second);
+            pace.wait(at(second), FILE, &limits);
             pace.moved(bytes_a_second);
             pace.is_lost()
         })
@@ -91,15 +122,15 @@ mod tests {
     #[test]
     fn only_waiting_in_a_transfer_counts() {
         let (limits, mut pace) = (limits(), Pace::new(&limits()));
-        pace.wait(at(0), true, &limits);
+        pace.wait(at(0), FILE, &limits);
         assert_eq!(pace.deadline(), Some(at(60)));
-        pace.look(at(59), &limits);
+        look(&mut pace, 59);
         // A disk took an hour.
-        pace.wait(at(3659), true, &limits);
+        pace.wait(at(3659), FILE, &limits);
         assert_eq!(pace.deadline(), Some(at(3660)));
-        pace.look(at(3659), &limits);
-        pace.wait(at(3659), false, &limits);
-        pace.look(at(9999), &limits);
+        look(&mut pace, 3659);
+        pace.wait(at(3659), OnItsWay::default(), &limits);
+        look(&mut pace, 9999);
         assert!(!pace.is_lost() && pace.deadline().is_none());
     }
 
@@ -107,8 +138,29 @@ mod tests {
     fn bytes_earn_no_more_than_the_grace() {
         let (limits, mut pace) = (limits(), Pace::new(&limits()));
         pace.moved(usize::MAX);
-        pace.look(at(0), &limits);
-        pace.wait(at(0), true, &limits);
+        look(&mut pace, 0);
+        pace.wait(at(0), FILE, &limits);
         assert_eq!(pace.deadline(), Some(at(60)));
+    }
+
+    #[test]
+    fn a_record_that_is_slow_is_lost_only_while_buffers_are_short() {
+        let (limits, mut pace) = (limits(), Pace::new(&limits()));
+        let record = OnItsWay { file: true, record: true };
+        pace.wait(at(0), record, &limits);
+        assert_eq!(pace.deadline(), Some(at(5)));
+        look(&mut pace, 5);
+        assert!(!pace.is_lost());
+        pace.wait(at(5), record, &limits);
+        // Another one, which begins anew.
+        look(&mut pace, 9);
+        pace.wait(at(9), FILE, &limits);
+        look(&mut pace, 9);
+        pace.wait(at(9), record, &limits);
+        pace.look(at(13), || true, &limits);
+        assert!(!pace.is_lost());
+        pace.wait(at(13), record, &limits);
+        pace.look(at(14), || true, &limits);
+        assert!(pace.is_lost());
     }
 }

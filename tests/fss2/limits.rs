@@ -123,6 +123,33 @@ fn a_download_that_is_hardly_read_ends() {
     assert!((60..=120).contains(&seconds), "{seconds} s");
 }
 
+/// Who begins a record and does not end it keeps its buffer from nobody who needs it.
+#[test]
+fn unfinished_records_are_cut_off_while_buffers_are_short() {
+    let uploading = |scenario: &Scenario| {
+        let mut hand = scenario.with_client_by_hand(store());
+        let _ = hand.ask(&Request::Upload(new_upload()));
+        let record = hand.sealed(&Request::Data(&vec![5; 200_000]).encode());
+        hand.say_raw(&record[..5000]);
+        hand
+    };
+    let scenario = limited(&NoSecurity, |limits| limits.record_buffers = 2);
+    let mut all = [uploading(&scenario), uploading(&scenario)];
+    all[0].let_pass(Duration::from_millis(4999));
+    assert_eq!(all[0].end(), None);
+    all[0].let_pass(Duration::from_millis(1));
+    assert_eq!(all[0].leave(), Err(Error::TimedOut(Moment::Transfer)));
+    // Its buffer is free again, but hardly any is.
+    all[1].let_pass(Duration::from_secs(59));
+    assert_eq!(all[1].end(), None, "nobody waits for it");
+
+    let mut alone = uploading(&Scenario::fast());
+    alone.let_pass(Duration::from_secs(59));
+    assert_eq!(alone.end(), None);
+    alone.let_pass(Duration::from_secs(1));
+    assert!(alone.leave().is_err());
+}
+
 /// Between operations a connection may rest as long as it says something within the idle time.
 #[test]
 fn a_connection_at_rest_needs_no_pace() {
