@@ -6,6 +6,8 @@ mod hostile;
 mod known_servers;
 mod legacy;
 mod line;
+#[cfg(target_os = "linux")]
+mod load;
 mod refusals;
 mod resume;
 mod scripts;

@@ -33,6 +33,11 @@ pub fn async_server_program() -> Command {
     clean(Command::new(example("async_server", &PATH)))
 }
 
+pub fn load_program() -> Command {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    clean(Command::new(example("load", &PATH)))
+}
+
 pub fn async_client_program() -> Command {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     clean(Command::new(example("async_client", &PATH)))
