@@ -27,8 +27,6 @@ mod options;
 mod output;
 #[path = "../client/partial.rs"]
 mod partial;
-#[path = "../client/print.rs"]
-mod print;
 #[path = "../client/remote.rs"]
 mod remote;
 #[path = "../client/report.rs"]

@@ -9,6 +9,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::support::failure::code;
+use crate::support::print;
 
 static STATE: Mutex<State> = Mutex::new(State { part: None, hint: "" });
 
@@ -31,7 +32,7 @@ pub fn watch() -> io::Result<()> {
         if signals.forever().next().is_some() {
             let hint = state().hint;
             if !hint.is_empty() {
-                eprintln!("{hint}");
+                print::aside(hint);
             }
             drop_part();
             std::process::exit(code::INTERRUPTED.into());
@@ -70,7 +71,7 @@ pub fn keep_part(keep: bool) {
 pub fn drop_part() {
     let part = state().part.take();
     match part {
-        Some(Part { keep: true, .. }) => eprintln!("what has come is kept: the same command again goes on with it"),
+        Some(Part { keep: true, .. }) => print::aside("what has come is kept: the same command again goes on with it"),
         // If it cannot be removed, there is nobody left to tell.
         Some(Part { path, .. }) if path.is_dir() => drop(fs::remove_dir_all(path)),
         Some(Part { path, .. }) => drop(fs::remove_file(path)),

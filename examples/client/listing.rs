@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::account::Account;
 use crate::report;
 use crate::support::failure::{Failure, code, printable};
+use crate::support::print;
 
 /// One file a line: date, size, cookie, name.
 pub fn show(account: &Account, files: &[FileRecord]) -> Result<(), Failure> {
@@ -53,7 +54,7 @@ pub fn clean(account: &Account, yes: bool) -> Result<(), Failure> {
         if !std::io::stdin().is_terminal() {
             return Err(Failure::usage("nothing was taken off the list", "there is no terminal to ask on", "clean --yes"));
         }
-        eprint!("Without its cookie a file cannot be downloaded again. Forget all cookies? [y/N] ");
+        print::ask("Without its cookie a file cannot be downloaded again. Forget all cookies? [y/N] ");
         let mut answer = String::new();
         if std::io::stdin().read_line(&mut answer).is_err() || !answer.trim().eq_ignore_ascii_case("y") {
             return Ok(());

@@ -14,7 +14,6 @@ mod menu;
 mod options;
 mod output;
 mod partial;
-mod print;
 mod remote;
 mod report;
 mod session;

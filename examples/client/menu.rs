@@ -7,9 +7,9 @@ use crate::account::Account;
 use crate::download::{Wish, download};
 use crate::listing;
 use crate::options::Options;
-use crate::print;
 use crate::source::Compress;
 use crate::support::failure::Failure;
+use crate::support::print;
 use crate::upload::{How, upload_all};
 
 /// Asks until the user leaves, or standard input ends. What fails is told, and the menu goes on.
@@ -48,9 +48,8 @@ fn choose_upload(account: &Account, options: &Options) -> Result<(), Failure> {
 
 /// A line from the user; `None` at the end of input.
 fn ask(question: &str) -> Option<String> {
-    print!("{question}");
     // If nobody sees the question, nobody answers it.
-    io::stdout().flush().ok()?;
+    write!(io::stdout(), "{question}").and_then(|()| io::stdout().flush()).ok()?;
     let mut line = String::new();
     match io::stdin().read_line(&mut line) {
         Ok(count) if count > 0 => Some(line.trim().to_owned()),

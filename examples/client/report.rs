@@ -14,8 +14,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::options::{Command, Options};
-use crate::print;
 use crate::support::failure::{Failure, printable};
+use crate::support::print;
 
 /// Where to tell what.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ impl Reporter {
     /// Something that is no result.
     pub fn say(self, text: &str) {
         if self.form == Form::Words {
-            eprintln!("{}", printable(text));
+            print::aside(printable(text));
         }
     }
 
@@ -90,13 +90,13 @@ impl Reporter {
         if self.form == Form::Json {
             return self.object(object);
         }
-        eprintln!("{line}");
+        print::aside(line);
         Ok(())
     }
 
     fn object(self, object: Value) -> Result<(), Failure> {
         if self.occupied {
-            eprintln!("{object}");
+            print::aside(object);
             return Ok(());
         }
         print::line(object)

@@ -13,6 +13,7 @@ use crate::drive;
 use crate::options::Options;
 use crate::stopped::{Stopped, key_changed};
 use crate::support::failure::{Failure, code};
+use crate::support::print;
 
 /// A server, and who asks it.
 pub struct Session<'a> {
@@ -77,7 +78,7 @@ impl<'a> Session<'a> {
     }
 
     fn ask(&self, key: Fingerprint) -> Result<(), Failure> {
-        eprint!("{} is new here. Its key is\n  {key}\nIs that the server's key? [y/N] ", self.server);
+        print::ask(format_args!("{} is new here. Its key is\n  {key}\nIs that the server's key? [y/N] ", self.server));
         let mut answer = String::new();
         if io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("y") {
             return Ok(());

@@ -10,6 +10,7 @@ use fss::{Config, Password, SystemRng};
 use crate::options::{Command, Options};
 use crate::service::Service;
 use crate::support::failure::Failure;
+use crate::support::print;
 use crate::support::secrets::Wanted;
 use crate::{metrics, users, verify};
 
@@ -31,17 +32,13 @@ pub fn main(serve: impl FnOnce(&Arc<Service>) -> Result<(), Failure>) -> ExitCod
 fn run(options: &Options, serve: impl FnOnce(&Arc<Service>) -> Result<(), Failure>) -> Result<(), Failure> {
     let locked = LockedKey::new(&options.data, Owner::Server);
     match &options.command {
-        Some(Command::Fingerprint) => {
-            println!("{}", locked.open(&CODE.get()?, &*default_provider())?.public_key().fingerprint());
-            Ok(())
-        }
+        Some(Command::Fingerprint) => print::line(locked.open(&CODE.get()?, &*default_provider())?.public_key().fingerprint()),
         Some(Command::ChangeCode) => {
             locked.form()?;
             let old = CODE.get()?;
             locked.open(&old, &*default_provider())?;
             locked.change_code(&old, &NEW_CODE.get_new()?, &mut SystemRng)?;
-            println!("The operation code is changed.");
-            Ok(())
+            print::line("The operation code is changed.")
         }
         Some(Command::Verify) => verify::run(&options.data),
         Some(Command::Users(command)) => users::run(&options.data, command),

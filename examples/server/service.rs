@@ -19,6 +19,7 @@ use crate::listen::listen;
 use crate::open_files;
 use crate::options::Options;
 use crate::support::failure::{Failure, code, printable};
+use crate::support::print;
 
 /// How long running connections get to finish after a signal.
 pub const DRAIN: Duration = Duration::from_secs(10);
@@ -68,7 +69,7 @@ impl Service {
     pub fn begin(&self) -> Result<Start, Failure> {
         let start = self.start.lock().unwrap_or_else(PoisonError::into_inner).take();
         let start = start.ok_or_else(|| broken(io::Error::other("it serves already")))?;
-        println!("listening on {}", start.listener.local_addr().map_err(broken)?);
+        print::line(format_args!("listening on {}", start.listener.local_addr().map_err(broken)?))?;
         Ok(start)
     }
 

@@ -8,6 +8,7 @@ use fss::wire::frame::to_base64;
 
 use crate::options::UsersCommand;
 use crate::support::failure::{Failure, code};
+use crate::support::print;
 
 pub fn run(data: &Path, command: &UsersCommand) -> Result<(), Failure> {
     let users = Users::open(data)?;
@@ -15,7 +16,7 @@ pub fn run(data: &Path, command: &UsersCommand) -> Result<(), Failure> {
         UsersCommand::List => {
             for user in users.list()? {
                 let quota = user.quota.map_or_else(|| "-".to_owned(), |quota| quota.to_string());
-                println!("{}\t{}\t{}\t{quota}", user.name.as_str(), user.key, user.used);
+                print::line(format_args!("{}\t{}\t{}\t{quota}", user.name.as_str(), user.key, user.used))?;
             }
         }
         UsersCommand::Add { name, key, quota } => {
@@ -23,7 +24,7 @@ pub fn run(data: &Path, command: &UsersCommand) -> Result<(), Failure> {
         }
         UsersCommand::Remove { name } => known(users.remove(&valid(name)?)?, name)?,
         UsersCommand::Quota { name, quota } => known(users.set_quota(&valid(name)?, *quota)?, name)?,
-        UsersCommand::Invite { quota } => println!("{}", to_base64(users.invite(&mut SystemRng, *quota)?.expose())),
+        UsersCommand::Invite { quota } => print::line(to_base64(users.invite(&mut SystemRng, *quota)?.expose()))?,
     }
     Ok(())
 }

@@ -2,26 +2,31 @@
 
 use std::path::Path;
 
-use fss::store::{Finding, verify_directory};
+use fss::store::{Finding, Verified, verify_directory};
 
 use crate::support::failure::{Failure, code, printable};
+use crate::support::print;
 
 pub fn run(data: &Path) -> Result<(), Failure> {
     if !data.is_dir() {
         let what = format!("{} cannot be verified", data.display());
         return Err(Failure::new(code::OTHER, what, "there is no such directory", "--data DIR before the command"));
     }
+    let mut told = Ok(());
     let verified = verify_directory(data, |_, finding| {
-        if let Finding::Damaged(error) = finding {
-            println!("damaged: {}", printable(&error.to_string()));
+        if let Finding::Damaged(error) = finding
+            && told.is_ok()
+        {
+            told = print::line(format_args!("damaged: {}", printable(&error.to_string())));
         }
     })?;
-    println!("{} whole, {} without a recorded digest, {} damaged", verified.whole, verified.unrecorded, verified.damaged);
-    if verified.damaged == 0 {
+    told?;
+    let Verified { whole, unrecorded, damaged } = verified;
+    print::line(format_args!("{whole} whole, {unrecorded} without a recorded digest, {damaged} damaged"))?;
+    if damaged == 0 {
         return Ok(());
     }
-    let what =
-        if verified.damaged == 1 { "a file is damaged".to_owned() } else { format!("{} files are damaged", verified.damaged) };
+    let what = if damaged == 1 { "a file is damaged".to_owned() } else { format!("{damaged} files are damaged") };
     Err(Failure::new(
         code::INTEGRITY,
         what,

@@ -39,7 +39,7 @@ impl Failure {
 
     /// Shows the failure on standard error, and gives its exit code.
     pub fn report(&self) -> ExitCode {
-        eprintln!("{self}");
+        super::print::aside(self);
         ExitCode::from(self.code)
     }
 }
