@@ -198,7 +198,7 @@ impl Config {
         self.versions
     }
 
-    /// How many server sessions there are now.
+    /// How many server sessions there are now, without those that are one too many.
     pub fn connections(&self) -> usize {
         self.connections.count()
     }

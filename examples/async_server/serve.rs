@@ -1,5 +1,7 @@
-//! The socket loop of tokio: a task a connection. What waits for the disk is done on threads of its own (`storage.rs`).
+//! The socket loop of tokio: a task a connection. What waits for the disk is done on threads of its own (`storage.rs`). How many
+//! there are is bounded by the engines: those of connections that are too many end at once.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -32,16 +34,15 @@ async fn accept_all(service: &Arc<Service>) -> Result<(), Failure> {
     let threads = Threads::new();
     let mut connections = JoinSet::new();
     loop {
-        let has_place = connections.len() < service.places();
         tokio::select! {
             biased;
-            _ = stop.readable() => break,
+            stopped = stops(&stop) => if stopped { break },
             Some(ended) = connections.join_next() => {
                 if let Err(error) = ended {
                     tracing::error!(%error, "a connection was aborted");
                 }
             }
-            accepted = listener.accept(), if has_place => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => drop(connections.spawn(serve(Arc::clone(service), threads.clone(), stream, peer))),
                 Err(error) => {
                     tracing::error!(%error, "cannot accept a connection");
@@ -55,6 +56,11 @@ async fn accept_all(service: &Arc<Service>) -> Result<(), Failure> {
     // Those that take longer are cut off: it was said that they would be.
     let _ = timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
     Ok(())
+}
+
+/// Waits, and says whether the server is to stop: to be ready to be read may be a false alarm.
+async fn stops(stop: &UnixStream) -> bool {
+    stop.readable().await.is_err() || !matches!(stop.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
 async fn serve(service: Arc<Service>, threads: Threads, stream: TcpStream, peer: SocketAddr) {

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::listing;
 use crate::options::Options;
 use crate::report::{self, Reporter};
-use crate::support::failure::{Failure, code};
+use crate::support::failure::{Failure, code, typed};
 use crate::support::secrets::Wanted;
 
 const PASSWORD: Wanted = Wanted { name: "password", variable: "FSS_PASSWORD" };
@@ -134,13 +134,13 @@ impl From<ProfileError> for Failure {
                 code::OTHER,
                 "the password stays as it is",
                 error.to_string(),
-                "change-password --modern, if no program of 2019 needs this profile any more",
+                format!("if no program of 2019 needs this profile any more: {}", typed("change-password --modern")),
             ),
             ProfileError::PasswordWasSent => Self::new(
                 code::OTHER,
                 "the file is not sealed with the profile's password",
                 "a server of FSS 1.0 may know that password",
-                "change-password (--modern for a profile of 2019), or --own-password",
+                format!("{} (--modern for a profile of 2019), or --own-password", typed("change-password")),
             ),
             ProfileError::PasswordSealsFiles => Self::new(
                 code::OTHER,
@@ -148,6 +148,9 @@ impl From<ProfileError> for Failure {
                 "it seals files, which the server could then open",
                 "--own-password, or no --protocol 1.0",
             ),
+            other @ ProfileError::PasswordUsedBefore => {
+                Self::new(code::OTHER, "the password stays as it is", other.to_string(), "another new password")
+            }
             other => Self::new(code::OTHER, "cannot use the profile", other.to_string(), ""),
         }
     }

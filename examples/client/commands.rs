@@ -14,8 +14,8 @@ use crate::{download, interrupt, listing, menu, remote, upload};
 /// Does what the command line says. Gives the exit code.
 pub fn main(options: &Options) -> ExitCode {
     let reporter = Reporter::new(options);
-    if let Err(error) = interrupt::watch() {
-        reporter.say(&format!("warning: an interrupted download will leave its part file: {error}"));
+    if let Err(error) = interrupt::watch(reporter) {
+        reporter.warn(&format!("an interrupted download will leave its part file: {error}"));
     }
     if let Some(Command::Completions { shell }) = options.command {
         clap_complete::generate(shell, &mut Options::command(), "client", &mut std::io::stdout());

@@ -49,7 +49,7 @@ pub fn report(account: &Account, path: &Path, size: u64, guessed: bool) -> Resul
     let object = json!({ "event": "downloaded", "path": path.to_string_lossy(), "size": size, "guessed": guessed });
     reporter.done(&format!("{} ({size} bytes)", path.display()), object)?;
     if guessed {
-        reporter.say("warning: FSS 1.0 does not tell a file's size, so its end is a guess; --size BYTES makes it sure");
+        reporter.warn("FSS 1.0 does not tell a file's size, so its end is a guess; --size BYTES makes it sure");
     }
     Ok(())
 }
@@ -115,6 +115,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         progress: session.account.reporter.progress(wish.file, None),
     };
     let ended = session.run(|machine, call| transfer.serve(machine, call));
+    transfer.progress.clear();
     match (ended, transfer.received) {
         // The file is here and whole; that its acknowledgement was lost is the server's concern.
         (_, Some((size, guessed))) => report(account, &transfer.path, size, guessed),

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::report::Reporter;
 use crate::support::failure::code;
-use crate::support::print;
 
 static STATE: Mutex<State> = Mutex::new(State { part: None, hint: "" });
 
@@ -26,15 +26,12 @@ pub struct Part {
 }
 
 /// From now on both signals end the program in peace.
-pub fn watch() -> io::Result<()> {
+pub fn watch(reporter: Reporter) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {
-            let hint = state().hint;
-            if !hint.is_empty() {
-                print::aside(hint);
-            }
-            drop_part();
+            let hint = drop_part().unwrap_or(state().hint);
+            reporter.interrupted(hint);
             std::process::exit(code::INTERRUPTED.into());
         }
     });
@@ -67,14 +64,15 @@ pub fn keep_part(keep: bool) {
     }
 }
 
-/// Removes what has been written, unless it is to be kept.
-pub fn drop_part() {
+/// Removes what has been written, unless it is to be kept; gives what the user is to hear then.
+pub fn drop_part() -> Option<&'static str> {
     let part = state().part.take();
     match part {
-        Some(Part { keep: true, .. }) => print::aside("what has come is kept: the same command again goes on with it"),
+        Some(Part { keep: true, .. }) => return Some("what has come is kept: the same command again goes on with it"),
         // If it cannot be removed, there is nobody left to tell.
         Some(Part { path, .. }) if path.is_dir() => drop(fs::remove_dir_all(path)),
         Some(Part { path, .. }) => drop(fs::remove_file(path)),
         None => {}
     }
+    None
 }

@@ -32,7 +32,11 @@ impl<'a> Precautions<'a> {
             let hint = "no --protocol; or --allow-downgrade if you must";
             return Err(Failure::usage("--protocol 1.0 is not used", why, hint));
         }
-        Ok(Self { server, expected: options.fingerprint.or(known.map(|known| known.fingerprint)) })
+        let expected = options.fingerprint.or(known.map(|known| known.fingerprint));
+        if expected.is_none() {
+            account.reporter.warn(&format!("in FSS 1.0 nothing shows that this is the right {server}, and it gets the password"));
+        }
+        Ok(Self { server, expected })
     }
 
     fn check(&self, key: Fingerprint) -> Result<(), Failure> {

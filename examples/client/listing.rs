@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::account::Account;
 use crate::report;
-use crate::support::failure::{Failure, code, printable};
+use crate::support::failure::{Failure, code, printable, typed};
 use crate::support::print;
 
 /// One file a line: date, size, cookie, name.
@@ -26,7 +26,11 @@ pub fn line(file: &FileRecord) -> String {
 
 /// The line of a file that a server has, with its name if the profile knows it.
 pub fn remote_line(entry: &Entry, name: Option<&str>) -> String {
-    let left = entry.downloads.map_or_else(String::new, |left| format!(" ({left} downloads left)"));
+    let left = match entry.downloads {
+        None => String::new(),
+        Some(1) => " (1 download left)".to_owned(),
+        Some(left) => format!(" ({left} downloads left)"),
+    };
     let expires = entry.expires.map_or_else(String::new, |expires| format!(" (until {})", date(expires)));
     let name = printable(name.unwrap_or("?"));
     format!("{}  {:>12}  {}  {name}{left}{expires}", date(entry.stored), entry.size, entry.cookie)
@@ -52,9 +56,11 @@ pub fn forget(account: &Account, name_or_cookie: &str) -> Result<(), Failure> {
 pub fn clean(account: &Account, yes: bool) -> Result<(), Failure> {
     if !yes {
         if !std::io::stdin().is_terminal() {
-            return Err(Failure::usage("nothing was taken off the list", "there is no terminal to ask on", "clean --yes"));
+            return Err(Failure::usage("nothing was taken off the list", "there is no terminal to ask on", typed("clean --yes")));
         }
-        print::ask("Without its cookie a file cannot be downloaded again. Forget all cookies? [y/N] ");
+        print::ask(
+            "Files of others, and of FSS 1.0, cannot be downloaded again without their cookies. Forget all cookies? [y/N] ",
+        );
         let mut answer = String::new();
         if std::io::stdin().read_line(&mut answer).is_err() || !answer.trim().eq_ignore_ascii_case("y") {
             return Ok(());
@@ -66,5 +72,5 @@ pub fn clean(account: &Account, yes: bool) -> Result<(), Failure> {
 
 pub fn not_listed(name_or_cookie: &str) -> Failure {
     let why = format!("no file of yours has the name or cookie {name_or_cookie:?}");
-    Failure::new(code::NO_SUCH_FILE, "Record not found", why, "`list` to see your files")
+    Failure::new(code::NO_SUCH_FILE, "Record not found", why, format!("to see your files: {}", typed("list")))
 }

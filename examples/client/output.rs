@@ -27,15 +27,33 @@ pub struct Attributes {
     modified: Option<SystemTime>,
 }
 
+/// A directory that cannot be read is taken for one that is not.
+fn is_empty(directory: &Path) -> bool {
+    directory.read_dir().is_ok_and(|mut entries| entries.next().is_none())
+}
+
 impl Output {
     /// Standard output for `-`, else a new file, which is not there before [`Output::create`].
     pub fn new(path: &Path, force: bool) -> Result<Self, Failure> {
         if path == Path::new("-") {
             return Ok(Self::Standard);
         }
-        if path.is_dir() && !force {
-            let why = "there is a directory of this name";
-            return Err(Failure::new(code::OTHER, format!("cannot write {}", path.display()), why, "-o with a name inside it"));
+        let what = || format!("{} is not overwritten", path.display());
+        match path.metadata() {
+            Ok(there) if there.is_dir() && !force => {
+                let why = "there is a directory of this name";
+                return Err(Failure::new(code::OTHER, what(), why, "-o with a name inside it"));
+            }
+            // What is in it may be nobody's to lose.
+            Ok(there) if there.is_dir() && !is_empty(path) => {
+                let why = "there is a directory of this name, and it is not empty";
+                return Err(Failure::new(code::OTHER, what(), why, "remove it first, or -o with another name"));
+            }
+            Ok(there) if force && !there.is_dir() && !there.is_file() => {
+                let why = "it is a device or a pipe, and not a file";
+                return Err(Failure::new(code::OTHER, what(), why, "-o - and a redirection"));
+            }
+            _ => {}
         }
         if !force && path.symlink_metadata().is_ok() {
             return Err(exists(path));

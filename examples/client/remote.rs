@@ -22,10 +22,12 @@ use crate::session::Session;
 use crate::stopped::{Stopped, invalid_response, refused};
 use crate::support::failure::{Failure, code};
 
-fn needs_fss2(options: &Options) -> Result<(), Failure> {
+fn needs_fss2(options: &Options, what: &str) -> Result<(), Failure> {
     match options.protocol {
         Protocol::V2 => Ok(()),
-        Protocol::V1 => Err(Failure::usage("this cannot be done", "FSS 1.0 has no such operation", "no --protocol 1.0")),
+        Protocol::V1 => {
+            Err(Failure::usage(format!("{what} cannot be used"), "FSS 1.0 has no such operation", "no --protocol 1.0"))
+        }
     }
 }
 
@@ -55,7 +57,7 @@ fn operate(
 
 /// The files that the server has of this profile's key.
 pub fn list(account: &Account, options: &Options) -> Result<(), Failure> {
-    needs_fss2(options)?;
+    needs_fss2(options, "list --remote")?;
     let unlocked = account.unlock()?;
     let session = Session::new(account, &unlocked, options, None);
     let known = account.profile.files().list()?;
@@ -82,7 +84,7 @@ pub fn list(account: &Account, options: &Options) -> Result<(), Failure> {
 }
 
 pub fn delete(account: &Account, options: &Options, file: &str, own_password: bool) -> Result<(), Failure> {
-    needs_fss2(options)?;
+    needs_fss2(options, "delete")?;
     let record = account.find(file)?;
     let cookie = record.as_ref().map_or(file, |record| record.cookie.as_str());
     let cookie: Cookie = cookie.parse().map_err(|_| not_listed(file))?;
@@ -132,12 +134,12 @@ fn legacy_verifier(session: &Session<'_>, record: Option<&FileRecord>, own: Opti
 }
 
 pub fn information(account: &Account, options: &Options) -> Result<(), Failure> {
-    needs_fss2(options)?;
+    needs_fss2(options, "info")?;
     ask_account(account, options, "cannot ask the server", Operation::Information)?.show(account)
 }
 
 pub fn sign_up(account: &Account, options: &Options, name: &str, invite: Option<&Invite>) -> Result<(), Failure> {
-    needs_fss2(options)?;
+    needs_fss2(options, "sign-up")?;
     let name = UserName::parse(name.as_bytes())
         .map_err(|error| Failure::usage(format!("{name:?} cannot be the name of a user"), error.to_string(), "another name"))?;
     let what = format!("cannot sign up as {}", name.as_str());

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::options::{Command, Options};
-use crate::support::failure::{Failure, printable};
+use crate::support::failure::{Failure, code, printable};
 use crate::support::print;
 
 /// Where to tell what.
@@ -66,6 +66,26 @@ impl Reporter {
     pub fn say(self, text: &str) {
         if self.form == Form::Words {
             print::aside(printable(text));
+        }
+    }
+
+    /// Something that the user should know of what was done, though it is no failure.
+    pub fn warn(self, text: &str) {
+        if self.form == Form::Json {
+            // If it cannot be written, what follows cannot either.
+            let _ = self.object(json!({ "event": "warning", "what": text }));
+        } else {
+            self.say(&format!("warning: {text}"));
+        }
+    }
+
+    /// The program ends before it is done; `hint` is what is left of its work, and may be empty.
+    pub fn interrupted(self, hint: &str) {
+        if self.form == Form::Json {
+            let object = json!({ "event": "error", "what": "interrupted", "why": "a signal came", "try": hint, "code": code::INTERRUPTED });
+            let _ = self.object(object);
+        } else if !hint.is_empty() {
+            self.say(hint);
         }
     }
 
@@ -161,6 +181,11 @@ impl Progress {
         self.0.reset_eta();
     }
 
+    /// It is gone from the terminal, so that something else can be told.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+
     /// So much more is done.
     pub fn advance(&self, bytes: u64) {
         self.0.inc(bytes);
@@ -169,7 +194,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.clear();
     }
 }
 

@@ -11,7 +11,7 @@ use crate::account::{Account, Unlocked};
 use crate::call::Call;
 use crate::drive;
 use crate::options::Options;
-use crate::stopped::{Stopped, key_changed};
+use crate::stopped::{Stopped, key_changed, other_key};
 use crate::support::failure::{Failure, code};
 use crate::support::print;
 
@@ -103,6 +103,9 @@ impl<'a> Session<'a> {
     fn explain(&self, stopped: Stopped, connected: bool) -> Stopped {
         let Stopped::Session(error) = &stopped else { return stopped };
         match error {
+            fss::Error::ServerKeyChanged { expected, got } if self.options.fingerprint == Some(*expected) => {
+                other_key(&self.server, *expected, *got).into()
+            }
             fss::Error::ServerKeyChanged { expected, got } => key_changed(&self.server, *expected, *got).into(),
             fss::Error::PeerRefused(refusal) if refusal.code.is_none() && !connected => self.no_fss2(error).into(),
             fss::Error::Disconnected(Moment::Request) if !connected => self.no_fss2(error).into(),

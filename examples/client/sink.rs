@@ -128,7 +128,12 @@ fn unbounded(path: &Path) -> Failure {
 fn failed(path: &Path, error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::InvalidData {
         let what = format!("cannot write {}", path.display());
-        return Failure::new(code::INTEGRITY, what, error.to_string(), "nothing of it was kept; do not trust who made it");
+        return Failure::new(
+            code::INTEGRITY,
+            what,
+            error.to_string(),
+            "nothing of it was kept; if you trust who made it, -o - gives it as it is",
+        );
     }
     match error.get_ref().and_then(|error| error.downcast_ref()) {
         Some(archive::Error::Local { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {

@@ -156,10 +156,12 @@ impl Source {
         };
         let skipped =
             pack.skipped().iter().map(|path| format!("{} is left out: it is no file, directory or link", path.display()));
-        let outward = pack
-            .outward_links()
-            .iter()
-            .map(|path| format!("the link {} may lead out of the directory: nobody but you will get it back", path.display()));
+        let outward = pack.outward_links().iter().map(|path| {
+            format!(
+                "the link {} may lead out of the directory: it comes back to this profile only, others get the archive with -o -",
+                path.display()
+            )
+        });
         let size = Some(pack.total_size());
         Ok(Self {
             path: path.to_owned(),

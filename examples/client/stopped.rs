@@ -6,7 +6,7 @@ use fss::crypto::Fingerprint;
 use fss::wire::refusal::{RefusalCode, Refused};
 use fss::{Moment, Refusal};
 
-use crate::support::failure::{Failure, code};
+use crate::support::failure::{Failure, code, typed};
 
 /// What a server of FSS 1.0 says that does not do what was asked.
 pub const NOT_PROCEEDED: &str = "Failed to proceed with the selected operation";
@@ -85,10 +85,18 @@ pub fn refused(what: &str, refusal: &Refused) -> Failure {
         Some(RefusalCode::Refused) => {
             (code::NO_SUCH_FILE, "check the cookie and --server; --own-password if the file has a password of its own")
         }
-        Some(RefusalCode::NotAMember) => (code::OTHER, "ask its operator for an invite, then: sign-up NAME --invite INVITE"),
-        Some(RefusalCode::Quota) => (code::NO_ROOM, "delete files that you no longer need there"),
+        Some(RefusalCode::NotAMember) => {
+            let hint = format!("ask its operator for an invite, then: {}", typed("sign-up NAME --invite INVITE"));
+            return Failure::new(code::OTHER, what, why, hint);
+        }
+        Some(RefusalCode::Quota) => {
+            (code::NO_ROOM, "delete files that you no longer need there; what was sent of unfinished ones counts too, for a day")
+        }
         Some(RefusalCode::NoRoom) => (code::NO_ROOM, "the same command later, or another server"),
-        Some(RefusalCode::TooLarge) => (code::LIMIT, "another server; `info` shows what this one takes"),
+        Some(RefusalCode::TooLarge) => {
+            let hint = format!("another server; what this one takes: {}", typed("info"));
+            return Failure::new(code::LIMIT, what, why, hint);
+        }
         Some(RefusalCode::TooManyAttempts) => (code::ATTEMPTS, "wait that long"),
         Some(RefusalCode::TooManyUploads) => (code::LIMIT, "finish an upload that broke off: the same command as then"),
         Some(RefusalCode::Busy) => (code::LIMIT, "the same command then"),
@@ -106,7 +114,17 @@ pub fn key_changed(server: &str, known: Fingerprint, got: Fingerprint) -> Failur
         code::KEY_CHANGED,
         format!("{server} is not the server that it was"),
         format!("its key is {got}, and {known} was expected: somebody may be in between"),
-        format!("ask its operator; only if he confirms the new key: --server {server} forget-server"),
+        format!("ask its operator; only if he confirms the new key: {}", typed(&format!("--server {server} forget-server"))),
+    )
+}
+
+/// The server does not have the key that the user says it has.
+pub fn other_key(server: &str, wanted: Fingerprint, got: Fingerprint) -> Failure {
+    Failure::new(
+        code::KEY_CHANGED,
+        format!("{server} is not the server that --fingerprint says"),
+        format!("its key is {got}, and not {wanted}: somebody may be in between"),
+        "ask its operator for the fingerprint, and check the address",
     )
 }
 

@@ -57,9 +57,20 @@ pub fn upload_all(
     if how.name.is_some() && paths.len() > 1 {
         return Err(Failure::usage("--name cannot be used", "there are several files", "one file with --name at a time"));
     }
+    if how.name.is_some_and(str::is_empty) {
+        return Err(Failure::usage("--name cannot be used", "it is empty", "a name to list the file under"));
+    }
+    if paths.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+        return Err(Failure::usage("- cannot be used twice", "there is one standard input", "each - in a command of its own"));
+    }
+    let mut tally = Tally::new(account.reporter);
+    if paths.iter().all(|path| path.as_os_str() != "-" && path.symlink_metadata().is_err()) {
+        // Nobody is asked for a password, nor any server, for nothing.
+        paths.iter().filter_map(|path| Source::open(path, how.compress).err()).for_each(|failure| tally.failed(&failure));
+        return Ok(tally.outcome());
+    }
     let unlocked = account.unlock()?;
     how.own = own_password.then(|| FILE_PASSWORD.get_new()).transpose()?;
-    let mut tally = Tally::new(account.reporter);
     match options.protocol {
         Protocol::V1 => paths.iter().try_for_each(|path| tally.add(legacy::upload(account, &unlocked, options, path, &how)))?,
         Protocol::V2 => {
@@ -70,8 +81,7 @@ pub fn upload_all(
             Batch { session: &session, keyring, how: &how, waiting, current: None, tally: &mut tally }.run()?;
         }
     }
-    let code = tally.first_failure.unwrap_or(ExitCode::SUCCESS);
-    Ok(Outcome { done: tally.done, failed: tally.failed, code })
+    Ok(tally.outcome())
 }
 
 /// A file that is on the server.
@@ -118,6 +128,10 @@ impl Tally {
             self.first_failure = self.first_failure.or(Some(self.reporter.failure(&failure)));
         }
         Ok(())
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome { done: self.done, failed: self.failed, code: self.first_failure.unwrap_or(ExitCode::SUCCESS) }
     }
 
     fn failed(&mut self, failure: &Failure) {
@@ -197,6 +211,7 @@ impl Batch<'_> {
     }
 
     fn refused(&mut self, transfer: &Transfer<'_>, refusal: &Refused) -> Result<(), Failure> {
+        transfer.progress.clear();
         if transfer.is_resume && refusal.code == Some(RefusalCode::Refused) {
             return self.begin_anew(transfer, "the server no longer has it, or it has another password");
         }
@@ -216,6 +231,9 @@ impl Batch<'_> {
     /// The connection has ended, and with it the upload that was going on.
     fn stopped(&mut self, stopped: Stopped) -> Result<(), Failure> {
         let transfer = self.current.take();
+        if let Some(transfer) = &transfer {
+            transfer.progress.clear();
+        }
         if let (Stopped::Session(fss::Error::Integrity(Integrity::Chain)), Some(transfer)) = (&stopped, &transfer)
             && transfer.is_resume
         {
@@ -250,9 +268,12 @@ fn find_earlier(
 ) -> Result<Option<UploadRecord>, Failure> {
     let Some(identity) = source.identity() else { return Ok(None) };
     let journal = session.account.profile.uploads();
-    for changed in journal.changed(&identity, &session.server)? {
-        session.say(&format!("{name} was changed since its upload broke off, so the upload begins anew"));
-        journal.abandon(&changed.cookie)?;
+    let changed = journal.changed(&identity, &session.server)?;
+    if !changed.is_empty() {
+        session.say(&format!("{} was changed since its upload broke off, so the upload begins anew", source.name));
+    }
+    for UploadRecord { cookie, .. } in changed {
+        journal.abandon(&cookie)?;
     }
     let found = journal.find(&identity, &session.server, &how.encoding(source))?;
     Ok(found.into_iter().find(|earlier| {
@@ -285,7 +306,7 @@ impl<'a> Transfer<'a> {
         how: &How<'_>,
     ) -> Result<(Self, Operation), Failure> {
         let source = Source::open(&path, how.compress)?;
-        source.warnings.iter().for_each(|warning| session.say(&format!("warning: {warning}")));
+        source.warnings.iter().for_each(|warning| session.account.reporter.warn(warning));
         let name = how.name.unwrap_or(&source.name).to_owned();
         let progress = session.account.reporter.progress(&name, source.encoded_size());
         let earlier = find_earlier(session, keyring, &source, &name, how)?;

@@ -65,7 +65,7 @@ pub async fn load(options: &Options, rounds: usize, figures: &mut Figures) -> Re
     figures.check("  of which lost", (lost + missing).to_string(), "none", lost + missing == 0);
     figures.check("  files that are there and not whole", (damaged + not_whole).to_string(), "none", damaged + not_whole == 0);
     figures.check("  left of uploads after their leases", staged.to_string(), "none", staged == 0);
-    figures.check("  files on the disk that no record has", (visible - files).to_string(), "none", visible == files);
+    figures.check("  files on the disk that no record has", visible.abs_diff(files).to_string(), "none", visible == files);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use fss::crypto::{PrivateKey, default_provider};
 use fss::locked_key::{KeyForm, LockedKey, Owner};
 use fss::{Config, Password, SystemRng};
 
+use crate::listen::listen;
 use crate::options::{Command, Options};
 use crate::service::Service;
 use crate::support::failure::Failure;
@@ -45,13 +46,15 @@ fn run(options: &Options, serve: impl FnOnce(&Arc<Service>) -> Result<(), Failur
         None => {
             // The store first: it holds the lock of the directory, and a foreign directory must not get a key.
             let store = options.open_store()?;
+            // And the port, so that nobody is asked for a code in vain.
+            let listener = listen(options.listen, "--listen")?;
             let identity = identity(options, &locked)?;
             let config =
                 Config::new(default_provider(), identity).with_limits(options.limits()).with_versions(options.versions());
             if let Some(address) = options.metrics {
                 metrics::expose(address)?;
             }
-            serve(&Service::start(options, config, store)?)
+            serve(&Service::start(options, config, store, listener)?)
         }
     }
 }

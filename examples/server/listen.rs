@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 
 use crate::support::failure::{Failure, code};
 
-/// Listens at an address, without blocking.
-pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+/// Listens at an address that an option says, without blocking.
+pub fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
     listener.map_err(|error| {
         let port = address.port();
@@ -14,16 +14,16 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
             ErrorKind::PermissionDenied if port < 1024 => (
                 "ports below 1024 need root on this system".to_owned(),
                 format!(
-                    "--listen {}:{}, or allow it: sudo sysctl net.ipv4.ip_unprivileged_port_start={port}",
+                    "{option} {}:{}, or allow it: sudo sysctl net.ipv4.ip_unprivileged_port_start={port}",
                     host(address),
-                    if port < 1000 { port * 10 } else { port + 8000 }
+                    if port * 10 > 1023 && port < 1000 { port * 10 } else { port + 8000 }
                 ),
             ),
             ErrorKind::AddrInUse => {
                 ("another program is listening there".to_owned(), "another port, or stop that program".to_owned())
             }
-            ErrorKind::AddrNotAvailable => ("this machine has no such address".to_owned(), format!("--listen 0.0.0.0:{port}")),
-            _ => (error.to_string(), "another --listen".to_owned()),
+            ErrorKind::AddrNotAvailable => ("this machine has no such address".to_owned(), format!("{option} 0.0.0.0:{port}")),
+            _ => (error.to_string(), format!("another {option}")),
         };
         Failure::new(code::OTHER, format!("cannot listen on {address}: {}", plain(&error)), why, hint)
     })

@@ -140,9 +140,9 @@ pub enum UsersCommand {
     Quota {
         /// The user's name
         name: String,
-        /// Bytes, such as 500M or 20G; without, as many as there is room for
-        #[arg(value_parser = bytes)]
-        quota: Option<u64>,
+        /// Bytes, such as 500M or 20G, or none for as many as there is room for
+        #[arg(value_parser = quota)]
+        quota: Quota,
     },
     /// Print an invite: it is good once, for 7 days
     Invite {
@@ -151,6 +151,10 @@ pub enum UsersCommand {
         quota: Option<u64>,
     },
 }
+
+/// Bytes that a user may store, if they are limited.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota(pub Option<u64>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Protocol {
@@ -255,6 +259,10 @@ fn from_file(text: &str) -> impl Iterator<Item = OsString> + '_ {
 
 fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn quota(text: &str) -> Result<Quota, String> {
+    if text == "none" { Ok(Quota(None)) } else { bytes(text).map(|bytes| Quota(Some(bytes))) }
 }
 
 fn retention(text: &str) -> Result<Retention, String> {

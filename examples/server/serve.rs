@@ -1,4 +1,5 @@
-//! The socket loop of threads: accepts connections up to a bound, gives each a thread, and ends in peace.
+//! The socket loop of threads: gives each connection a thread, and ends in peace. How many there are is bounded by the sessions:
+//! those of connections that are too many end at once.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -34,20 +35,13 @@ pub fn forever(service: &Arc<Service>) -> Result<(), Failure> {
     let running = Arc::new(Running { count: AtomicUsize::new(0), wake: Mutex::new(wake) });
     let count = || running.count.load(Ordering::Acquire);
     loop {
-        let full = count() >= service.places();
-        let mut sources = vec![PollFd::new(&stop, PollFlags::IN), PollFd::new(&woken, PollFlags::IN)];
-        if !full {
-            sources.push(PollFd::new(&listener, PollFlags::IN));
-        }
+        let mut sources = [PollFd::new(&stop, PollFlags::IN), PollFd::new(&listener, PollFlags::IN)];
         // An error is a signal that came, and its thread sees to it.
         let _ = poll(&mut sources, None);
         if !sources[0].revents().is_empty() {
             break;
         }
-        drain(&mut woken);
-        if !full {
-            accept(&listener, service, &running);
-        }
+        accept(&listener, service, &running);
     }
     drop(listener);
     tracing::info!(connections = count(), "stopping");

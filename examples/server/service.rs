@@ -11,11 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use fss::Config;
+use fss::server::without_cookies;
 use fss::store::{EmbeddedStore, Finding};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::listen::listen;
 use crate::open_files;
 use crate::options::Options;
 use crate::support::failure::{Failure, code, printable};
@@ -25,9 +25,13 @@ use crate::support::print;
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// How long to wait when the operating system has no room for another connection.
 pub const BREATHER: Duration = Duration::from_millis(100);
+/// When what is done again and again is done first, at the latest.
+const SOON: Duration = Duration::from_secs(10 * 60);
 /// How often expired files are removed.
 const SWEEP: Duration = Duration::from_secs(60);
-/// What a process needs beside its connections: the database, its readers, files on their way.
+/// Files that a connection may have open: its socket, and what it is busy with.
+const FILES_OF_ONE: u64 = 2;
+/// What a process has open beside that: the database, those who read it, pipes, and connections that are turned away.
 const OTHER_FILES: u64 = 512;
 
 pub struct Service {
@@ -44,15 +48,14 @@ pub struct Start {
 }
 
 impl Service {
-    /// Listens, and starts what runs beside the connections.
-    pub fn start(options: &Options, config: Config, store: EmbeddedStore) -> Result<Arc<Self>, Failure> {
-        let wanted = config.limits().connections as u64 + OTHER_FILES;
+    /// Starts what runs beside the connections.
+    pub fn start(options: &Options, config: Config, store: EmbeddedStore, listener: TcpListener) -> Result<Arc<Self>, Failure> {
+        let wanted = (config.limits().connections as u64).saturating_mul(FILES_OF_ONE).saturating_add(OTHER_FILES);
         match open_files::raise() {
             Ok(most) if most >= wanted => {}
             Ok(most) => tracing::warn!(most, wanted, "open files are limited to fewer than all connections need (ulimit -n)"),
             Err(error) => tracing::warn!(%error, "cannot tell how many files may be open"),
         }
-        let listener = listen(options.listen)?;
         let (stopper, stop) = UnixStream::pair().map_err(broken)?;
         let key = config.identity().public_key().fingerprint();
         tracing::info!(data = %options.data.display(), %key, versions = ?config.versions(), "serving FSS");
@@ -76,12 +79,6 @@ impl Service {
     /// The configuration for a connection that begins now.
     pub fn config(&self) -> Config {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// How many connections there may be, those included that are told that the server is busy. More wait.
-    pub fn places(&self) -> usize {
-        let connections = self.config().limits().connections;
-        connections.saturating_add(connections / 8 + 8)
     }
 
     fn watch_signals(self: &Arc<Self>, mut stopper: UnixStream) -> Result<(), Failure> {
@@ -115,9 +112,11 @@ impl Service {
     fn every(self: &Arc<Self>, name: &str, time: Duration, work: impl Fn(&Self) + Send + 'static) -> Result<(), Failure> {
         let service = Arc::clone(self);
         spawn(name, move || {
+            // Not long after the start, or a server that is often restarted would never get to it.
+            thread::sleep(time.min(SOON));
             loop {
-                thread::sleep(time);
                 work(&service);
+                thread::sleep(time);
             }
         })
     }
@@ -126,24 +125,25 @@ impl Service {
         match self.store.remove_expired() {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "removed expired files"),
-            Err(error) => tracing::error!(%error, "cannot remove expired files"),
+            Err(error) => tracing::error!(error = without_cookies(&error.to_string()), "cannot remove expired files"),
         }
     }
 
     fn verify(&self) {
         let verified = self.store.verify(|_, finding| {
             if let Finding::Damaged(error) = finding {
-                tracing::error!(%error, "a file is damaged");
+                tracing::error!(error = without_cookies(&error.to_string()), "a file is damaged");
             }
         });
         match verified {
             Ok(verified) => tracing::info!(whole = verified.whole, damaged = verified.damaged, "verified all files"),
-            Err(error) => tracing::error!(%error, "cannot verify the files"),
+            Err(error) => tracing::error!(error = without_cookies(&error.to_string()), "cannot verify the files"),
         }
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+/// Starts a thread that nobody waits for.
+pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     thread::Builder::new().name(name.to_owned()).spawn(work).map(drop).map_err(broken)
 }
 

@@ -6,8 +6,8 @@ use fss::SystemRng;
 use fss::store::{StoreError, StoreErrorKind, UserName, Users};
 use fss::wire::frame::to_base64;
 
-use crate::options::UsersCommand;
-use crate::support::failure::{Failure, code};
+use crate::options::{Quota, UsersCommand};
+use crate::support::failure::{Failure, code, typed};
 use crate::support::print;
 
 pub fn run(data: &Path, command: &UsersCommand) -> Result<(), Failure> {
@@ -23,7 +23,7 @@ pub fn run(data: &Path, command: &UsersCommand) -> Result<(), Failure> {
             users.add(key, &valid(name)?, *quota).map_err(|error| not_added(name, error))?;
         }
         UsersCommand::Remove { name } => known(users.remove(&valid(name)?)?, name)?,
-        UsersCommand::Quota { name, quota } => known(users.set_quota(&valid(name)?, *quota)?, name)?,
+        UsersCommand::Quota { name, quota: Quota(quota) } => known(users.set_quota(&valid(name)?, *quota)?, name)?,
         UsersCommand::Invite { quota } => print::line(to_base64(users.invite(&mut SystemRng, *quota)?.expose()))?,
     }
     Ok(())
@@ -38,9 +38,12 @@ fn valid(name: &str) -> Result<UserName, Failure> {
 
 fn not_added(name: &str, error: StoreError) -> Failure {
     match error.kind() {
-        StoreErrorKind::Exists | StoreErrorKind::NameTaken => {
-            Failure::new(code::OTHER, format!("{name} is not added"), error.to_string(), "`users list` to see all")
-        }
+        StoreErrorKind::Exists | StoreErrorKind::NameTaken => Failure::new(
+            code::OTHER,
+            format!("{name} is not added"),
+            error.to_string(),
+            format!("to see all: {}", typed("users list")),
+        ),
         _ => error.into(),
     }
 }
@@ -50,5 +53,5 @@ fn known(there: bool, name: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let why = "nobody has signed up under this name";
-    Err(Failure::new(code::OTHER, format!("there is no user {name:?}"), why, "`users list` to see all"))
+    Err(Failure::new(code::OTHER, format!("there is no user {name:?}"), why, format!("to see all: {}", typed("users list"))))
 }

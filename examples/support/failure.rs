@@ -1,6 +1,8 @@
 //! A failure as it is shown: what failed, why, and what to do next, with an exit code that scripts can rely on.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Exit codes: documented in the README, and only ever extended.
@@ -51,6 +53,14 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What the user may type next: arguments behind the name that the program was started by.
+#[allow(dead_code, reason = "each program uses what it needs")]
+pub fn typed(arguments: &str) -> String {
+    let program = std::env::args_os().next().map(PathBuf::from);
+    let name = program.as_deref().and_then(Path::file_name).map(OsStr::to_string_lossy);
+    format!("{} {arguments}", name.as_deref().unwrap_or("fss"))
+}
+
 /// Text from a peer, a file or a database may hold anything: control characters are shown, not sent to the terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
@@ -74,8 +84,8 @@ impl From<fss::locked_key::KeyFileError> for Failure {
     fn from(error: fss::locked_key::KeyFileError) -> Self {
         use fss::locked_key::{Owner, Problem};
         let (code, hint) = match (&error.problem, error.owner) {
-            (Problem::WrongCode, Owner::Server) => (code::WRONG_PASSWORD, "the operation code that the directory was made with"),
-            (Problem::WrongCode, Owner::Client) => (code::WRONG_PASSWORD, "the password that the profile was made with"),
+            (Problem::WrongCode, Owner::Server) => (code::WRONG_PASSWORD, "the operation code that the directory has now"),
+            (Problem::WrongCode, Owner::Client) => (code::WRONG_PASSWORD, "the password that the profile has now"),
             (Problem::Missing, _) => (code::OTHER, "choose the directory that has the key, or start with a new one"),
             (Problem::Exists, _) => (code::OTHER, "use the key that is there, or choose another directory"),
             (Problem::Damaged(_), _) => {

@@ -1,16 +1,21 @@
 //! The server machine that asks for storage, for drivers whose storage is asynchronous or remote.
 
 use std::fmt;
+use std::time::Duration;
 
 use rand_core::CryptoRng;
 
 use super::negotiation::Server;
-use super::{ServerEvent, Source};
+use super::{ServerEvent, Source, Standing};
 use crate::config::Config;
+use crate::error::Refusal;
 use crate::random::SystemRng;
 use crate::session::{Core, Link, machine_with_core};
 use crate::store::StoreError;
 use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
+
+/// How long a connection has for its key that is to be told that it is one too many.
+const REFUSED: Duration = Duration::from_secs(2);
 
 /// One connection of a server, as a machine that asks for storage with `Step::Need` and is answered with
 /// [`ServerEngine::complete`], at any time later.
@@ -76,15 +81,29 @@ impl ServerEngine {
 
     /// A new connection with random numbers of your own.
     pub fn with_rng(config: Config, rng: impl CryptoRng + Send + 'static) -> Self {
-        Self { core: Core::new(Server::new(config.enter()), Link::new(config, Box::new(rng))) }
+        let mut engine = Self { core: Core::new(Server::new(config.enter()), Link::new(config, Box::new(rng))) };
+        engine.take_place();
+        engine
     }
 
     /// Says where the client connects from, so that its connections and its wrong passwords are counted for that too. Say
     /// it before the first poll.
     #[must_use]
     pub fn from_source(mut self, source: impl Into<Source>) -> Self {
-        self.core.side.set_source(source.into(), self.core.link.config().limits());
+        let source = source.into();
+        self.core.side.set_source(source, self.core.link.config().limits());
+        self.core.link.set_source(source);
+        self.take_place();
         self
+    }
+
+    /// One connection too many is told so if it says who it is soon, and if not too many are being told.
+    fn take_place(&mut self) {
+        match self.core.side.standing() {
+            Standing::Admitted => {}
+            Standing::Refused => self.core.link.hurry(REFUSED),
+            Standing::TurnedAway => self.core.fail_at_once(Refusal::TooManyConnections.into()),
+        }
     }
 
     /// Answers the storage request `id`.

@@ -11,13 +11,13 @@ mod states;
 #[cfg(feature = "telemetry")]
 mod telemetry;
 
-pub(crate) use connections::{Connections, Place};
+pub(crate) use connections::{Connections, Place, Standing};
 pub use engine::ServerEngine;
 pub use guesses::{Attempt, Guesses, Source};
 pub use refusal::{Operation, RefusalText, refusal_code, refusal_text};
 pub use session::ServerSession;
 #[cfg(feature = "telemetry")]
-pub use telemetry::Telemetry;
+pub use telemetry::{Telemetry, without_cookies};
 
 use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;

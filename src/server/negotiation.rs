@@ -4,7 +4,7 @@
 use super::legacy::{LegacyServer, legacy_words};
 use super::refusal::{Operation, refusal_code, refusal_text};
 use super::states::Fss2Server;
-use super::{Place, ServerEvent, Source};
+use super::{Place, ServerEvent, Source, Standing};
 use crate::config::{Limits, Versions};
 use crate::error::{Error, Moment, Refusal};
 use crate::session::{Greeting, LastWords, Message, Side, Turn, Wants};
@@ -36,6 +36,10 @@ impl Server {
     pub(super) fn set_source(&mut self, source: Source, limits: &Limits) {
         self.place.set_source(source, limits);
         self.source = Some(source);
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.place.standing()
     }
 
     /// The answer to a storage request has come.
@@ -113,7 +117,10 @@ impl Side for Server {
         turn.events.extend(turn.link.peer_key().map(|key| ServerEvent::ClientKey(key.fingerprint())));
         self.phase = Phase::FirstMessage;
         // Said before anything is opened, which would cost private operations (§24).
-        if self.place.is_crowded() { Err(Refusal::TooManyConnections.into()) } else { Ok(()) }
+        match self.place.standing() {
+            Standing::Admitted => Ok(()),
+            Standing::Refused | Standing::TurnedAway => Err(Refusal::TooManyConnections.into()),
+        }
     }
 
     fn on_message(&mut self, message: Message, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {

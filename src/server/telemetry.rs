@@ -6,7 +6,7 @@
 //! | name | kind | labels |
 //! |---|---|---|
 //! | `fss_connections` | gauge | |
-//! | `fss_connections_ended_total` | counter | `outcome`: `ok`, `refused` (the peer's doing), `failed` (ours) |
+//! | `fss_connections_ended_total` | counter | `outcome`: `ok`, `left` (before anything began), `refused` (the peer's doing), `failed` |
 //! | `fss_operations_total` | counter | `operation`: `upload`, `download`, `delete`, `sign-up` |
 //! | `fss_operation_seconds` | histogram | `operation`: `upload`, `download` |
 //! | `fss_bytes_total` | counter | `direction`: `in`, `out`; stored bytes of what was completed |
@@ -62,44 +62,53 @@ impl Telemetry {
             ServerEvent::Stored { bytes, .. } => {
                 counter!("fss_bytes_total", "direction" => "in").increment(*bytes);
                 let (span, milliseconds) = self.completed("upload", now);
-                info!(parent: &span, bytes, milliseconds, "stored");
+                span.in_scope(|| info!(bytes, milliseconds, "stored"));
             }
             ServerEvent::Delivered { bytes, .. } => {
                 counter!("fss_bytes_total", "direction" => "out").increment(*bytes);
                 let (span, milliseconds) = self.completed("download", now);
-                info!(parent: &span, bytes, milliseconds, "delivered");
+                span.in_scope(|| info!(bytes, milliseconds, "delivered"));
             }
             ServerEvent::Deleted { cookie } => {
                 counter!("fss_operations_total", "operation" => "delete").increment(1);
-                info!(parent: &self.connection, cookie = cookie.short(), "deleted");
+                self.connection.in_scope(|| info!(cookie = cookie.short(), "deleted"));
             }
             ServerEvent::SignedUp { name } => {
                 counter!("fss_operations_total", "operation" => "sign-up").increment(1);
-                info!(parent: &self.connection, name = name.as_str(), "signed up");
+                self.connection.in_scope(|| info!(name = name.as_str(), "signed up"));
             }
             ServerEvent::Refused { why } => {
                 count_refusal(why);
-                info!(parent: &self.connection, %why, "refused");
+                self.connection.in_scope(|| info!(why = without_cookies(&why.to_string()), "refused"));
             }
         }
     }
 
     /// The connection has ended.
     pub fn ended(mut self, outcome: &Result<(), Error>, now: Time) {
-        let (span, milliseconds) = match self.operation.take() {
-            Some((span, since)) => (span, milliseconds(since, now)),
-            None => (self.connection.clone(), milliseconds(Time::ZERO, now)),
-        };
+        let busy = self.operation.take();
+        let is_idle = busy.is_none();
+        let (span, since) = busy.unwrap_or_else(|| (self.connection.clone(), Time::ZERO));
+        let milliseconds = milliseconds(since, now);
         let outcome = match outcome {
             Ok(()) => "ok",
             Err(why) => {
                 count_refusal(why);
-                if why.fault() == Fault::Peer {
-                    info!(parent: &span, milliseconds, %why, "refused");
-                    "refused"
-                } else {
-                    warn!(parent: &span, milliseconds, %why, "Server operation was aborted");
-                    "failed"
+                let text = without_cookies(&why.to_string());
+                match why {
+                    // Whoever looks at a server's key, or asks his user about it, just leaves.
+                    Error::Disconnected(_) | Error::TimedOut(_) if is_idle => {
+                        span.in_scope(|| info!(milliseconds, why = text, "left"));
+                        "left"
+                    }
+                    _ if why.fault() == Fault::Peer => {
+                        span.in_scope(|| info!(milliseconds, why = text, "refused"));
+                        "refused"
+                    }
+                    _ => {
+                        span.in_scope(|| warn!(milliseconds, why = text, "Server operation was aborted"));
+                        "failed"
+                    }
                 }
             }
         };
@@ -129,6 +138,32 @@ impl fmt::Debug for Telemetry {
 
 fn milliseconds(since: Time, now: Time) -> u64 {
     u64::try_from(now.saturating_since(since).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// More digits in a row than any number has that is not a cookie.
+const DIGITS: usize = 20;
+
+/// Shortens all cookies in a text, for a log: errors of storage name the files that they are about.
+///
+/// ```
+/// let path = format!("F-{}/F is missing", "7".repeat(48));
+/// assert_eq!(fss::server::without_cookies(&path), "F-777777…/F is missing");
+/// ```
+pub fn without_cookies(text: &str) -> String {
+    let mut shortened = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let end = rest[start..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |length| start + length);
+        if end - start > DIGITS {
+            shortened.push_str(&rest[..start + 6]);
+            shortened.push('…');
+        } else {
+            shortened.push_str(&rest[..end]);
+        }
+        rest = &rest[end..];
+    }
+    shortened.push_str(rest);
+    shortened
 }
 
 fn count_refusal(why: &Error) {

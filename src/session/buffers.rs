@@ -1,6 +1,7 @@
 //! The byte buffers of a session. Neither grows with what a peer says: small ones belong to a session, and big ones, each
 //! for one record, come from a pool that all sessions of a [`crate::Config`] share.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::crypto::aead::TAG_LENGTH;
+use crate::server::Source;
 use crate::wire::aes_channel::{MAX_PLAINTEXT, PREFIX};
 use crate::wire::rsa_channel::MAX_MESSAGE;
 
@@ -27,24 +29,33 @@ struct PoolState {
     idle: Vec<Box<[u8]>>,
     /// How many more may be lent.
     left: usize,
+    /// How many each source has that has any.
+    sources: HashMap<Source, usize>,
 }
 
 impl Pool {
     /// A pool that lends at most so many at a time.
     pub(crate) fn new(most: usize) -> Arc<Self> {
         let most = most.max(2);
-        Arc::new(Self { most, state: Mutex::new(PoolState { idle: Vec::new(), left: most }) })
+        Arc::new(Self { most, state: Mutex::new(PoolState { idle: Vec::new(), left: most, sources: HashMap::new() }) })
     }
 
-    /// A buffer, unless all are lent.
-    pub(crate) fn lend(self: &Arc<Self>) -> Option<RecordBuffer> {
+    /// A buffer, unless all are lent. When hardly any are left, who has a quarter of all gets no more.
+    pub(crate) fn lend(self: &Arc<Self>, source: Option<Source>) -> Option<RecordBuffer> {
         let idle = {
             let mut state = self.state();
+            let of_source = source.map_or(0, |source| state.sources.get(&source).copied().unwrap_or(0));
+            if state.left <= self.most / 8 && of_source > self.most / 4 {
+                return None;
+            }
             state.left = state.left.checked_sub(1)?;
+            if let Some(source) = source {
+                *state.sources.entry(source).or_default() += 1;
+            }
             state.idle.pop()
         };
         let bytes = idle.unwrap_or_else(|| vec![0; RECORD].into());
-        Some(RecordBuffer { bytes, pool: Arc::clone(self) })
+        Some(RecordBuffer { bytes, pool: Arc::clone(self), source })
     }
 
     /// Whether hardly any are left, so that who has one must not keep it long.
@@ -73,6 +84,7 @@ impl std::fmt::Debug for Pool {
 pub(crate) struct RecordBuffer {
     bytes: Box<[u8]>,
     pool: Arc<Pool>,
+    source: Option<Source>,
 }
 
 impl AsRef<[u8]> for RecordBuffer {
@@ -92,6 +104,14 @@ impl Drop for RecordBuffer {
         let mut bytes = std::mem::take(&mut self.bytes);
         let mut state = self.pool.state();
         state.left += 1;
+        if let Some(source) = self.source
+            && let Some(of_source) = state.sources.get_mut(&source)
+        {
+            *of_source -= 1;
+            if *of_source == 0 {
+                state.sources.remove(&source);
+            }
+        }
         if state.idle.len() < KEPT {
             state.idle.push(bytes);
         } else {

@@ -118,7 +118,7 @@ impl<S: Side> Core<S> {
             match self.advance(now, &mut worked) {
                 Ok(Some(step)) => {
                     if let Step::Send | Step::Receive = step {
-                        self.link.wait(now, matches!(self.side.moment(), Moment::Transfer | Moment::Finish));
+                        self.link.wait(now, self.in_transfer());
                     }
                     return Ok(step);
                 }
@@ -191,8 +191,9 @@ impl<S: Side> Core<S> {
 
     /// Takes what the peer has said, as far as it is here: `None` if that is nothing whole.
     fn heed_peer(&mut self, now: Time, worked: &mut bool) -> Result<Option<NextStep<S>>, Error> {
+        let in_transfer = self.in_transfer();
         let mut turn = Turn { link: &mut self.link, events: &mut self.events };
-        match turn.link.advance(now, S::REFUSAL_IN_CLEAR)? {
+        match turn.link.advance(now, S::REFUSAL_IN_CLEAR, in_transfer)? {
             Progress::NeedInput => return Ok(None),
             Progress::Yield => return Ok(Some(Some(Step::Yield))),
             Progress::NoBuffer => {
@@ -206,6 +207,16 @@ impl<S: Side> Core<S> {
             }
         }
         Ok(Some(None))
+    }
+
+    fn in_transfer(&self) -> bool {
+        matches!(self.side.moment(), Moment::Transfer | Moment::Finish)
+    }
+
+    /// Ends the connection because of an error of which nobody is told but the caller.
+    pub(crate) fn fail_at_once(&mut self, error: Error) {
+        self.link.output.clear();
+        self.ending = Some(Ending::at_once(Err(error)));
     }
 
     /// Ends the connection because of an error; the peer is told before the caller.

@@ -27,6 +27,11 @@ impl Ending {
         Self { phase: Phase::Flush { until: None }, outcome, dropped: 0 }
     }
 
+    /// Without last words, and without reading what still comes.
+    pub(crate) fn at_once(outcome: Result<(), Error>) -> Self {
+        Self { phase: Phase::Over, outcome, dropped: 0 }
+    }
+
     pub(crate) fn poll<E, N>(&mut self, link: &mut Link, now: Time) -> Result<Step<E, N>, Error> {
         loop {
             match self.phase {

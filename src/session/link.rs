@@ -4,15 +4,17 @@
 //! messages to send: RSA messages at first, and records once both hellos are said.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand_core::CryptoRng;
 
-use super::buffers::{Input, Message, Output};
+use super::buffers::{Input, Message, Output, RecordBuffer};
 use super::pace::{OnItsWay, Pace};
 use crate::config::Config;
 use crate::crypto::aead::TAG_LENGTH;
 use crate::crypto::{PublicKey, PublicKeyDer};
 use crate::error::{Error, PeerText};
+use crate::server::Source;
 use crate::time::Time;
 use crate::wire::aes_channel::{Direction, PREFIX, sealed_length};
 use crate::wire::frame::Frame;
@@ -32,6 +34,10 @@ pub(crate) struct Link {
     /// Whether output waited when the last poll ended.
     sending: bool,
     pace: Pace,
+    /// Where the peer connects from, on a server that was told so.
+    source: Option<Source>,
+    /// How long the peer has for its first message.
+    handshake: Duration,
 }
 
 struct Peer {
@@ -72,8 +78,9 @@ impl Link {
         let mut output = Output::default();
         output.append().extend(prelude::write(config.identity().public_key().as_bytes()));
         let channel = Channel::Rsa(Receiver::new(Arc::clone(config.identity())));
-        let pace = Pace::new(config.limits());
-        Self { config, rng, input: Input::new(), output, peer: None, channel, patience: None, sending: true, pace }
+        let (pace, handshake) = (Pace::new(config.limits()), config.limits().handshake);
+        let (input, peer, patience, source) = (Input::new(), None, None, None);
+        Self { config, rng, input, output, peer, channel, patience, sending: true, pace, source, handshake }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -84,14 +91,25 @@ impl Link {
         &mut *self.rng
     }
 
+    /// One source does not get all buffers.
+    pub(crate) fn set_source(&mut self, source: Source) {
+        self.source = Some(source);
+    }
+
+    /// The peer has at most this long for its first message.
+    pub(crate) fn hurry(&mut self, handshake: Duration) {
+        self.handshake = self.handshake.min(handshake);
+    }
+
     pub(crate) fn peer_key(&self) -> Option<&PublicKeyDer> {
         self.peer.as_ref().map(|peer| &peer.der)
     }
 
     /// Makes progress with the input: at most the budget of private operations, at most one message.
     ///
-    /// If `refusal` comes in clear, as the first thing after the key, it is what the peer has to say.
-    pub(crate) fn advance(&mut self, now: Time, refusal: Option<(&[u8], &str)>) -> Result<Progress, Error> {
+    /// If `refusal` comes in clear, as the first thing after the key, it is what the peer has to say. Long records come only
+    /// `in_transfer`.
+    pub(crate) fn advance(&mut self, now: Time, refusal: Option<(&[u8], &str)>, in_transfer: bool) -> Result<Progress, Error> {
         if self.peer.is_none() {
             let Some((der, used)) = prelude::read(self.input.bytes())? else { return Ok(Progress::NeedInput) };
             self.input.consume(used);
@@ -110,10 +128,14 @@ impl Link {
                 }
                 next_of_blocks(receiver, &mut self.input, &mut *self.rng, self.config.limits().private_operations)?
             }
-            Channel::Records(records) => next_record(&mut records.receive, &mut self.input, &self.config)?,
+            Channel::Records(records) => {
+                let lend = || self.config.pool().lend(self.source);
+                next_record(&mut records.receive, &mut self.input, in_transfer, lend)?
+            }
         };
         if let Progress::Message(_) = progress {
             self.expect_within_idle(now);
+            self.pace.record_ended();
         }
         Ok(progress)
     }
@@ -146,7 +168,7 @@ impl Link {
 
     /// Takes a buffer to compose an `F` in, and says whether there was one.
     pub(crate) fn begin_data(&mut self) -> bool {
-        let Some(mut buffer) = self.config.pool().lend() else { return false };
+        let Some(mut buffer) = self.config.pool().lend(self.source) else { return false };
         let start = PREFIX + Frame::DATA_PREFIX.len();
         buffer.as_mut()[PREFIX..start].copy_from_slice(Frame::DATA_PREFIX);
         self.output.begin_record(buffer);
@@ -200,7 +222,7 @@ impl Link {
     pub(crate) fn flushed(&mut self, now: Time) -> bool {
         let empty = self.output.is_empty();
         if self.patience.is_none() {
-            self.patience = Some(now + self.config.limits().handshake);
+            self.patience = Some(now + self.handshake);
         } else if self.sending && empty && self.has_opened() {
             // The peer took a whole message: it lives.
             self.expect_within_idle(now);
@@ -228,7 +250,11 @@ impl Link {
 
     pub(crate) fn sent(&mut self, count: usize) {
         self.pace.moved(count);
+        let had_record = self.output.has_record();
         self.output.sent(count);
+        if had_record && !self.output.has_record() {
+            self.pace.record_ended();
+        }
     }
 
     /// A poll begins: what was waited for has come, or not.
@@ -265,7 +291,12 @@ fn next_of_blocks(receiver: &mut Receiver, input: &mut Input, rng: &mut dyn Cryp
 }
 
 /// Short records are opened where they lie, and copied; long ones get a buffer of their own before they are read.
-fn next_record(receive: &mut Direction, input: &mut Input, config: &Config) -> Result<Progress, Error> {
+fn next_record(
+    receive: &mut Direction,
+    input: &mut Input,
+    in_transfer: bool,
+    lend: impl FnOnce() -> Option<RecordBuffer>,
+) -> Result<Progress, Error> {
     if !input.in_record() {
         let Some(prefix) = input.bytes().first_chunk::<PREFIX>() else { return Ok(Progress::NeedInput) };
         let length = PREFIX + sealed_length(*prefix).ok_or(Error::RecordDoesNotOpen)?;
@@ -275,11 +306,15 @@ fn next_record(receive: &mut Direction, input: &mut Input, config: &Config) -> R
             input.consume(length);
             return Ok(Progress::Message(Message::small(plaintext)));
         }
+        if !in_transfer {
+            // No request and no reply is as long: a stranger would only keep a buffer with it.
+            return Err(Error::RecordDoesNotOpen);
+        }
         if input.bytes().len() < MAX_MESSAGE {
             // Four bytes are no reason to keep a big buffer from others.
             return Ok(Progress::NeedInput);
         }
-        let Some(buffer) = config.pool().lend() else { return Ok(Progress::NoBuffer) };
+        let Some(buffer) = lend() else { return Ok(Progress::NoBuffer) };
         input.begin_record(buffer, length);
     }
     let Some((mut record, length)) = input.take_record() else { return Ok(Progress::NeedInput) };

@@ -6,16 +6,17 @@ use std::time::Duration;
 use crate::config::Limits;
 use crate::time::Time;
 
-/// How long one record may take while others wait for the buffer that it has.
+/// While others wait for the buffer that a record has, so many bytes of it must come or go in this time, or its end.
 const RECORD: Duration = Duration::from_secs(5);
+const RECORD_BYTES: usize = 64 * 1024;
 
 /// How much longer a peer may make us wait: a grace, and time for each byte that came or went. Only waiting for the peer
 /// counts, not what we do meanwhile.
 pub(crate) struct Pace {
     left: Duration,
     waiting_since: Option<Time>,
-    /// How long the record that is on its way was waited for.
-    record: Option<Duration>,
+    /// How long the record that is on its way was waited for since it was looked at last, and what moved since.
+    record: Option<(Duration, usize)>,
     /// Bytes since the last look.
     moved: usize,
 }
@@ -39,19 +40,23 @@ impl Pace {
         self.moved = self.moved.saturating_add(count);
     }
 
+    /// A record has come or gone to its end.
+    pub(crate) fn record_ended(&mut self) {
+        self.record = None;
+    }
+
     /// The wait is over, for now. `buffers_are_short` says whether others wait for one, or soon will.
     pub(crate) fn look(&mut self, now: Time, buffers_are_short: impl FnOnce() -> bool, limits: &Limits) {
         if let Some(since) = self.waiting_since.take() {
             let waited = now.saturating_since(since);
             self.left = self.left.saturating_sub(waited);
-            self.record = self.record.map(|before| before + waited);
+            self.record = self.record.map(|(time, moved)| (time.saturating_add(waited), moved.saturating_add(self.moved)));
         }
-        if self.record.is_some_and(|time| time >= RECORD) {
-            if buffers_are_short() {
+        if let Some((_, moved)) = self.record.filter(|(time, _)| *time >= RECORD) {
+            if moved < RECORD_BYTES && buffers_are_short() {
                 self.left = Duration::ZERO;
-            } else {
-                self.record = Some(Duration::ZERO);
             }
+            self.record = Some((Duration::ZERO, 0));
         }
         let moved = std::mem::take(&mut self.moved) as u64;
         if self.left.is_zero() {
@@ -78,7 +83,7 @@ impl Pace {
 
     /// When it will be, if nothing comes.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let left = self.record.map_or(self.left, |time| self.left.min(RECORD.saturating_sub(time)));
+        let left = self.record.map_or(self.left, |(time, _)| self.left.min(RECORD.saturating_sub(time)));
         self.waiting_since.map(|since| since + left)
     }
 }
@@ -154,13 +159,29 @@ mod tests {
         pace.wait(at(5), record, &limits);
         // Another one, which begins anew.
         look(&mut pace, 9);
-        pace.wait(at(9), FILE, &limits);
-        look(&mut pace, 9);
+        pace.record_ended();
         pace.wait(at(9), record, &limits);
         pace.look(at(13), || true, &limits);
         assert!(!pace.is_lost());
         pace.wait(at(13), record, &limits);
         pace.look(at(14), || true, &limits);
         assert!(pace.is_lost());
+    }
+
+    /// Slow lines are no attack.
+    #[test]
+    fn records_that_come_on_are_not_lost_while_buffers_are_short() {
+        let (limits, mut pace) = (limits(), Pace::new(&limits()));
+        let record = OnItsWay { file: true, record: true };
+        for second in 0..100 {
+            pace.look(at(second), || true, &limits);
+            assert!(!pace.is_lost(), "after {second} s");
+            pace.wait(at(second), record, &limits);
+            pace.moved(RECORD_BYTES / 4);
+            // A record ends now and then, and the next one is there at once.
+            if second % 7 == 0 {
+                pace.record_ended();
+            }
+        }
     }
 }

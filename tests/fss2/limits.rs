@@ -150,6 +150,25 @@ fn unfinished_records_are_cut_off_while_buffers_are_short() {
     assert!(alone.leave().is_err());
 }
 
+/// A download at a fair pace goes on while buffers are short: each record has its own time.
+#[test]
+fn a_steady_download_goes_on_while_buffers_are_short() {
+    const SIZE: usize = 6 << 20;
+    let scenario = limited(&NoSecurity, |limits| limits.record_buffers = 2);
+    let store = stored(&vec![7; SIZE]);
+    let mut holder = scenario.with_client_by_hand(self::store());
+    let _ = holder.ask(&Request::Upload(new_upload()));
+    let record = holder.sealed(&Request::Data(&vec![5; 200_000]).encode());
+    holder.say_raw(&record[..5000]);
+    let mut hand = scenario.with_client_by_hand(store);
+    // A record takes a second, all of them half a minute; the window is not full before.
+    hand.hear_slowly(64 * 1024, Duration::from_millis(270));
+    let request = download_by_hand(&hand, 1, &cookie());
+    hand.say(&request.encode());
+    assert_eq!(hand.end(), None);
+    assert!(hand.said().len() > SIZE);
+}
+
 /// Between operations a connection may rest as long as it says something within the idle time.
 #[test]
 fn a_connection_at_rest_needs_no_pace() {

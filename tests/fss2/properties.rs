@@ -216,7 +216,7 @@ fn a_source_that_ends_early_fails_the_upload() {
 #[test]
 fn p5_a_length_out_of_bounds_is_refused_when_it_is_read() {
     let scenario = Scenario::fast();
-    for (length, refused) in [(17, true), (18, false), (MAX_PLAINTEXT + 16, false), (MAX_PLAINTEXT + 17, true), (1 << 31, true)] {
+    for (length, refused) in [(17, true), (18, false), (4092, false), (4093, true), (1 << 31, true)] {
         let prefix = u32::try_from(length).expect("it is short").to_be_bytes();
         let mut server = scenario.with_client_by_hand(store());
         server.say_raw(&prefix);
@@ -226,6 +226,15 @@ fn p5_a_length_out_of_bounds_is_refused_when_it_is_read() {
         assert_eq!((server.end(), client.end()), (expected.as_ref(), expected.as_ref()), "{length}");
         let room = server.machine.buffers().0.len();
         assert!(refused || (1..=length.max(4096)).contains(&room), "{room}");
+    }
+    // Long ones are parts of files.
+    for (length, refused) in [(MAX_PLAINTEXT + 16, false), (MAX_PLAINTEXT + 17, true), (1 << 31, true)] {
+        let mut server = scenario.with_client_by_hand(store());
+        let _ = server.ask(&Request::Upload(new_upload()));
+        server.say_raw(&u32::try_from(length).expect("it is short").to_be_bytes());
+        assert_eq!(server.end(), refused.then_some(Err(Error::RecordDoesNotOpen)).as_ref(), "{length}");
+        let room = server.machine.buffers().0.len();
+        assert!(refused || (1..=length).contains(&room), "{room}");
     }
 }
 

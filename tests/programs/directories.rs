@@ -54,7 +54,10 @@ fn a_directory_comes_back_as_it_was() {
     fs::write(world.path("auto/more"), "x").expect("written");
     fails(&world.client(&server, &["download", &cookie, "-o", "auto"]), 1, &["there is a directory of this name"]);
     assert!(world.path("auto/more").exists());
-    world.does(&server, &["download", &cookie, "-o", "auto", "--force"]);
+    let there = ["download", &cookie, "-o", "auto", "--force"];
+    fails(&world.client(&server, &there), 1, &["auto is not overwritten", "it is not empty"]);
+    std::fs::remove_dir_all(world.path("auto")).expect("removed");
+    world.does(&server, &there);
     assert_eq!(survey(&world.path("tree")), survey(&world.path("auto")), "it is replaced, not mixed");
     assert_eq!(world.parts().len(), 0);
 }

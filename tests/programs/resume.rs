@@ -167,7 +167,7 @@ fn an_upload_that_is_to_be_kept_otherwise_begins_anew() {
     let told = broken.upload_again(&["--downloads", "2"]);
     assert!(!told.contains(GOES_ON), "{told}");
     let listed = run(&mut broken.client(&["list", "--remote"]));
-    assert!(String::from_utf8_lossy(&listed.stdout).contains("(1 downloads left)"), "{listed:?}");
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("(1 download left)"), "{listed:?}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn users_are_administered_beside_the_running_server() {
     assert!(used.parse::<u64>().is_ok_and(|used| (5000..6000).contains(&used)), "{used}");
     assert_eq!(succeeds(&world.users(&["quota", "alice", "5K"])), "");
     fails(&world.client(&server, &["upload", "file"]), 14, &["Your quota is used up"]);
-    assert_eq!(succeeds(&world.users(&["quota", "alice"])), "");
+    assert_eq!(succeeds(&world.users(&["quota", "alice", "none"])), "");
     world.upload(&server, "file", &[7; 5000]);
     assert!(succeeds(&world.users(&["list"])).ends_with("\t-\n"));
     assert_eq!(succeeds(&world.users(&["remove", "alice"])), "");
@@ -71,7 +71,7 @@ fn what_is_wrong_about_users_is_told() {
     succeeds(&world.users(&["add", "alice", &key]));
     fails(&world.users(&["add", "alice", &world.fingerprint()]), 1, &["alice", "try:  "]);
     fails(&world.users(&["add", "not a name", &key]), 2, &["cannot be the name of a user"]);
-    fails(&world.users(&["remove", "bob"]), 1, &["there is no user \"bob\"", "`users list`"]);
+    fails(&world.users(&["remove", "bob"]), 1, &["there is no user \"bob\"", "server users list"]);
     fails(&world.users(&["quota", "bob", "1G"]), 1, &["there is no user \"bob\""]);
     fails(&world.users(&["invite", "--quota", "much"]), 2, &["is no number of bytes"]);
 }

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::types::Type;
@@ -70,8 +70,11 @@ const SCHEMA: Schema = Schema { table: "stored", columns: &["cookie", "path", "d
 /// How long to wait for another process that is writing to the same database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Idle connections for reading that are kept: as many as disks and processors make use of.
-const IDLE_READERS: usize = 8;
+/// Pages of 4 KiB in the log before they are brought into the database: so that it stays well within what is kept free on the
+/// disk, also while somebody reads.
+const LOG_PAGES: i64 = 400;
+/// The most connections for reading: as many as disks and processors make use of. Each has three files open.
+const MOST_READERS: usize = 16;
 /// What each of them caches, in KiB, which SQLite wants negative: a record is found in a few pages.
 const READER_CACHE: i64 = -256;
 
@@ -81,7 +84,15 @@ pub(in crate::store) struct Database {
     path: PathBuf,
     writer: Writer,
     /// Connections that only read. They see what is committed, and wait for nobody who writes.
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Readers>,
+    /// Told when a reader is free.
+    reader_is_free: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Readers {
+    idle: Vec<Connection>,
+    busy: usize,
 }
 
 impl Database {
@@ -95,23 +106,22 @@ impl Database {
     pub(in crate::store) fn open_existing(path: &Path) -> Result<Self, StoreError> {
         let mut connection = open_existing(path, &SCHEMA)?;
         add_columns(&mut connection).map_err(|error| database_error(path, &error))?;
-        Ok(Self { path: path.to_owned(), writer: Writer::new(path.to_owned(), connection), readers: Mutex::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Writer::new(path.to_owned(), connection),
+            readers: Mutex::default(),
+            reader_is_free: Condvar::new(),
+        })
     }
 
     /// Reads what is committed, all at one moment.
     pub(in crate::store) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let idle = self.readers().pop();
-        let mut reader = idle.map_or_else(|| self.open_reader(), Ok)?;
+        let mut reader = self.take_reader()?;
         let read = || {
-            let transaction = reader.transaction()?;
+            let transaction = reader.connection()?.transaction()?;
             work(&transaction)
         };
-        let done = read().map_err(|failure| failure.into_error(&self.path));
-        let mut readers = self.readers();
-        if readers.len() < IDLE_READERS {
-            readers.push(reader);
-        }
-        done
+        read().map_err(|failure| failure.into_error(&self.path))
     }
 
     /// Does all or nothing, durably.
@@ -119,7 +129,23 @@ impl Database {
         self.writer.write(work)
     }
 
-    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+    /// A connection that is free, or a new one, or the next that is given back.
+    fn take_reader(&self) -> Result<Reader<'_>, StoreError> {
+        let mut readers = self.readers();
+        while readers.idle.is_empty() && readers.busy >= MOST_READERS {
+            readers = self.reader_is_free.wait(readers).unwrap_or_else(PoisonError::into_inner);
+        }
+        readers.busy += 1;
+        let connection = readers.idle.pop();
+        drop(readers);
+        let mut reader = Reader { database: self, connection };
+        if reader.connection.is_none() {
+            reader.connection = Some(self.open_reader()?);
+        }
+        Ok(reader)
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Readers> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -131,6 +157,30 @@ impl Database {
             Ok(reader)
         };
         open().map_err(|error| database_error(&self.path, &error))
+    }
+}
+
+/// A connection for reading, which is given back.
+struct Reader<'a> {
+    database: &'a Database,
+    /// None only if it could not be opened.
+    connection: Option<Connection>,
+}
+
+impl Reader<'_> {
+    fn connection(&mut self) -> Result<&mut Connection, Failure> {
+        let closed = || StoreError::new(StoreErrorKind::Unavailable, "the database is closed");
+        Ok(self.connection.as_mut().ok_or_else(closed)?)
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        let mut readers = self.database.readers();
+        readers.busy -= 1;
+        readers.idle.extend(self.connection.take());
+        drop(readers);
+        self.database.reader_is_free.notify_one();
     }
 }
 
@@ -207,6 +257,7 @@ fn open_existing(path: &Path, schema: &Schema) -> Result<Connection, StoreError>
     check_schema(path, &connection, schema)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).map_err(failed)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     if !has_tables(&transaction).map_err(failed)? {
         transaction.execute_batch(schema.create).map_err(failed)?;

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use rusqlite::Connection;
 
@@ -32,6 +33,8 @@ struct State {
     connection: Connection,
     group: Option<Arc<Group>>,
     members: usize,
+    /// When a transaction could not be begun last, and why.
+    failed: Option<(Instant, StoreError)>,
 }
 
 /// Transactions that are committed together, and what came of it.
@@ -40,16 +43,17 @@ struct Group(OnceLock<Result<(), StoreError>>);
 
 impl Writer {
     pub(super) fn new(path: PathBuf, connection: Connection) -> Self {
-        let state = Mutex::new(State { connection, group: None, members: 0 });
+        let state = Mutex::new(State { connection, group: None, members: 0, failed: None });
         Self { path, state, coming: AtomicUsize::new(0), committed: Condvar::new() }
     }
 
     /// Does some work as one step: durably, or not at all.
     pub(super) fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let came = Instant::now();
         self.coming.fetch_add(1, Ordering::SeqCst);
         let mut state = self.state();
         self.coming.fetch_sub(1, Ordering::SeqCst);
-        let group = self.enter(&mut state)?;
+        let group = self.enter(&mut state, came)?;
         // Others of the group may wait for this thread to commit: it must, whatever happens here.
         let worked = catch_unwind(AssertUnwindSafe(|| in_savepoint(&mut state.connection, work)));
         if state.connection.is_autocommit() {
@@ -78,9 +82,17 @@ impl Writer {
     }
 
     /// Joins the group that is open, or opens one.
-    fn enter(&self, state: &mut State) -> Result<Arc<Group>, StoreError> {
+    fn enter(&self, state: &mut State, came: Instant) -> Result<Arc<Group>, StoreError> {
         if state.group.is_none() {
-            state.connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| database_error(&self.path, &error))?;
+            // Who came while another one waited for another process in vain has waited with it.
+            if let Some((_, error)) = state.failed.as_ref().filter(|(failed, _)| came < *failed) {
+                return Err(error.clone());
+            }
+            state.connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| {
+                let error = database_error(&self.path, &error);
+                state.failed = Some((Instant::now(), error.clone()));
+                error
+            })?;
             state.members = 0;
         }
         state.members += 1;
@@ -177,6 +189,48 @@ mod tests {
         });
         let expected: Vec<i64> = (0..400).filter(|number| number % 5 > 1).collect();
         assert_eq!(numbers(&writer), expected);
+    }
+
+    /// A disk that is full in the middle of a group undoes all of it, and none of it is acknowledged.
+    #[test]
+    fn what_sqlite_undoes_is_acknowledged_to_nobody() {
+        let (_directory, writer) = writer();
+        writer.state().connection.execute_batch("PRAGMA max_page_count = 8").unwrap();
+        let big = |connection: &Connection| Ok(connection.execute("INSERT INTO t VALUES (zeroblob(100000))", [])?);
+        writer.coming.fetch_add(1, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| writer.write(insert(1)));
+            while writer.state().group.is_none() {
+                std::thread::yield_now();
+            }
+            let second = writer.write(big);
+            assert_eq!(second.map_err(|error| error.kind()), Err(StoreErrorKind::Full));
+            writer.coming.fetch_sub(1, Ordering::SeqCst);
+            let first_went = writer.state().group.is_none();
+            if !first_went {
+                // Only the statement was undone: somebody has to commit what is left.
+                writer.write(insert(3)).unwrap();
+            }
+            let first = first.join().unwrap();
+            assert_eq!(first.is_ok(), numbers(&writer).contains(&1), "{first:?}");
+        });
+        assert_eq!(writer.write(insert(2)), Ok(()));
+        assert!(numbers(&writer).contains(&2));
+    }
+
+    /// However many come, a commit is not put off for ever.
+    #[test]
+    fn a_group_is_committed_when_it_is_large() {
+        let (_directory, writer) = writer();
+        // Somebody is always coming, and never comes.
+        writer.coming.fetch_add(1, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            for number in 0..MOST_AT_ONCE {
+                let writer = &writer;
+                scope.spawn(move || assert_eq!(writer.write(insert(number)), Ok(())));
+            }
+        });
+        assert_eq!(numbers(&writer).len(), MOST_AT_ONCE);
     }
 
     /// The first cannot commit while others are coming, so they are one commit; and when it fails, it fails for all.

@@ -40,6 +40,8 @@ pub struct Hand<'a, M: Served> {
     records: Option<Records>,
     gone: bool,
     end: Option<Result<(), Error>>,
+    /// How many bytes the machine gets out at once, and how long that takes.
+    pace: (usize, Duration),
 }
 
 struct Records {
@@ -61,7 +63,8 @@ impl<'a, M: Served> Hand<'a, M> {
         let caller = Caller::new(source);
         let (events, said, unread) = (Vec::new(), Vec::new(), Vec::new());
         let (peer, records, gone, end) = (None, None, false, None);
-        let mut hand = Self { machine, events, caller, now: Time::ZERO, config, peer, said, unread, records, gone, end };
+        let (now, pace) = (Time::ZERO, (usize::MAX, Duration::ZERO));
+        let mut hand = Self { machine, events, caller, now, config, peer, said, unread, records, gone, end, pace };
         hand.settle();
         hand
     }
@@ -226,6 +229,11 @@ impl<'a, M: Served> Hand<'a, M> {
         self.settle();
     }
 
+    /// From now on takes what the machine says at this pace.
+    pub fn hear_slowly(&mut self, bytes: usize, time: Duration) {
+        self.pace = (bytes, time);
+    }
+
     /// Says no more, and gives how the machine ends.
     ///
     /// # Errors
@@ -245,9 +253,10 @@ impl<'a, M: Served> Hand<'a, M> {
             match self.machine.poll(self.now) {
                 Ok(Step::Send) => {
                     let output = self.machine.buffers().1;
-                    self.said.extend_from_slice(output);
-                    let count = output.len();
+                    let count = output.len().min(self.pace.0);
+                    self.said.extend_from_slice(&output[..count]);
                     self.machine.sent(count);
+                    self.now = self.now + self.pace.1;
                 }
                 Ok(Step::Receive) if self.unread.is_empty() && !self.gone => return,
                 Ok(Step::Receive) => {
