@@ -8,6 +8,7 @@ mod call;
 mod driver;
 
 use std::error::Error;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 
@@ -28,7 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let key = server.identity().public_key().fingerprint();
-    println!("A server listens on {address}, with the key {key}.");
+    let mut out = std::io::stdout();
+    writeln!(out, "A server listens on {address}, with the key {key}.")?;
     let serving = store.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -44,20 +46,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let password = Password::new("correct horse battery staple")?;
     let started = Instant::now();
     let master = Master::derive(&password, &header)?;
-    println!("The password became a key in {:.1?}; the server sees neither.", started.elapsed());
+    writeln!(out, "The password became a key in {:.1?}; the server sees neither.", started.elapsed())?;
 
     let started = Instant::now();
     let cookie = client.upload(&header, master.key(&header, &*default_provider()))?;
-    println!("Uploaded {} bytes in {:.1?}. The cookie is {cookie}.", FILE.len(), started.elapsed());
-    println!("The store has {} file, sealed, in {}.", store.count()?, directory.path().display());
+    writeln!(out, "Uploaded {} bytes in {:.1?}. The cookie is {cookie}.", FILE.len(), started.elapsed())?;
+    writeln!(out, "The store has {} file, sealed, in {}.", store.count()?, directory.path().display())?;
 
     let started = Instant::now();
     let file = client.download(&cookie, header.clone(), master.key(&header, &*default_provider()))?;
-    println!("Downloaded {} bytes in {:.1?}.", file.len(), started.elapsed());
+    writeln!(out, "Downloaded {} bytes in {:.1?}.", file.len(), started.elapsed())?;
     if file != FILE {
         return Err("the file that came back is another".into());
     }
-    println!("It is the same file.");
+    writeln!(out, "It is the same file.")?;
     Ok(())
 }
 

@@ -104,6 +104,19 @@ fn nothing_is_overwritten_without_force() {
     assert!(world.parts().is_empty());
 }
 
+/// A device or a pipe is no file that could be replaced.
+#[test]
+fn what_is_no_file_is_not_replaced_by_force() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    world.upload(&server, "file", b"stored");
+    let pipe = world.path("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).expect("made");
+    let refused = world.client(&server, &["download", "file", "-o", "pipe", "--force"]);
+    fails(&refused, 1, &["pipe is not overwritten", "not a file", "-o - and a redirection"]);
+    assert!(!pipe.is_file());
+}
+
 #[test]
 fn names_are_labels_and_never_paths() {
     let world = World::new();

@@ -27,7 +27,11 @@ fn what_a_server_does_not_take_is_11() {
     let server = world.serve(&["--largest-file", "4096"]);
     world.upload(&server, "small", &[7; 3000]);
     world.write("large", &[7; 5000]);
-    fails(&world.client(&server, &["upload", "large"]), 11, &["cannot upload large", "larger than this server takes", "client info"]);
+    fails(
+        &world.client(&server, &["upload", "large"]),
+        11,
+        &["cannot upload large", "larger than this server takes", "client info"],
+    );
     let large = std::fs::File::open(world.path("large")).expect("there");
     let piped = run(world.client_command(&server).args(["upload", "-"]).stdin(large));
     fails(&piped, 11, &["larger than this server takes"]);
