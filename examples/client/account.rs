@@ -1,7 +1,9 @@
 //! The user's profile: where it is, its password, and its key.
 
+use std::cell::RefCell;
 use std::env;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use fss::crypto::default_provider;
 use fss::locked_key::KeyForm;
@@ -24,6 +26,8 @@ pub struct Account {
     pub profile: Profile,
     pub reporter: Reporter,
     directory: PathBuf,
+    /// Opened once for all that is done with it.
+    unlocked: RefCell<Option<Rc<Unlocked>>>,
 }
 
 /// The user's profile, opened with its password.
@@ -47,11 +51,14 @@ impl Account {
             Some(directory) => directory.clone(),
             None => default_directory()?,
         };
-        Ok(Self { profile: Profile::open(&directory)?, reporter, directory })
+        Ok(Self { profile: Profile::open(&directory)?, reporter, directory, unlocked: RefCell::default() })
     }
 
     /// Opens the profile with its password; a new profile gets one.
-    pub fn unlock(&self) -> Result<Unlocked, Failure> {
+    pub fn unlock(&self) -> Result<Rc<Unlocked>, Failure> {
+        if let Some(unlocked) = &*self.unlocked.borrow() {
+            return Ok(Rc::clone(unlocked));
+        }
         let provider = default_provider();
         let unlocked = if self.profile.has_key() {
             self.profile.unlock(&PASSWORD.get()?, &*provider)?
@@ -60,7 +67,9 @@ impl Account {
             self.reporter.say(&format!("This is a new profile, in {directory}. Its password will open it, and your files."));
             self.profile.create_key(KeyForm::Modern, &PASSWORD.get_new()?, &*provider)?
         };
-        Ok(Unlocked { config: Config::new(provider, unlocked.key), passwords: unlocked.passwords })
+        let unlocked = Rc::new(Unlocked { config: Config::new(provider, unlocked.key), passwords: unlocked.passwords });
+        *self.unlocked.borrow_mut() = Some(Rc::clone(&unlocked));
+        Ok(unlocked)
     }
 
     /// A password is about to be used for a format; its first use decides which one it is good for.
@@ -95,6 +104,8 @@ impl Account {
         self.profile.unlock(&old, &*default_provider())?;
         self.profile.check_change(modern)?;
         let new = NEW_PASSWORD.get_new()?;
+        // What is open is open with the password of before.
+        *self.unlocked.borrow_mut() = None;
         if modern {
             self.profile.modernize(&old, &new)?;
         } else {

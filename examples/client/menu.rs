@@ -14,6 +14,8 @@ use crate::upload::{How, upload_all};
 
 /// Asks until the user leaves, or standard input ends. What fails is told, and the menu goes on.
 pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
+    // The password opens the program, as in 2019.
+    account.unlock()?;
     loop {
         print::line("\n  1  Download a file\n  2  Upload a file\n  3  Change the password\n  4  Exit")?;
         let Some(choice) = ask("Your choice: ") else { return Ok(()) };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fss::profile::FileRecord;
 use fss::store::Entry;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::options::{Command, Options};
@@ -175,10 +175,12 @@ impl Progress {
         self.start_at(position);
     }
 
-    /// So much is done already, from an earlier time.
+    /// So much is done already, from an earlier time: shown is the rest, for its rate and its time are what counts.
     pub fn start_at(&self, position: u64) {
-        self.0.set_position(position);
-        self.0.reset_eta();
+        if position > 0 {
+            self.0.set_length(self.0.length().unwrap_or(0).saturating_sub(position));
+            self.0.set_prefix(format!("{}  after {}", self.0.prefix(), HumanBytes(position)));
+        }
     }
 
     /// It is gone from the terminal, so that something else can be told.

@@ -206,7 +206,10 @@ fn the_log_can_be_json() {
     world.upload(&server, "file", b"x");
     let (_, log) = server.stop();
     let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert!(lines.iter().any(|line| line["message"] == "stored" && line["bytes"].is_u64()));
+    let stored = lines.iter().find(|line| line["message"] == "stored").expect("it is told");
+    assert!(stored["bytes"].is_u64() && stored["milliseconds"].is_u64(), "{stored}");
+    let [connection, upload] = &stored["spans"].as_array().expect("spans")[..] else { panic!("{stored}") };
+    assert!(connection["peer"].is_string() && connection["key"].is_string() && upload["cookie"].is_string(), "{stored}");
 }
 
 #[test]

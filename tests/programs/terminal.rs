@@ -160,13 +160,13 @@ fn the_menu_does_what_it_says() {
     world.upload(&server, "first", b"content");
     world.write("second", b"more");
     let mut terminal = Terminal::start(&world.client_command(&server));
+    terminal.shows("Password: ");
+    terminal.types("the password");
     terminal.shows("4  Exit");
     terminal.shows("Your choice: ");
     terminal.types("2");
     terminal.shows("File: ");
     terminal.types("second");
-    terminal.shows("Password: ");
-    terminal.types("the password");
     terminal.shows("Your choice: ");
     terminal.types("9");
     terminal.shows("This Operation Does Not Exist");
@@ -177,8 +177,6 @@ fn the_menu_does_what_it_says() {
     terminal.types("first");
     terminal.shows("Save as [its own name]: ");
     terminal.types("copy");
-    terminal.shows("Password: ");
-    terminal.types("the password");
     terminal.shows("copy (7 bytes)");
     terminal.shows("Your choice: ");
     terminal.types("4");
