@@ -84,7 +84,13 @@ impl Reporter {
         if self.form == Form::Json {
             let object = json!({ "event": "error", "what": "interrupted", "why": "a signal came", "try": hint, "code": code::INTERRUPTED });
             let _ = self.object(object);
-        } else if !hint.is_empty() {
+            return;
+        }
+        if self.terminal && self.form == Form::Words {
+            // A bar may stand there.
+            print::ask("\r\x1b[2K");
+        }
+        if !hint.is_empty() {
             self.say(hint);
         }
     }

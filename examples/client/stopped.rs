@@ -14,7 +14,8 @@ pub const NOT_PROCEEDED: &str = "Failed to proceed with the selected operation";
 /// A server cannot be reached.
 pub fn cannot_connect(server: &str, error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::InvalidInput {
-        return Failure::usage(format!("{server:?} is no server"), error.to_string(), "--server HOST:PORT");
+        let why = "it is no name or address with a port behind it";
+        return Failure::usage(format!("{server:?} is no server"), why, "--server HOST:PORT");
     }
     let hint = "check the address and that the server runs; then the same command again";
     Failure::new(code::NETWORK, format!("Server Connection Was Failed: {server}"), error.to_string(), hint)

@@ -66,6 +66,7 @@ fn identity(options: &Options, locked: &LockedKey) -> Result<Arc<dyn PrivateKey>
         let key = locked.open(&code, &*default_provider())?;
         if options.upgrade_key {
             locked.upgrade(&code, &mut SystemRng)?;
+            tracing::info!("the key is locked in the modern form");
         } else if locked.form()? == KeyForm::Legacy {
             tracing::warn!("the key is locked in the form of 2019, which can be guessed fast; --upgrade-key converts it");
         }

@@ -214,7 +214,9 @@ impl Options {
         let mut arguments = std::env::args_os();
         let program = arguments.next().unwrap_or_default();
         let all = std::iter::once(program).chain(from_file(&text)).chain(arguments);
-        Self::try_parse_from(all).map_err(|error| failed(error.to_string().lines().next().unwrap_or_default().to_owned()))
+        Self::try_parse_from(all).map_err(|error| {
+            failed(error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
+        })
     }
 
     pub fn versions(&self) -> Versions {

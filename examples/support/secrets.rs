@@ -2,6 +2,7 @@
 //! command line, where every user of the machine could read them.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt as _;
 use std::process::{Command, Stdio};
 use std::{env, fs};
@@ -73,7 +74,10 @@ impl Wanted {
 
     fn prompt(self, text: &str) -> Result<Vec<u8>, Failure> {
         rpassword::prompt_password(text).map(String::into_bytes).map_err(|error| {
-            let why = format!("there is no terminal to ask for it: {error}");
+            let why = match error.kind() {
+                ErrorKind::UnexpectedEof => "nothing was typed".to_owned(),
+                _ => format!("there is no terminal to ask for it: {error}"),
+            };
             let hint = format!("set {0}, {0}_FILE or {0}_COMMAND", self.variable);
             Failure::usage(format!("no {}", self.name), why, hint)
         })

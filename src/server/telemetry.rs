@@ -20,6 +20,7 @@ use tracing::{Span, field, info, info_span, warn};
 
 use super::{ServerEvent, refusal_code};
 use crate::error::{Error, Fault};
+use crate::store::StoreErrorKind;
 use crate::time::Time;
 
 /// Tells what happens on one connection.
@@ -79,7 +80,12 @@ impl Telemetry {
             }
             ServerEvent::Refused { why } => {
                 count_refusal(why);
-                self.connection.in_scope(|| info!(why = without_cookies(&why.to_string()), "refused"));
+                let text = without_cookies(&why.to_string());
+                self.connection.in_scope(|| match why {
+                    // What no client can mend, somebody should look at.
+                    Error::Store(error) if is_trouble(error.kind()) => warn!(why = text, "refused"),
+                    _ => info!(why = text, "refused"),
+                });
             }
         }
     }
@@ -134,6 +140,11 @@ impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Telemetry").finish_non_exhaustive()
     }
+}
+
+fn is_trouble(kind: StoreErrorKind) -> bool {
+    use StoreErrorKind::{Damaged, Foreign, Full, Misuse, Unavailable};
+    matches!(kind, Full | Damaged | Foreign | Unavailable | Misuse)
 }
 
 fn milliseconds(since: Time, now: Time) -> u64 {
