@@ -37,8 +37,8 @@ pub struct Limits {
     /// Connections of a server at once, in all; one more is told that the server is busy. Each takes memory: 20 KiB at
     /// rest. 16,384.
     pub connections: usize,
-    /// Connections of a server at once from one source (an address, or a /64 of IPv6): one source must not take all. A
-    /// quarter of those in all: 4,096.
+    /// Connections of a server at once from one source (an address, or a /64 of IPv6): one source must not take all. The
+    /// server's own machine is not one source, for proxies and tunnels. A quarter of those in all: 4,096.
     pub connections_per_source: usize,
     /// The largest file, in stored bytes: none fills a disk by itself. 1 TiB.
     pub largest_file: u64,

@@ -23,14 +23,14 @@ pub struct Used {
 }
 
 impl Server {
-    /// Starts the server with a directory. It takes as many connections from here as it may have files open.
+    /// Starts the server with a directory, and its own limits but for these.
     pub fn start(options: &Options, data: &Path, arguments: &[&str]) -> Result<Self, Failure> {
         let program = match &options.program {
             Some(program) => program.clone(),
             None => beside()?,
         };
         let mut command = Command::new(&program);
-        command.args(["--listen", "127.0.0.1:0", "--connections", "19000", "--connections-per-source", "19000", "--data"]);
+        command.args(["--listen", "127.0.0.1:0", "--data"]);
         command.arg(data).args(arguments).env("FSS_CODE", "load").stdout(Stdio::piped()).stderr(Stdio::null());
         let started = command
             .spawn()

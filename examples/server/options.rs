@@ -65,7 +65,7 @@ pub struct Options {
     /// Connections at once; one more is told that the server is busy
     #[arg(long, env = "FSS_CONNECTIONS", value_name = "COUNT", default_value_t = CONNECTIONS, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: u32,
-    /// Connections at once from one address, or one /64 of IPv6; by default a quarter of all
+    /// Connections at once from one address, or one /64 of IPv6, but not from this machine; by default a quarter of all
     #[arg(long, env = "FSS_CONNECTIONS_PER_SOURCE", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_per_source: Option<u32>,
     /// Time for a new connection's first message

@@ -92,7 +92,9 @@ impl ServerEngine {
     pub fn from_source(mut self, source: impl Into<Source>) -> Self {
         let source = source.into();
         self.core.side.set_source(source, self.core.link.config().limits());
-        self.core.link.set_source(source);
+        if !source.is_local() {
+            self.core.link.set_source(source);
+        }
         self.take_place();
         self
     }

@@ -25,9 +25,18 @@ pub struct Source(IpAddr);
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
-            IpAddr::V6(address) => Self(IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into())),
-            address @ IpAddr::V4(_) => Self(address),
+            IpAddr::V6(address) if !address.is_loopback() => {
+                Self(IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()))
+            }
+            address => Self(address),
         }
+    }
+}
+
+impl Source {
+    /// Whether it is the server's own machine: whoever comes through a tunnel or a proxy there is many, not one.
+    pub(crate) fn is_local(self) -> bool {
+        self.0.is_loopback()
     }
 }
 

@@ -34,7 +34,9 @@ impl Server {
     }
 
     pub(super) fn set_source(&mut self, source: Source, limits: &Limits) {
-        self.place.set_source(source, limits);
+        if !source.is_local() {
+            self.place.set_source(source, limits);
+        }
         self.source = Some(source);
     }
 

@@ -57,6 +57,18 @@ fn one_connection_too_many_is_told_that_the_server_is_busy() {
     }
 }
 
+/// Whoever comes through a proxy or a tunnel comes from the server's own machine.
+#[test]
+fn the_servers_own_machine_is_not_one_source() {
+    let scenario = limited(&NoSecurity, |limits| (limits.connections, limits.connections_per_source) = (4, 1));
+    let all: Vec<_> = ["127.0.0.1", "127.0.0.1", "::1", "::ffff:127.0.0.1"].map(|address| from(&scenario, address)).into();
+    assert_eq!(scenario.server.connections(), 4);
+    let mut late = from(&scenario, "127.0.0.1");
+    let told = run(&mut late, &mut scenario.scripted(vec![Operation::Information]), &[], Wire::default());
+    assert_eq!(code(told.client), Some(RefusalCode::Busy), "the limit of all is theirs too");
+    drop(all);
+}
+
 /// Garbage costs one private operation, and the connection is closed.
 #[test]
 fn garbage_after_the_key_costs_one_private_operation() {

@@ -97,7 +97,7 @@ fn files_outlive_the_server() {
 #[test]
 fn more_clients_than_connections_are_told_to_come_again() {
     for world in [World::new(), World::of_async_server()] {
-        let server = world.serve(&["--connections", "2", "--connections-per-source", "2", "--handshake", "5m"]);
+        let server = world.serve(&["--connections", "2", "--handshake", "5m"]);
         world.upload(&server, "first", b"makes the profile");
         let held: Vec<_> = (0..2).map(|_| TcpStream::connect(&server.address).expect("there is room")).collect();
         until("both have a place", || world.client(&server, &["info"]).status.code() == Some(11));
@@ -112,15 +112,6 @@ fn more_clients_than_connections_are_told_to_come_again() {
         assert_eq!(code, Some(0));
         assert_eq!(log.matches(" stored ").count(), 2, "{log}");
     }
-}
-
-/// One source gets a quarter of all places.
-#[test]
-fn one_source_does_not_get_all_places() {
-    let world = World::new();
-    let server = world.serve(&["--connections", "4", "--handshake", "5m"]);
-    let _held = TcpStream::connect(&server.address).expect("there is room");
-    until("it has its place", || world.client(&server, &["info"]).status.code() == Some(11));
 }
 
 #[test]
