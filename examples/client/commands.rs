@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 use crate::account::Account;
 use crate::options::{Command, Options};
 use crate::report::{Outcome, Reporter};
-use crate::support::failure::Failure;
+use crate::support::failure::{Failure, program};
 use crate::{download, interrupt, listing, menu, remote, upload};
 
 /// Does what the command line says. Gives the exit code.
@@ -18,7 +18,7 @@ pub fn main(options: &Options) -> ExitCode {
         reporter.warn(&format!("an interrupted download will leave its part file: {error}"));
     }
     if let Some(Command::Completions { shell }) = options.command {
-        clap_complete::generate(shell, &mut Options::command(), "client", &mut std::io::stdout());
+        clap_complete::generate(shell, &mut Options::command(), program(), &mut std::io::stdout());
         return ExitCode::SUCCESS;
     }
     let outcome = run(options, reporter).unwrap_or_else(|failure| Outcome::failed(reporter.failure(&failure)));

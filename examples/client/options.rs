@@ -25,6 +25,7 @@ const DEFAULT_SERVER: &str = "127.0.0.1:954";
 /// command, on a terminal, there is a menu.
 #[derive(Debug, Parser)]
 #[command(name = "client", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
+#[command(next_help_heading = "Options of all commands")]
 pub struct Options {
     /// Server to use: by default the one that a file's record names, then that of the environment, then 127.0.0.1:954 [env: FSS_SERVER]
     #[arg(long, value_name = "HOST:PORT", global = true)]

@@ -1,8 +1,7 @@
 //! A failure as it is shown: what failed, why, and what to do next, with an exit code that scripts can rely on.
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Exit codes: documented in the README, and only ever extended.
@@ -56,9 +55,13 @@ impl fmt::Display for Failure {
 /// What the user may type next: arguments behind the name that the program was started by.
 #[allow(dead_code, reason = "each program uses what it needs")]
 pub fn typed(arguments: &str) -> String {
-    let program = std::env::args_os().next().map(PathBuf::from);
-    let name = program.as_deref().and_then(Path::file_name).map(OsStr::to_string_lossy);
-    format!("{} {arguments}", name.as_deref().unwrap_or("fss"))
+    format!("{} {arguments}", program())
+}
+
+/// The name that the program was started by.
+pub fn program() -> String {
+    let path = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    path.file_name().map_or_else(|| "fss".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Text from a peer, a file or a database may hold anything: control characters are shown, not sent to the terminal.
