@@ -355,19 +355,19 @@ mod tests {
 
     use super::*;
 
-    fn source(address: &str) -> Option<Source> {
-        Some(address.parse::<IpAddr>().unwrap().into())
+    fn source(address: &str) -> Source {
+        address.parse::<IpAddr>().unwrap().into()
     }
 
     #[test]
     fn one_source_does_not_get_all_buffers() {
         let pool = Pool::new(16);
-        let greedy = source("10.0.0.1");
+        let greedy = Some(source("10.0.0.1"));
         let lent: Vec<_> = (0..16).map_while(|_| pool.lend(greedy)).collect();
         assert_eq!(lent.len(), 14, "the last are for others");
         assert!(pool.is_short());
-        let others = [pool.lend(source("10.0.0.2")), pool.lend(None)];
-        assert!(others.iter().all(Option::is_some) && pool.lend(source("10.0.0.3")).is_none());
+        let others = [pool.lend(Some(source("10.0.0.2"))), pool.lend(None)];
+        assert!(others.iter().all(Option::is_some) && pool.lend(Some(source("10.0.0.3"))).is_none());
         drop((lent, others));
         assert!(pool.state().sources.is_empty() && pool.lend(greedy).is_some());
     }
