@@ -19,16 +19,16 @@ use crate::storage::{STORAGE_THREADS, Storage, Threads};
 use crate::support::failure::Failure;
 
 /// Serves until a signal comes.
-pub fn forever(service: &Arc<Service>) -> Result<(), Failure> {
+pub fn forever(service: &Arc<Service>, start: Start) -> Result<(), Failure> {
     let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(STORAGE_THREADS).build().map_err(broken)?;
-    let served = runtime.block_on(accept_all(service));
+    let served = runtime.block_on(accept_all(service, start));
     // Storage that is still busy is left to itself: what is not acknowledged may be lost.
     runtime.shutdown_background();
     served
 }
 
-async fn accept_all(service: &Arc<Service>) -> Result<(), Failure> {
-    let Start { listener, stop } = service.begin()?;
+async fn accept_all(service: &Arc<Service>, start: Start) -> Result<(), Failure> {
+    let Start { listener, stop } = start;
     stop.set_nonblocking(true).map_err(broken)?;
     let (listener, stop) = (TcpListener::from_std(listener).map_err(broken)?, UnixStream::from_std(stop).map_err(broken)?);
     let threads = Threads::new();

@@ -46,20 +46,19 @@ impl Storage {
         &mut self,
         work: impl FnOnce(&mut Transfer<EmbeddedStore>) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
-        let lost = |_| StoreError::new(StoreErrorKind::Unavailable, "the storage of this connection has failed before");
-        let _permit = self.threads.0.acquire().await.map_err(lost)?;
-        let mut transfer = self.transfer.take().ok_or(()).map_err(|()| lost_transfer())?;
+        let _permit = self.threads.0.acquire().await.map_err(|_| lost())?;
+        let mut transfer = self.transfer.take().ok_or_else(lost)?;
         let worked = spawn_blocking(move || {
             let done = work(&mut transfer);
             (transfer, done)
         });
-        let (transfer, done) = worked.await.map_err(|_| lost_transfer())?;
+        let (transfer, done) = worked.await.map_err(|_| lost())?;
         self.transfer = Some(transfer);
         Ok(done)
     }
 }
 
 /// A request panicked, or the server is stopping.
-fn lost_transfer() -> StoreError {
+fn lost() -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, "the storage of this connection has failed before")
 }

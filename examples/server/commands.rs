@@ -9,7 +9,7 @@ use fss::{Config, Password, SystemRng};
 
 use crate::listen::listen;
 use crate::options::{Command, Options};
-use crate::service::Service;
+use crate::service::{Service, Start};
 use crate::support::failure::Failure;
 use crate::support::print;
 use crate::support::secrets::Wanted;
@@ -19,7 +19,7 @@ const CODE: Wanted = Wanted { name: "operation code", variable: "FSS_CODE" };
 const NEW_CODE: Wanted = Wanted { name: "operation code", variable: "FSS_NEW_CODE" };
 
 /// Does what the command line says; `serve` serves until it is told to stop. Gives the exit code.
-pub fn main(serve: impl FnOnce(&Arc<Service>) -> Result<(), Failure>) -> ExitCode {
+pub fn main(serve: impl FnOnce(&Arc<Service>, Start) -> Result<(), Failure>) -> ExitCode {
     let done = Options::read().and_then(|options| {
         options.log_format.start();
         run(&options, serve)
@@ -30,7 +30,7 @@ pub fn main(serve: impl FnOnce(&Arc<Service>) -> Result<(), Failure>) -> ExitCod
     }
 }
 
-fn run(options: &Options, serve: impl FnOnce(&Arc<Service>) -> Result<(), Failure>) -> Result<(), Failure> {
+fn run(options: &Options, serve: impl FnOnce(&Arc<Service>, Start) -> Result<(), Failure>) -> Result<(), Failure> {
     let locked = LockedKey::new(&options.data, Owner::Server);
     match &options.command {
         Some(Command::Fingerprint) => print::line(locked.open(&CODE.get()?, &*default_provider())?.public_key().fingerprint()),
@@ -54,7 +54,8 @@ fn run(options: &Options, serve: impl FnOnce(&Arc<Service>) -> Result<(), Failur
             if let Some(address) = options.metrics {
                 metrics::expose(address)?;
             }
-            serve(&Service::start(options, config, store, listener)?)
+            let (service, start) = Service::start(options, config, store, listener)?;
+            serve(&service, start)
         }
     }
 }

@@ -28,8 +28,8 @@ struct Running {
 }
 
 /// Serves until a signal comes.
-pub fn forever(service: &Arc<Service>) -> Result<(), Failure> {
-    let Start { listener, stop } = service.begin()?;
+pub fn forever(service: &Arc<Service>, start: Start) -> Result<(), Failure> {
+    let Start { listener, stop } = start;
     let (wake, mut woken) = UnixStream::pair().map_err(broken)?;
     wake.set_nonblocking(true).and_then(|()| woken.set_nonblocking(true)).map_err(broken)?;
     let running = Arc::new(Running { count: AtomicUsize::new(0), wake: Mutex::new(wake) });

@@ -37,7 +37,6 @@ const OTHER_FILES: u64 = 512;
 pub struct Service {
     pub store: EmbeddedStore,
     config: Mutex<Config>,
-    start: Mutex<Option<Start>>,
 }
 
 /// What is there once, for whoever serves.
@@ -48,8 +47,13 @@ pub struct Start {
 }
 
 impl Service {
-    /// Starts what runs beside the connections.
-    pub fn start(options: &Options, config: Config, store: EmbeddedStore, listener: TcpListener) -> Result<Arc<Self>, Failure> {
+    /// Starts what runs beside the connections, and says that all is ready.
+    pub fn start(
+        options: &Options,
+        config: Config,
+        store: EmbeddedStore,
+        listener: TcpListener,
+    ) -> Result<(Arc<Self>, Start), Failure> {
         let wanted = (config.limits().connections as u64).saturating_mul(FILES_OF_ONE).saturating_add(OTHER_FILES);
         match open_files::raise() {
             Ok(most) if most >= wanted => {}
@@ -59,21 +63,14 @@ impl Service {
         let (stopper, stop) = UnixStream::pair().map_err(broken)?;
         let key = config.identity().public_key().fingerprint();
         tracing::info!(data = %options.data.display(), %key, versions = ?config.versions(), "serving FSS");
-        let service = Arc::new(Self { store, config: Mutex::new(config), start: Mutex::new(Some(Start { listener, stop })) });
+        let service = Arc::new(Self { store, config: Mutex::new(config) });
         service.watch_signals(stopper)?;
         service.every("sweeper", SWEEP, Self::sweep)?;
         if let Some(time) = options.verify_every {
             service.every("verifier", time, Self::verify)?;
         }
-        Ok(service)
-    }
-
-    /// Where to listen and when to stop, once; and says that all is ready.
-    pub fn begin(&self) -> Result<Start, Failure> {
-        let start = self.start.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let start = start.ok_or_else(|| broken(io::Error::other("it serves already")))?;
-        print::line(format_args!("listening on {}", start.listener.local_addr().map_err(broken)?))?;
-        Ok(start)
+        print::line(format_args!("listening on {}", listener.local_addr().map_err(broken)?))?;
+        Ok((service, Start { listener, stop }))
     }
 
     /// The configuration for a connection that begins now.
