@@ -4,23 +4,30 @@ use hkdf::Hkdf;
 use sha2::Sha384;
 use zeroize::Zeroizing;
 
+use super::key_encoding::primes;
 use super::legacy::Verifier;
 use super::{CryptoFailure, PrivateKey};
 use crate::cookie::Cookie;
 use crate::sealed::{Cost, Header};
+use crate::secret::Secret;
 
 /// Makes the same decoy for the same cookie as long as the server's key is the same.
 #[derive(Clone)]
 pub struct Decoys(Zeroizing<[u8; 32]>);
 
 impl Decoys {
-    /// The decoys of the server with this key.
+    /// The decoys of the server with this key. They depend on its primes and on nothing else, so that every provider and
+    /// every encoding of the key gives the same.
     ///
     /// # Errors
     /// [`CryptoFailure`] if the key cannot leave its provider: such a server needs [`Decoys::from_secret`].
     pub fn of_server(key: &dyn PrivateKey) -> Result<Self, CryptoFailure> {
-        let pkcs8 = key.to_pkcs8_der()?;
-        Ok(Self(derive(pkcs8.expose(), &[b"fss/2 decoy secret"])))
+        Self::of_encoding(&key.to_pkcs8_der()?)
+    }
+
+    fn of_encoding(pkcs8_der: &Secret) -> Result<Self, CryptoFailure> {
+        let primes = primes(pkcs8_der).map_err(|_| CryptoFailure)?;
+        Ok(Self(derive(primes.expose(), &[b"fss/2 decoy secret"])))
     }
 
     /// The decoys of a secret that a server keeps.
@@ -52,5 +59,38 @@ fn derive<const N: usize>(secret: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; N]> {
 impl std::fmt::Debug for Decoys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Decoys(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rsa::RsaPrivateKey;
+    use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
+    use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
+
+    use super::*;
+    use crate::crypto::{CryptoProvider as _, default_provider, rustcrypto::RustCrypto};
+    use crate::random::SystemRng;
+
+    #[test]
+    fn decoys_belong_to_the_key_and_not_to_an_encoding_of_it() {
+        let header = |decoys: Result<Decoys, CryptoFailure>| decoys.expect("it can be exported").header(&Cookie::from_index(7));
+        let key = default_provider().generate_private_key(&mut SystemRng).expect("random numbers");
+        let encoded = key.to_pkcs8_der().expect("it can be exported");
+        let expected = header(Decoys::of_server(&*key));
+        let other = RustCrypto.load_private_key(&encoded).expect("the same key");
+        assert_eq!(header(Decoys::of_server(&*other)), expected, "the other provider");
+        let another = RustCrypto.generate_private_key(&mut SystemRng).expect("random numbers");
+        assert_ne!(header(Decoys::of_server(&*another)), expected, "another key");
+
+        // The same key with its primes in the other order.
+        let parsed = RsaPrivateKey::from_pkcs8_der(encoded.expose()).expect("it is a key");
+        let [p, q] = parsed.primes() else { panic!("it has two primes") };
+        let primes = [q, p].map(|prime| prime.as_ref().clone()).to_vec();
+        let (n, e, d) = (parsed.n().as_ref().clone(), parsed.e().clone(), parsed.d().clone());
+        let again = RsaPrivateKey::from_components(n, e, d, primes).expect("the same key");
+        let again = Secret::new(again.to_pkcs8_der().expect("it encodes").as_bytes().to_vec());
+        assert_ne!(again.expose(), encoded.expose(), "another encoding");
+        assert_eq!(header(Decoys::of_encoding(&again)), expected);
     }
 }

@@ -180,6 +180,20 @@ pub fn public_key_of(pkcs8_der: &Secret) -> Result<PublicKeyDer, KeyRejected> {
     PublicKeyDer::parse(&info.to_der().map_err(|_| KeyRejected::NotRsa)?)
 }
 
+/// The two primes of an RSA private key in PKCS#8: the larger first, each big-endian without leading zeros. Unlike the
+/// private exponent and the order of the primes they are the same in every encoding of the key.
+///
+/// # Errors
+/// As [`pkcs8_to_pkcs1`].
+pub(crate) fn primes(pkcs8_der: &Secret) -> Result<Secret, KeyRejected> {
+    let pkcs1_der = pkcs8_to_pkcs1(pkcs8_der)?;
+    let private = RsaPrivateKeyRef::from_der(pkcs1_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
+    let mut primes = [private.prime1.as_bytes(), private.prime2.as_bytes()];
+    // DER has no leading zeros here, so the longer one is the larger one.
+    primes.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| b.cmp(a)));
+    Ok(Secret::new(primes.concat()))
+}
+
 fn bits(big_endian: &[u8]) -> usize {
     let significant: &[u8] = match big_endian.iter().position(|&byte| byte != 0) {
         Some(first) => &big_endian[first..],

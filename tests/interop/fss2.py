@@ -256,7 +256,10 @@ def proof(verifier, binding, cookie):
 
 
 def decoy_secret(private_key_pkcs8):
-    return hkdf(b"", private_key_pkcs8, b"fss/2 decoy secret", 32)
+    numbers = serialization.load_der_private_key(private_key_pkcs8, password=None).private_numbers()
+    primes = sorted((numbers.p, numbers.q), reverse=True)
+    minimal = [prime.to_bytes((prime.bit_length() + 7) // 8, "big") for prime in primes]
+    return hkdf(b"", b"".join(minimal), b"fss/2 decoy secret", 32)
 
 
 def decoy(secret, cookie):
