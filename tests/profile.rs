@@ -448,6 +448,26 @@ fn the_journal_of_downloads_outlives_the_process() {
 }
 
 /// Each makes the next call an error, and none a panic.
+/// A profile from elsewhere: what its schema would have SQLite do is not done.
+#[test]
+fn triggers_of_a_foreign_profile_do_not_run() {
+    let (directory, profile) = profile("password");
+    let hostile = database(&directory);
+    hostile
+        .execute_batch(
+            "CREATE TRIGGER listed AFTER INSERT ON cookies BEGIN DELETE FROM cookies; END;
+            CREATE TRIGGER noted AFTER INSERT ON fss_file BEGIN UPDATE fss_file SET server = 'attacker:1'; END;",
+        )
+        .expect("created");
+    drop((hostile, profile));
+    let mut record = FileRecord::new(cookie("7"), "name", 1);
+    record.server = Some("host:1".into());
+    let profile = open(&directory);
+    profile.files().insert(&record).expect("inserted");
+    let found = profile.files().find("7").expect("listed").remove(0);
+    assert_eq!(found.server.as_deref(), Some("host:1"));
+}
+
 #[test]
 fn a_database_with_other_contents_gives_errors() {
     let fill = |profile: &Profile| {

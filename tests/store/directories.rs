@@ -284,3 +284,48 @@ fn the_staging_directory_is_swept() {
     std::os::unix::fs::symlink(outside.path(), &incoming).expect("linked");
     assert_eq!(kind(EmbeddedStore::in_directory(directory.path())), StoreErrorKind::Foreign);
 }
+
+/// A directory from elsewhere: what its schema would have SQLite do is not done.
+#[test]
+fn triggers_and_views_of_a_foreign_database_do_not_run() {
+    let directory = directory();
+    let path = directory.path().join("fssGlobal.db");
+    let cookie = put(&open(directory.path()), b"kept").expect("stored");
+    let hostile = rusqlite::Connection::open(&path).expect("a database");
+    hostile
+        .execute_batch(
+            "CREATE TABLE loot(text);
+            CREATE TRIGGER stored_in AFTER INSERT ON stored BEGIN INSERT INTO loot VALUES (new.path); DELETE FROM stored; END;
+            CREATE TRIGGER stored_out BEFORE DELETE ON stored BEGIN SELECT raise(ABORT, 'kept'); END;
+            CREATE TRIGGER file_in AFTER INSERT ON fss_file BEGIN UPDATE fss_file SET expires = 1; END;",
+        )
+        .expect("created");
+    drop(hostile);
+    let store = open(directory.path());
+    let more = put(&store, b"more").expect("stored");
+    assert_eq!(get(&store, &more), Ok(Some(b"more".to_vec())));
+    assert_eq!(get(&store, &cookie), Ok(Some(b"kept".to_vec())));
+    assert_eq!(store.remove(&cookie), Ok(true));
+    drop(store);
+    let loot = rusqlite::Connection::open(&path).expect("a database");
+    assert_eq!(loot.query_row("SELECT count(*) FROM loot", [], |row| row.get(0)), Ok(0));
+    drop(loot);
+}
+
+#[test]
+fn what_only_looks_like_the_table_of_2019_is_foreign() {
+    for stored in [
+        "CREATE VIEW stored AS SELECT '1' AS cookie, 'F-1' AS path, '2019-01-01' AS date",
+        "CREATE TABLE stored(cookie text, path text, date text, more text AS (hex(randomblob(9))))",
+        "CREATE VIRTUAL TABLE stored USING fts5(cookie, path, date)",
+    ] {
+        let directory = directory();
+        let hostile = rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("a database");
+        // SQLite may have been built without such tables.
+        if hostile.execute_batch(&format!("CREATE TABLE other(x); {stored}")).is_err() {
+            continue;
+        }
+        drop(hostile);
+        assert_eq!(kind(EmbeddedStore::in_directory(directory.path())), StoreErrorKind::Foreign, "{stored}");
+    }
+}

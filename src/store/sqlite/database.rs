@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior};
 
@@ -270,8 +271,23 @@ fn open_existing(path: &Path, schema: &Schema) -> Result<Connection, StoreError>
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    distrust_schema(&connection)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
+}
+
+/// A directory may come from anywhere, and its database with triggers, views and functions in its schema. None of ours has
+/// them, so none of them runs.
+fn distrust_schema(connection: &Connection) -> rusqlite::Result<()> {
+    for (option, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+    ] {
+        connection.set_db_config(option, on)?;
+    }
+    connection.pragma_update(None, "cell_size_check", true)
 }
 
 fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
@@ -284,7 +300,10 @@ fn check_schema(path: &Path, connection: &Connection, schema: &Schema) -> Result
     if !has_tables(connection).map_err(failed)? {
         return Ok(());
     }
-    let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)").map_err(failed)?;
+    // A view, a virtual table and columns that are computed are none of ours.
+    let columns = "SELECT name FROM pragma_table_xinfo(?1)
+        WHERE EXISTS (SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND name = ?1 AND type = 'table')";
+    let mut statement = connection.prepare(columns).map_err(failed)?;
     let columns = statement.query_map([schema.table], |row| row.get(0)).map_err(failed)?;
     let columns: Vec<String> = columns.collect::<Result<_, _>>().map_err(failed)?;
     if columns == schema.columns {
