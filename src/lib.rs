@@ -92,6 +92,7 @@ pub mod locked_key;
 mod pem;
 #[cfg(feature = "profile")]
 pub mod profile;
+pub mod proxy;
 mod random;
 pub mod sealed;
 mod secret;
