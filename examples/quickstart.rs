@@ -90,7 +90,7 @@ impl Client {
     }
 
     fn download(&self, cookie: &Cookie, header: Header, key: Key) -> Result<Vec<u8>, Box<dyn Error>> {
-        let download = Download { cookie: cookie.clone(), header, key, chunks: 0, chain: None };
+        let download = Download { cookie: cookie.clone(), header, key, earlier: None, chain: None };
         let mut file = Vec::new();
         self.operate(Operation::Download(download), |session, call| {
             if let Call::Need(ClientNeed::Data) = call {

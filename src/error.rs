@@ -209,13 +209,16 @@ pub enum Integrity {
     /// The server's copy is not what was sent, or it sent another size than it said.
     #[error("what the server has is not what was sent, or not what it said")]
     Chain,
+    /// The server says that the file has ended, and no chunk that opened says so (`docs/protocol.md` §21.6).
+    #[error("the file is cut off: the chunk that ends it did not come")]
+    Truncated,
     /// The server says that the file is of another version of FSS than it was stored with (`docs/protocol.md` §18.11).
     #[error("the server says that the file is of another version of FSS than it was stored with")]
     Format,
-    /// The content has another size than its metadata says (`docs/protocol.md` §21.9).
-    #[error("the file has {got} bytes, and its metadata says {expected}")]
+    /// The content has another size than its metadata or the list of its owner says (`docs/protocol.md` §21.9).
+    #[error("the file has {got} bytes instead of {expected}")]
     Size {
-        /// What the metadata says.
+        /// What it should have.
         expected: u64,
         /// What there is.
         got: u64,

@@ -422,6 +422,7 @@ fn a_file_that_is_written_to_is_no_longer_the_same() {
 fn the_journal_of_downloads_outlives_the_process() {
     let (directory, profile) = profile("old");
     let target = Path::new(OsStr::from_bytes(b"/not \xff UTF-8"));
+    let chain = chain(3);
     let mut download = DownloadRecord {
         target: target.into(),
         cookie: cookie("7"),
@@ -429,13 +430,14 @@ fn the_journal_of_downloads_outlives_the_process() {
         part: "/part".into(),
         header: None,
         position: 0,
+        chain,
         metadata: vec![1, 2, 3],
         checksum: 0,
     };
     profile.downloads().begin(&download).expect("noted");
     download = DownloadRecord { server: Some("host:1".into()), header: Some(header()), checksum: u32::MAX, ..download };
     profile.downloads().begin(&download).expect("the later one counts");
-    profile.downloads().progress(target, 12, 7).expect("noted");
+    profile.downloads().progress(target, 12, chain, 7).expect("noted");
     drop(profile);
     let profile = open(&directory);
     (download.position, download.checksum) = (12, 7);
@@ -444,7 +446,7 @@ fn the_journal_of_downloads_outlives_the_process() {
     assert_eq!(profile.downloads().find(target, &cookie("8")).expect("readable"), None);
     profile.downloads().remove(target).expect("removed");
     assert_eq!(profile.downloads().find(target, &cookie("7")).expect("readable"), None);
-    assert!(profile.downloads().progress(target, 13, 0).is_err());
+    assert!(profile.downloads().progress(target, 13, chain, 0).is_err());
 }
 
 /// Each makes the next call an error, and none a panic.
@@ -482,6 +484,7 @@ fn a_database_with_other_contents_gives_errors() {
         part: "/part".into(),
         header: Some(header()),
         position: 0,
+        chain: chain(3),
         metadata: vec![1, 2, 3],
         checksum: 0,
     };

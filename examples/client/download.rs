@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fss::client::{ClientEvent, ClientNeed, ClientSession, Download, LegacyDownload, Operation};
 use fss::profile::{FileRecord, Format};
 use fss::sealed::{Header, Metadata};
-use fss::{Cookie, OpaqueCookie, Password, wire};
+use fss::{Cookie, Integrity, OpaqueCookie, Password, wire};
 use serde_json::json;
 
 use crate::account::{Account, FILE_PASSWORD};
@@ -169,18 +169,24 @@ impl Transfer<'_> {
                 machine.start(operation);
             }
             Call::Event(ClientEvent::DownloadStarted { metadata, size, .. }) => {
+                self.check_listed_size(metadata.as_ref(), size)?;
                 let before = self.partial.as_ref().map_or(0, |partial| partial.before);
-                self.progress.begin(size.or(self.size).map(|size| size + before), before);
-                self.start_output(metadata)?;
+                self.progress.begin(size.or(self.size), before);
+                self.start_output(metadata.as_ref())?;
             }
             Call::Need(ClientNeed::Data) => {
                 let (data, count) = (machine.data(), machine.data().len());
                 self.sink.put(data, &self.path)?;
-                if let (Some(partial), Some(output)) = (&mut self.partial, self.sink.output()) {
-                    partial.advance(&self.session.account.profile, output, data)?;
+                if let Some(partial) = &mut self.partial {
+                    partial.advance(data);
                 }
                 self.progress.advance(count as u64);
                 machine.consumed(count);
+            }
+            Call::Event(ClientEvent::Checkpoint { offset, chain }) => {
+                if let (Some(partial), Some(output)) = (&mut self.partial, self.sink.output()) {
+                    partial.note(&self.session.account.profile, output, offset, chain)?;
+                }
             }
             // Only when the file is durable may the server be told so: it may then forget it.
             Call::Event(ClientEvent::Downloaded { size, guessed }) => {
@@ -198,25 +204,34 @@ impl Transfer<'_> {
     }
 
     /// The file is coming: it is written under the name that it was sealed with, if nobody knows another.
-    fn start_output(&mut self, metadata: Option<Metadata>) -> Result<(), Failure> {
-        let metadata = metadata.or_else(|| self.partial.as_ref()?.metadata());
-        let name = metadata.as_ref().and_then(Metadata::name).and_then(local_name);
+    fn start_output(&mut self, metadata: Option<&Metadata>) -> Result<(), Failure> {
+        let name = metadata.and_then(Metadata::name).and_then(local_name);
         if let (true, Some(name), Some(output)) = (self.is_unnamed, name, self.sink.output()) {
             output.rename(Path::new(name))?;
             self.path = output.path().to_owned();
         }
-        self.decoded = metadata.as_ref().and_then(Metadata::size).or(self.stated);
-        if !is_plain(metadata.as_ref()) {
+        self.decoded = metadata.and_then(Metadata::size).or(self.stated);
+        if !is_plain(metadata) {
             // What is decoded or unpacked cannot go on in the middle.
             self.partial = None;
         }
         match (&mut self.partial, self.sink.output()) {
             (Some(partial), Some(output)) => {
-                partial.start(output, metadata.as_ref())?;
-                output.keep_attributes(metadata.as_ref());
+                partial.start(output, metadata)?;
+                output.keep_attributes(metadata);
                 Ok(())
             }
-            _ => self.sink.open(metadata.as_ref(), self.record.is_some(), self.stated),
+            _ => self.sink.open(metadata, self.record.is_some(), self.stated),
+        }
+    }
+
+    /// A listed file has the size that it was uploaded with: before it was encoded, where that was known then.
+    fn check_listed_size(&self, metadata: Option<&Metadata>, stored: Option<u64>) -> Result<(), Stopped> {
+        let listed = self.record.as_ref().filter(|record| record.format == Format::Sealed).and_then(|record| record.size);
+        let sealed = metadata.and_then(Metadata::size).or(stored);
+        match listed.zip(sealed) {
+            Some((expected, got)) if expected != got => Err(Stopped::Session(Integrity::Size { expected, got }.into())),
+            _ => Ok(()),
         }
     }
 
@@ -256,12 +271,12 @@ impl Transfer<'_> {
             Some(output) => Partial::find(profile, output, &self.session.server, &self.cookie, &header)?,
             None => None,
         };
-        let chunks = self.partial.as_ref().map_or(0, Partial::chunks);
+        let earlier = self.partial.as_ref().and_then(Partial::earlier);
         if let Some(partial) = self.partial.as_ref().filter(|partial| partial.before > 0) {
             self.session.say(&format!("the download goes on after {} bytes", partial.before));
         }
         let chain = self.record.as_ref().and_then(|record| record.chain);
-        Ok(Operation::Download(Download { cookie: self.cookie.clone(), header, key, chunks, chain }))
+        Ok(Operation::Download(Download { cookie: self.cookie.clone(), header, key, earlier, chain }))
     }
 
     fn legacy_download(&mut self) -> Result<Operation, Failure> {

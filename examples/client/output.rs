@@ -17,7 +17,7 @@ use crate::support::failure::{Failure, code};
 /// A file that is being written. Dropping it unfinished removes what has been written, unless it is to go on.
 pub enum Output {
     Standard,
-    File { file: Option<File>, path: PathBuf, force: bool, attributes: Attributes },
+    File { file: Option<File>, path: PathBuf, force: bool, attributes: Attributes, written: u64 },
 }
 
 /// What a file has besides its bytes.
@@ -65,7 +65,7 @@ impl Output {
                 "-o with another name",
             ));
         }
-        Ok(Self::File { file: None, path: path.to_owned(), force, attributes: Attributes::default() })
+        Ok(Self::File { file: None, path: path.to_owned(), force, attributes: Attributes::default(), written: 0 })
     }
 
     /// Where the file is to be.
@@ -132,13 +132,13 @@ impl Output {
 
     /// Goes on with what is under a temporary name already, after `position` bytes.
     pub fn go_on(&mut self, temporary: &Path, position: u64) -> Result<(), Failure> {
-        let Self::File { file, path, .. } = self else { return Ok(()) };
+        let Self::File { file, path, written, .. } = self else { return Ok(()) };
         let mut opened = OpenOptions::new().write(true).open(temporary).map_err(|error| cannot_write(path, &error))?;
         be_alone(&opened, path)?;
         interrupt::set_part(Some(Part { path: temporary.to_owned(), keep: true }));
         let there = opened.set_len(position).and_then(|()| opened.seek(SeekFrom::Start(position)));
         there.map_err(|error| cannot_write(path, &error))?;
-        *file = Some(opened);
+        (*file, *written) = (Some(opened), position);
         Ok(())
     }
 
@@ -158,10 +158,14 @@ impl Output {
     pub fn finish(&mut self) -> Result<(), Failure> {
         match self {
             Self::Standard => io::stdout().flush().map_err(|error| cannot_write(Path::new("standard output"), &error)),
-            Self::File { file, path, force, attributes } => {
+            Self::File { file, path, force, attributes, written } => {
                 let Some((file, temporary)) = file.take().zip(interrupt::part_path()) else { return Ok(()) };
                 attributes.give_to(&file);
-                let published = file.sync_all().and_then(|()| publish(&temporary, path, *force));
+                let synced = file.sync_all().and_then(|()| file.metadata());
+                if let Some(length) = synced.as_ref().ok().map(fs::Metadata::len).filter(|length| length != written) {
+                    return Err(changed(path, *written, length));
+                }
+                let published = synced.and_then(|_| publish(&temporary, path, *force));
                 let _ = fs::remove_file(&temporary);
                 interrupt::set_part(None);
                 match published {
@@ -205,7 +209,7 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Standard => io::stdout().write(bytes),
-            Self::File { file: Some(file), .. } => file.write(bytes),
+            Self::File { file: Some(file), written, .. } => file.write(bytes).inspect(|count| *written += *count as u64),
             Self::File { file: None, .. } => Ok(bytes.len()),
         }
     }
@@ -231,6 +235,13 @@ fn be_alone(part: &File, path: &Path) -> Result<(), Failure> {
         // A file system without locks is no reason not to write.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
+}
+
+/// What lies on the disk is not what came.
+fn changed(path: &Path, written: u64, length: u64) -> Failure {
+    let what = format!("cannot write {}", path.display());
+    let why = format!("{written} bytes were written, and the file has {length}: another program has changed it");
+    Failure::new(code::INTEGRITY, what, why, "the same command again")
 }
 
 fn exists(path: &Path) -> Failure {

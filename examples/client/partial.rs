@@ -6,14 +6,13 @@ use std::path::PathBuf;
 
 use crc32fast::Hasher;
 use fss::Cookie;
+use fss::chain::{Chain, ChainDigest, PIECE};
+use fss::client::Received;
 use fss::profile::{DownloadRecord, Profile};
 use fss::sealed::{CHUNK, Header, Metadata};
 
 use crate::output::Output;
 use crate::support::failure::Failure;
-
-/// Chunks between two notes: 16 MiB, so that a note costs little and little comes twice.
-const CHUNKS_BETWEEN_NOTES: u64 = 256;
 
 pub struct Partial {
     /// What is noted, or will be: a short download needs no note.
@@ -45,18 +44,16 @@ impl Partial {
         let (server, header) = (Some(server.to_owned()), Some(header.clone()));
         // Metadata comes with the first chunk, and the part file gets its name when it is made.
         let (cookie, part, metadata) = (cookie.clone().into(), PathBuf::new(), Vec::new());
-        let record = DownloadRecord { target, cookie, server, part, header, position: 0, metadata, checksum: 0 };
+        let chain = Chain::new(b"").digest();
+        let record = DownloadRecord { target, cookie, server, part, header, position: 0, chain, metadata, checksum: 0 };
         Ok(Some(Self { record, noted: false, bytes: 0, checksum: Hasher::new(), before: 0 }))
     }
 
-    /// Whole chunks that are there already.
-    pub fn chunks(&self) -> u64 {
-        self.record.position
-    }
-
-    /// What was sealed with a file of which the first part is there already.
-    pub fn metadata(&self) -> Option<Metadata> {
-        Metadata::decode(&self.record.metadata).ok().map(|(metadata, _)| metadata)
+    /// What there is to go on from, if anything.
+    pub fn earlier(&self) -> Option<Received> {
+        let DownloadRecord { position, chain, metadata, .. } = &self.record;
+        let (metadata, _) = Metadata::decode(metadata).ok().filter(|_| self.noted)?;
+        Some(Received { offset: position.checked_mul(PIECE)?, chain: *chain, metadata })
     }
 
     /// The server has approved: the part file is begun, or gone on with.
@@ -72,19 +69,20 @@ impl Partial {
         Ok(())
     }
 
-    /// These bytes were written more, to the end of a chunk: now and then all are made durable, and noted.
-    pub fn advance(&mut self, profile: &Profile, output: &mut Output, data: &[u8]) -> Result<(), Failure> {
+    /// These bytes were written more.
+    pub fn advance(&mut self, data: &[u8]) {
         self.bytes += data.len() as u64;
         self.checksum.update(data);
-        let plaintext = self.record.metadata.len() as u64 + self.bytes;
-        let chunks = plaintext / CHUNK as u64;
-        if !plaintext.is_multiple_of(CHUNK as u64) || chunks < self.record.position + CHUNKS_BETWEEN_NOTES {
-            return Ok(());
-        }
+    }
+
+    /// What was written so far ends with the chunk at this offset of the stored bytes: it is made durable, and noted.
+    pub fn note(&mut self, profile: &Profile, output: &mut Output, offset: u64, chain: ChainDigest) -> Result<(), Failure> {
         output.sync()?;
-        (self.record.position, self.record.checksum) = (chunks, self.checksum.clone().finalize());
+        let checksum = self.checksum.clone().finalize();
+        let position = offset / PIECE;
+        (self.record.position, self.record.chain, self.record.checksum) = (position, chain, checksum);
         if std::mem::replace(&mut self.noted, true) {
-            profile.downloads().progress(&self.record.target, chunks, self.record.checksum)?;
+            profile.downloads().progress(&self.record.target, position, chain, checksum)?;
         } else {
             profile.downloads().begin(&self.record)?;
         }
@@ -107,7 +105,8 @@ impl Partial {
 
 /// How much of the file is there, if it is what is noted.
 fn usable(record: &DownloadRecord, header: &Header) -> Option<(u64, Hasher)> {
-    let bytes = record.bytes().filter(|_| record.header.as_ref() == Some(header))?;
+    let is_known = record.header.as_ref() == Some(header) && Metadata::decode(&record.metadata).is_ok();
+    let bytes = record.bytes().filter(|_| is_known)?;
     let mut part = File::open(&record.part).ok().filter(|part| part.metadata().is_ok_and(|part| part.is_file()))?.take(bytes);
     let (mut checksum, mut read, mut room) = (Hasher::new(), 0, vec![0; CHUNK]);
     loop {

@@ -22,6 +22,9 @@ use crate::session::Session;
 use crate::stopped::{Stopped, invalid_response, refused};
 use crate::support::failure::{Failure, code};
 
+/// The most files that are listed: a server that lists for ever must not fill the memory. Ten times what one key may have.
+const MOST_LISTED: usize = 1_000_000;
+
 fn needs_fss2(options: &Options, what: &str) -> Result<(), Failure> {
     match options.protocol {
         Protocol::V2 => Ok(()),
@@ -61,12 +64,16 @@ pub fn list(account: &Account, options: &Options) -> Result<(), Failure> {
     let unlocked = account.unlock()?;
     let session = Session::new(account, &unlocked, options, None);
     let known = account.profile.files().list()?;
+    let what = "cannot list the files";
     let mut files: Vec<Entry> = Vec::new();
     let mut begun = false;
-    operate(&session, "cannot list the files", |event| match event {
+    operate(&session, what, |event| match event {
         None if !begun => {
             begun = true;
             Ok(Some(Operation::List { after: None }))
+        }
+        Some(ClientEvent::Listed(_)) if files.len() >= MOST_LISTED => {
+            Err(invalid_response(&format!("it lists more than {MOST_LISTED} files")))
         }
         Some(ClientEvent::Listed(entry)) => {
             files.push(entry);
@@ -92,7 +99,6 @@ pub fn delete(account: &Account, options: &Options, file: &str, own_password: bo
     let own = own_password.then(|| FILE_PASSWORD.get()).transpose()?;
     let session = Session::new(account, &unlocked, options, record.as_ref().and_then(|record| record.server.as_deref()));
     let mut keyring = Keyring::new(&unlocked, own.clone());
-    let legacy = record.as_ref().is_some_and(|record| record.format == Format::Legacy);
     // The key of this profile owns its sealed files. For any other file the password must be shown to be known.
     let owned = record.as_ref().is_some_and(|record| record.format == Format::Sealed) && own.is_none();
     let mut begun = false;
@@ -101,10 +107,13 @@ pub fn delete(account: &Account, options: &Options, file: &str, own_password: bo
         let verifier = match event {
             None if begun => return Ok(None),
             None if owned => None,
-            None if legacy => Some(legacy_verifier(&session, record.as_ref(), own.as_ref())?),
             None => {
-                begun = true;
-                return Ok(Some(Operation::Challenge { cookie: cookie.clone() }));
+                let verifier = listed_verifier(&session, &mut keyring, record.as_ref(), own.as_ref())?;
+                if verifier.is_none() {
+                    begun = true;
+                    return Ok(Some(Operation::Challenge { cookie: cookie.clone() }));
+                }
+                verifier
             }
             Some(ClientEvent::Challenged(reply::Format::Sealed(header))) => Some(keyring.key(&header)?.verifier().clone()),
             Some(ClientEvent::Challenged(reply::Format::Legacy)) => {
@@ -116,21 +125,36 @@ pub fn delete(account: &Account, options: &Options, file: &str, own_password: bo
         begun = true;
         Ok(Some(Operation::Delete { cookie: cookie.clone(), verifier }))
     })?;
-    if let Some(record) = record {
+    if let Some(record) = &record {
         account.profile.files().remove(&record.cookie)?;
     }
     let object = json!({ "event": "deleted", "cookie": cookie.as_str() });
     account.reporter.done(&format!("{file} is deleted"), object)
 }
 
-fn legacy_verifier(session: &Session<'_>, record: Option<&FileRecord>, own: Option<&Password>) -> Result<Verifier, Failure> {
-    let password = match (own, record) {
-        (Some(own), _) => own.clone(),
-        (None, Some(record)) if record.own_password => FILE_PASSWORD.get()?,
-        (None, Some(record)) => session.unlocked.password_of(record.password)?.clone(),
-        (None, None) => session.unlocked.passwords.present().clone(),
-    };
-    Ok(FileKey::derive(&password).verifier())
+/// What shows that the password of a listed file is known; `None` if the file is not listed. It is made from what the file was
+/// sealed with, not from what the server says of that.
+fn listed_verifier(
+    session: &Session<'_>,
+    keyring: &mut Keyring<'_>,
+    record: Option<&FileRecord>,
+    own: Option<&Password>,
+) -> Result<Option<Verifier>, Failure> {
+    Ok(match record {
+        None => None,
+        Some(record) if record.format == Format::Legacy => {
+            let password = match own {
+                Some(own) => own.clone(),
+                None if record.own_password => FILE_PASSWORD.get()?,
+                None => session.unlocked.password_of(record.password)?.clone(),
+            };
+            Some(FileKey::derive(&password).verifier())
+        }
+        Some(record) => match &record.header {
+            Some(header) => Some(keyring.key_of(header, record)?.verifier().clone()),
+            None => None,
+        },
+    })
 }
 
 pub fn information(account: &Account, options: &Options) -> Result<(), Failure> {

@@ -147,7 +147,7 @@ impl Connection {
     /// Downloads a file, and says how many bytes it has. The connection is then at rest again.
     pub async fn download(&mut self, cookie: &Cookie) -> Result<u64, Trouble> {
         let (header, key) = (self.client.header.clone(), key());
-        self.session.start(Operation::Download(Download { cookie: cookie.clone(), header, key, chunks: 0, chain: None }));
+        self.session.start(Operation::Download(Download { cookie: cookie.clone(), header, key, earlier: None, chain: None }));
         let mut size = 0;
         loop {
             let is_next = |call: &Call<ClientSession>| matches!(call, Call::Need(ClientNeed::Data | ClientNeed::Operation));

@@ -3,13 +3,13 @@
 
 use zeroize::Zeroizing;
 
-use super::Download;
-use crate::chain::{Chain, ChainDigest, PIECE};
+use super::{ClientEvent, Download, Received};
+use crate::chain::{CHECKPOINT, Chain, ChainDigest, PIECE};
 use crate::cookie::Cookie;
 use crate::crypto::aead::NONCE_LENGTH;
 use crate::crypto::proof::Proof;
 use crate::error::{Error, Integrity, Refusal};
-use crate::sealed::{CHUNK, ChunkOpener, Header, Key, MAX_PIECE, Metadata, content_length};
+use crate::sealed::{ChunkOpener, Header, Key, MAX_PIECE, Metadata, content_length};
 use crate::session::Message;
 use crate::wire::frame::Frame;
 use crate::wire::request::Request;
@@ -22,7 +22,7 @@ pub(super) struct Wanted {
     pub(super) cookie: Cookie,
     header: Header,
     key: Key,
-    chunks: u64,
+    earlier: Option<Received>,
     chain: Option<ChainDigest>,
 }
 
@@ -37,17 +37,22 @@ pub(super) struct Receiving {
     /// Sealed bytes of pieces that the caller has taken.
     taken: u64,
     acknowledged: u64,
-    /// What the server's bytes must come to, and what they come to so far, if they are seen from the first.
+    /// What the server's bytes must come to, and what they come to so far.
     chain: Option<ChainDigest>,
-    computed: Option<Chain>,
+    computed: Chain,
+    /// Known from the first chunk, or from the earlier part of a download that goes on.
+    metadata: Option<Metadata>,
+    /// Whether a chunk of this part has opened: before that, nothing shows that the server has the file.
+    has_begun: bool,
+    /// Whether the chunk that ends the file has opened.
+    has_ended: bool,
     /// The record that is being used up.
     record: Option<Message>,
     /// A piece that came in parts.
     piece: Zeroizing<Vec<u8>>,
     lent: Lent,
-    /// Plaintext bytes handed out, of so many in all if the metadata says so.
+    /// Bytes of the file handed out in this part.
     handed_out: u64,
-    expected: Option<u64>,
 }
 
 /// Where the plaintext is that the caller may take.
@@ -58,13 +63,16 @@ enum Lent {
 }
 
 impl Wanted {
-    pub(super) fn new(download: Download) -> Self {
-        let Download { cookie, header, key, chunks, chain } = download;
-        Self { cookie, header, key, chunks, chain }
+    pub(super) fn new(download: Download) -> Result<Self, Error> {
+        let Download { cookie, header, key, earlier, chain } = download;
+        if earlier.as_ref().is_some_and(|earlier| !earlier.offset.is_multiple_of(PIECE)) {
+            return Err(Error::Misuse("a download goes on in the middle of a piece"));
+        }
+        Ok(Self { cookie, header, key, earlier, chain })
     }
 
     fn offset(&self) -> u64 {
-        self.chunks.saturating_mul(PIECE)
+        self.earlier.as_ref().map_or(0, |earlier| earlier.offset)
     }
 
     pub(super) fn request(&self, binding: &[u8; 32]) -> Request<'static> {
@@ -89,9 +97,17 @@ impl Wanted {
             return Err(Refusal::FileTooLarge { limit: largest_file }.into());
         }
         let other_chain = chain.zip(self.chain).is_some_and(|(theirs, ours)| theirs != ours);
-        if other_chain || content_length(size).is_none() || offset > size {
+        if other_chain || content_length(size).is_none() {
             return Err(Integrity::Chain.into());
         }
+        // Only a chunk that is still to come can show where the file ends.
+        if offset >= size {
+            return Err(Integrity::Truncated.into());
+        }
+        let (computed, metadata) = match self.earlier {
+            Some(Received { offset, chain, metadata }) if offset > 0 => (Chain::resume(offset, chain), Some(metadata)),
+            _ => (Chain::new(&self.header.to_bytes()), None),
+        };
         Ok(Receiving {
             key: self.key,
             opener: ChunkOpener::new(&self.header),
@@ -101,30 +117,19 @@ impl Wanted {
             taken: offset,
             acknowledged: offset,
             chain: self.chain.or(chain),
-            computed: (offset == 0).then(|| Chain::new(&self.header.to_bytes())),
+            computed,
+            metadata,
+            has_begun: false,
+            has_ended: false,
             record: None,
             piece: Zeroizing::default(),
             lent: Lent::Nothing,
             handed_out: 0,
-            expected: (offset > 0).then(|| content_length(size).unwrap_or(0).saturating_sub(self.chunks * CHUNK as u64)),
         })
     }
 }
 
-/// What a piece of a download came to.
-pub(super) struct Started {
-    pub(super) metadata: Option<Metadata>,
-    pub(super) size: u64,
-    pub(super) expires: Option<u64>,
-}
-
 impl Receiving {
-    /// What is known of a download that goes on, before any piece has opened.
-    pub(super) fn started(&self) -> Option<Started> {
-        let size = self.expected?;
-        Some(Started { metadata: None, size, expires: self.expires })
-    }
-
     pub(super) fn data(&self) -> &[u8] {
         match (&self.lent, &self.record) {
             (Lent::InRecord { start, end, .. }, Some(record)) => &record.as_slice()[*start..*end],
@@ -142,7 +147,7 @@ impl Receiving {
     }
 
     /// A record of the file has come, with at least one byte.
-    pub(super) fn on_data(&mut self, mut record: Message) -> Result<Option<Started>, Error> {
+    pub(super) fn on_data(&mut self, mut record: Message) -> Result<Vec<ClientEvent>, Error> {
         record.advance(Frame::DATA_PREFIX.len());
         self.received = self.received.saturating_add(record.as_slice().len() as u64);
         if self.received > self.size {
@@ -152,20 +157,19 @@ impl Receiving {
         self.open_next()
     }
 
-    /// The file has ended: whether it is all there is checked here.
+    /// The server says that the file has ended. It has only if its last chunk says so too.
     pub(super) fn on_end(&self) -> Result<(), Error> {
-        let chained = self.computed.as_ref().zip(self.chain).is_none_or(|(computed, chain)| computed.digest() == chain);
-        if self.taken != self.size || !chained {
-            return Err(Integrity::Chain.into());
+        if !self.has_ended || self.taken != self.size {
+            return Err(Integrity::Truncated.into());
         }
-        if self.expected.is_some_and(|expected| expected != self.handed_out) {
+        if self.chain.is_some_and(|chain| chain != self.computed.digest()) {
             return Err(Integrity::Chain.into());
         }
         Ok(())
     }
 
     /// The caller has taken so many bytes.
-    pub(super) fn consumed(&mut self, count: usize) -> Result<Option<Started>, Error> {
+    pub(super) fn consumed(&mut self, count: usize) -> Result<Vec<ClientEvent>, Error> {
         let (Lent::InRecord { start, end, .. } | Lent::InPiece { start, end }) = &mut self.lent else {
             return Err(Error::Misuse("file bytes were taken when there were none"));
         };
@@ -179,7 +183,7 @@ impl Receiving {
             self.close_piece();
             return self.open_next();
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
     /// The offset to acknowledge, if it is time. The end is acknowledged by itself (§18.8).
@@ -208,8 +212,8 @@ impl Receiving {
     }
 
     /// Opens the next piece if all of it is here, in the record if it lies there whole.
-    fn open_next(&mut self) -> Result<Option<Started>, Error> {
-        let mut started = None;
+    fn open_next(&mut self) -> Result<Vec<ClientEvent>, Error> {
+        let mut events = Vec::new();
         while let Lent::Nothing = self.lent {
             let Some(record) = &mut self.record else { break };
             let Ok(length) = usize::try_from((self.size - self.taken).min(PIECE)) else { return Err(Error::Crypto) };
@@ -233,9 +237,8 @@ impl Receiving {
                 }
                 &mut self.piece
             };
-            if let Some(computed) = &mut self.computed {
-                computed.update(whole);
-            }
+            let before = (self.taken, self.computed.digest());
+            self.computed.update(whole);
             let (index, last) = (self.taken / PIECE, self.taken + length as u64 == self.size);
             let plaintext = self.opener.open(&self.key, whole, index, last)?;
             let mut start = NONCE_LENGTH;
@@ -243,16 +246,29 @@ impl Receiving {
             if index == 0 {
                 let (metadata, used) = Metadata::decode(plaintext).map_err(Integrity::Metadata)?;
                 start += used;
-                let size = content_length(self.size).unwrap_or(0).saturating_sub(used as u64);
-                metadata.check_size(size)?;
-                self.expected = Some(size);
-                started = Some(Started { metadata: Some(metadata), size, expires: self.expires });
+                self.metadata = Some(metadata);
+            }
+            self.has_ended = last;
+            if !std::mem::replace(&mut self.has_begun, true) {
+                events.push(self.started()?);
+            } else if before.0.is_multiple_of(CHECKPOINT) {
+                // Told only now: a position that no chunk follows would not show where the file ends.
+                events.push(ClientEvent::Checkpoint { offset: before.0, chain: before.1 });
             }
             self.lent = if in_record { Lent::InRecord { start, end, piece: length } } else { Lent::InPiece { start, end } };
             if start == end {
                 self.close_piece();
             }
         }
-        Ok(started)
+        Ok(events)
+    }
+
+    /// What is known of the file, once a chunk of it has opened.
+    fn started(&self) -> Result<ClientEvent, Error> {
+        let metadata = self.metadata.clone().ok_or(Integrity::Chain)?;
+        let before = metadata.encode().map_err(Integrity::Metadata)?.len() as u64;
+        let content = content_length(self.size).and_then(|plaintext| plaintext.checked_sub(before)).ok_or(Integrity::Chain)?;
+        metadata.check_size(content)?;
+        Ok(ClientEvent::DownloadStarted { metadata: Some(metadata), size: Some(content), expires: self.expires })
     }
 }

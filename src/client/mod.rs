@@ -99,10 +99,21 @@ pub struct Download {
     pub header: Header,
     /// Its key.
     pub key: Key,
-    /// How many whole chunks are there already, from an earlier download.
-    pub chunks: u64,
+    /// What an earlier download left to go on from.
+    pub earlier: Option<Received>,
     /// The final chain, if it is known from the upload: another file is not accepted then.
     pub chain: Option<ChainDigest>,
+}
+
+/// How far an earlier download of a sealed file had come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Sealed bytes that came: the offset of the last [`ClientEvent::Checkpoint`] that was noted.
+    pub offset: u64,
+    /// The chain there.
+    pub chain: ChainDigest,
+    /// What was sealed with the file, as [`ClientEvent::DownloadStarted`] reported it.
+    pub metadata: Metadata,
 }
 
 /// A file of FSS 1.0 to download. Its bytes are handed out with [`ClientNeed::Data`].
@@ -140,7 +151,8 @@ pub enum ClientEvent {
         /// When the file would expire if it was complete now, in Unix seconds.
         expires: Option<u64>,
     },
-    /// A checkpoint of an upload: note it, to be able to resume there (`docs/protocol.md` §22.3).
+    /// A checkpoint (`docs/protocol.md` §22.3): note it, to be able to resume there. Of a download, make what was handed out
+    /// so far durable before.
     Checkpoint {
         /// Sealed bytes so far.
         offset: u64,
@@ -168,9 +180,9 @@ pub enum ClientEvent {
     Challenged(Format),
     /// The server has approved the proof, and the first chunk has opened.
     DownloadStarted {
-        /// What was sealed with the file: nothing for a download that goes on, or a file of FSS 1.0.
+        /// What was sealed with the file; `None` for a file of FSS 1.0.
         metadata: Option<Metadata>,
-        /// Bytes that will be handed out, in this part; not known beforehand of a file of FSS 1.0.
+        /// Bytes of the file in all, as they are stored; not known beforehand of a file of FSS 1.0.
         size: Option<u64>,
         /// When the file expires, in Unix seconds.
         expires: Option<u64>,

@@ -16,7 +16,7 @@
 //! An `E` in `Requested` ends only the operation. States are structs moved by value: a state that is left cannot be used
 //! again.
 
-use super::download::{Receiving, Started, Wanted};
+use super::download::{Receiving, Wanted};
 use super::legacy_download::{ReceivingLegacy, WantedLegacy};
 use super::upload::{Outgoing, Sending};
 use super::{ClientEvent, ClientNeed, Operation};
@@ -195,7 +195,7 @@ fn request(operation: Operation, binding: &Binding) -> Result<(Request<'static>,
         }
         Operation::Challenge { cookie } => (Request::Challenge { cookie }, Asked::Challenge),
         Operation::Download(download) => {
-            let file = Wanted::new(download);
+            let file = Wanted::new(download)?;
             (file.request(binding), Asked::Download(file))
         }
         Operation::LegacyDownload(download) => {
@@ -222,14 +222,14 @@ impl Incoming {
 
     fn on_data(&mut self, record: Message, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
         match self {
-            Self::Sealed(file) => file.on_data(record).map(|started| report_start(started, turn)),
+            Self::Sealed(file) => file.on_data(record).map(|events| turn.events.extend(events)),
             Self::Legacy(file) => file.on_data(record),
         }
     }
 
     fn consumed(&mut self, count: usize, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
         match self {
-            Self::Sealed(file) => file.consumed(count).map(|started| report_start(started, turn)),
+            Self::Sealed(file) => file.consumed(count).map(|events| turn.events.extend(events)),
             Self::Legacy(file) => file.consumed(count),
         }
     }
@@ -297,7 +297,6 @@ fn on_answer(asked: Asked, reply: Reply<'_>, turn: &mut Turn<'_, ClientEvent>) -
         (Asked::Download(file), Reply::Approved { size, chain, expires, legacy }) => {
             let largest_file = turn.link.config().limits().largest_file;
             let file = file.approved(size, chain, expires, legacy, largest_file)?;
-            report_start(file.started(), turn);
             Ok(State::Receiving(Incoming::Sealed(file)))
         }
         (Asked::LegacyDownload(file), Reply::Approved { size, chain, expires, legacy }) => {
@@ -309,6 +308,10 @@ fn on_answer(asked: Asked, reply: Reply<'_>, turn: &mut Turn<'_, ClientEvent>) -
         (Asked::List { left }, Reply::Entry(entry)) if left > 0 => {
             turn.events.push_back(ClientEvent::Listed(entry));
             Ok(State::Requested(Asked::List { left: left - 1 }))
+        }
+        // A list that promises more and gives nothing would be asked for again for ever.
+        (Asked::List { left: LISTED_AT_ONCE }, Reply::EndOfList { more: true }) => {
+            Err(unexpected("the end of an empty part of a list, and more", "a file, or the end of the list"))
         }
         (Asked::List { .. }, Reply::EndOfList { more }) => {
             turn.events.push_back(ClientEvent::EndOfList { more });
@@ -349,11 +352,6 @@ fn finish_if_complete(file: Sending, turn: &mut Turn<'_, ClientEvent>) -> State 
     }
     turn.events.push_back(ClientEvent::Finishing { offset: file.sent(), chain: file.chain() });
     State::Finishing(file)
-}
-
-fn report_start(started: Option<Started>, turn: &mut Turn<'_, ClientEvent>) {
-    let event = |Started { metadata, size, expires }| ClientEvent::DownloadStarted { metadata, size: Some(size), expires };
-    turn.events.extend(started.map(event));
 }
 
 /// What comes during and after the bytes of an upload.

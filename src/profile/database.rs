@@ -39,7 +39,8 @@ const SCHEMA: Schema = Schema {
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS fss_download(
         target BLOB PRIMARY KEY NOT NULL, cookie TEXT NOT NULL, server TEXT, part BLOB NOT NULL, header BLOB,
-        position INTEGER NOT NULL, metadata BLOB NOT NULL, checksum INTEGER NOT NULL, began INTEGER NOT NULL
+        position INTEGER NOT NULL, chain BLOB NOT NULL, metadata BLOB NOT NULL, checksum INTEGER NOT NULL,
+        began INTEGER NOT NULL
     );",
 };
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Row, params};
 
 use super::database::{Database, get, get_optional};
+use crate::chain::ChainDigest;
 use crate::cookie::OpaqueCookie;
 use crate::sealed::{CHUNK, Header};
 use crate::store::{StoreError, StoreErrorKind, sqlite::sql_integer};
@@ -29,8 +30,10 @@ pub struct DownloadRecord {
     pub part: PathBuf,
     /// The header of a sealed file; `None` for one of FSS 1.0.
     pub header: Option<Header>,
-    /// Chunks of it that are in the part file, for good.
+    /// Chunks of it that are in the part file, for good; at least one more follows.
     pub position: u64,
+    /// The chain of the stored bytes there.
+    pub chain: ChainDigest,
     /// The file's metadata as it is encoded: what these chunks hold before the bytes of the file.
     pub metadata: Vec<u8>,
     /// A checksum of these bytes, by which a part file is known that was damaged or written by somebody else.
@@ -51,6 +54,7 @@ impl DownloadRecord {
             part: get(row, "part")?,
             header: get_optional(row, "header")?,
             position: get(row, "position")?,
+            chain: ChainDigest::from_bytes(row.get("chain")?),
             metadata: row.get("metadata")?,
             checksum: row.get("checksum")?,
         })
@@ -68,8 +72,8 @@ impl<'p> Downloads<'p> {
     /// [`StoreError`]
     pub fn begin(&self, download: &DownloadRecord) -> Result<(), StoreError> {
         let target = bytes(&download.target);
-        let begin = "INSERT INTO fss_download(target, cookie, server, part, header, position, metadata, checksum, began)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, unixepoch())";
+        let begin = "INSERT INTO fss_download(target, cookie, server, part, header, position, chain, metadata, checksum, began)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, unixepoch())";
         let header = download.header.as_ref().map(Header::to_bytes);
         let part = bytes(&download.part);
         let position = sql_integer(download.position);
@@ -80,6 +84,7 @@ impl<'p> Downloads<'p> {
             part,
             header,
             position,
+            download.chain.as_bytes(),
             download.metadata,
             download.checksum
         ];
@@ -89,13 +94,14 @@ impl<'p> Downloads<'p> {
         })
     }
 
-    /// Notes how many chunks are in the part file, once it was synced, and the checksum of what they hold.
+    /// Notes how many chunks are in the part file, once it was synced, with the chain of their stored bytes and the checksum
+    /// of what they hold.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::Misuse`] if no download to this target is noted.
-    pub fn progress(&self, target: &Path, position: u64, checksum: u32) -> Result<(), StoreError> {
-        let progress = "UPDATE fss_download SET position = ?2, checksum = ?3 WHERE target = ?1";
-        let values = params![bytes(target), sql_integer(position), checksum];
+    pub fn progress(&self, target: &Path, position: u64, chain: ChainDigest, checksum: u32) -> Result<(), StoreError> {
+        let progress = "UPDATE fss_download SET position = ?2, chain = ?3, checksum = ?4 WHERE target = ?1";
+        let values = params![bytes(target), sql_integer(position), chain.as_bytes(), checksum];
         match self.database.write(|transaction| transaction.execute(progress, values))? {
             0 => Err(StoreError::new(StoreErrorKind::Misuse, format!("no download to {} has begun", target.display()))),
             _ => Ok(()),

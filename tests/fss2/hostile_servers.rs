@@ -2,7 +2,7 @@
 
 use fss::Integrity;
 use fss::chain::{Chain, ChainDigest, PIECE};
-use fss::client::Resume;
+use fss::client::{Received, Resume};
 use fss::sealed::{CHUNK, MAX_PIECE, stored_length};
 use fss::store::{Entry, LISTED_AT_ONCE};
 use fss::wire::aes_channel::MAX_PLAINTEXT;
@@ -135,7 +135,7 @@ mod downloads {
         let size = all.concat().len() as u64;
         for count in 0..3 {
             let lied = Lie::sized(size, all[..count].to_vec()).told_to(download());
-            assert_eq!(lied.end, Err(Integrity::Chain.into()), "{count}");
+            assert_eq!(lied.end, Err(Integrity::Truncated.into()), "{count}");
             assert!(lied.file == chunks(count), "{count}");
         }
     }
@@ -192,10 +192,92 @@ mod downloads {
         assert_eq!(hand.leave(), Err(Integrity::Format.into()));
     }
 
+    /// As if this much had come before.
+    fn earlier(pieces: &[Vec<u8>]) -> Received {
+        let mut chain = Chain::new(&header().to_bytes());
+        chain.update(&pieces.concat());
+        Received { offset: chain.position(), chain: chain.digest(), metadata: metadata() }
+    }
+
+    fn going_on(earlier: Received) -> Download {
+        Download { earlier: Some(earlier), ..download() }
+    }
+
+    /// The server says that the file ends where the client has got to: no chunk shows that it does.
     #[test]
-    fn a_download_does_not_go_on_behind_the_end() {
-        let lied = Lie::sized(PIECE, vec![]).told_to(Download { chunks: 2, ..download() });
-        assert_eq!(lied.end, Err(Integrity::Chain.into()));
+    fn a_download_that_goes_on_does_not_end_where_it_was() {
+        for content in [content(), file(chunks(2).len())] {
+            let all = pieces(&content);
+            for count in 1..=all.len() {
+                let (before, after) = all.split_at(count);
+                if after.is_empty() && before.concat().len() % MAX_PIECE > 0 {
+                    continue;
+                }
+                let offset = before.concat().len() as u64;
+                for size in [offset, offset - PIECE, PIECE].into_iter().filter(|size| *size > 0) {
+                    for chain in [None, Some(earlier(before).chain)] {
+                        let lie = Lie { size, chain, parts: vec![] };
+                        let lied = lie.told_to(going_on(earlier(before)));
+                        assert_eq!(lied.end, Err(Integrity::Truncated.into()), "{size} after {offset}");
+                        assert_eq!((lied.file, lied.said), (vec![], vec![broken()]));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A chunk from the middle is not the last one, whatever size the server says.
+    #[test]
+    fn a_download_that_goes_on_ends_with_the_last_chunk_only() {
+        let all = pieces(&content());
+        let [a, b, c] = &all[..] else { panic!("there are three") };
+        let goes_on = || going_on(earlier(std::slice::from_ref(a)));
+        for (what, size, parts, error) in [
+            ("cut after the second", 2 * PIECE, vec![b.clone()], Integrity::Chunk { index: 1 }),
+            ("the last in place of the second", PIECE + c.len() as u64, vec![c.clone()], Integrity::Chunk { index: 1 }),
+            ("the end too early", all.concat().len() as u64, vec![b.clone()], Integrity::Truncated),
+            ("no bytes", all.concat().len() as u64, vec![], Integrity::Truncated),
+        ] {
+            assert_eq!(Lie::sized(size, parts).told_to(goes_on()).end, Err(error.into()), "{what}");
+        }
+        let lied = Lie::of(all.clone()).told_to(download());
+        let rest = Lie { size: all.concat().len() as u64, chain: None, parts: all[1..].to_vec() }.told_to(goes_on());
+        assert_eq!((lied.end, rest.end), (Ok(()), Ok(())));
+        assert!([chunks(1), rest.file].concat() == content());
+    }
+
+    /// The first part is known by its chain: bytes of another version of the file do not follow it.
+    #[test]
+    fn the_chain_is_compared_when_a_download_goes_on() {
+        let all = pieces(&content());
+        let [a, rest @ ..] = &all[..] else { panic!("there are three") };
+        let mut chain = Chain::new(&header().to_bytes());
+        chain.update(&all.concat());
+        let told = |earlier| {
+            let lie = Lie { size: all.concat().len() as u64, chain: Some(chain.digest()), parts: rest.to_vec() };
+            lie.told_to(going_on(earlier)).end
+        };
+        assert_eq!(told(earlier(std::slice::from_ref(a))), Ok(()));
+        let other = Received { chain: ChainDigest::from_bytes([7; 32]), ..earlier(std::slice::from_ref(a)) };
+        assert_eq!(told(other), Err(Integrity::Chain.into()));
+    }
+
+    /// What was sealed with the file holds for all of it, however often it broke off.
+    #[test]
+    fn the_size_in_the_metadata_is_compared_when_a_download_goes_on() {
+        let all = pieces(&content());
+        let metadata = metadata().with("size", (content().len() as u64 + 1).to_string());
+        let lie = Lie { size: all.concat().len() as u64, chain: None, parts: all[1..].to_vec() };
+        let lied = lie.told_to(going_on(Received { metadata, ..earlier(&all[..1]) }));
+        assert!(matches!(lied.end, Err(Error::Integrity(Integrity::Size { .. }))), "{:?}", lied.end);
+        assert_eq!(lied.file, []);
+    }
+
+    #[test]
+    fn a_download_goes_on_between_two_pieces_only() {
+        let operation = Operation::Download(going_on(earlier(&[vec![0; 100]])));
+        let mut client = Scenario::fast().with_server_by_hand(operation, &[]);
+        assert!(matches!(client.leave(), Err(Error::Misuse(_))));
     }
 
     /// A client acknowledges what its caller has taken, no more, and at least each MiB (§18.7).
@@ -420,6 +502,15 @@ fn a_list_that_does_not_end_is_refused() {
     assert!(matches!(hand.leave(), Err(Error::UnexpectedFrame { .. })));
     let listed = hand.events.iter().filter(|event| matches!(event, ClientEvent::Listed(_))).count();
     assert_eq!((listed, frames_said(&mut hand)), (LISTED_AT_ONCE, vec![broken()]));
+}
+
+/// It would be asked for again for ever.
+#[test]
+fn a_list_that_gives_nothing_and_promises_more_is_refused() {
+    let mut hand = Scenario::fast().with_server_by_hand(Operation::List { after: None }, &[]);
+    hand.hear();
+    hand.say(&Reply::EndOfList { more: true }.encode());
+    assert!(matches!(hand.leave(), Err(Error::UnexpectedFrame { .. })));
 }
 
 #[test]

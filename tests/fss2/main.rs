@@ -83,7 +83,7 @@ fn upload(size: Option<usize>) -> Upload {
 }
 
 fn download() -> Download {
-    Download { cookie: cookie(), header: header(), key: key(1), chunks: 0, chain: None }
+    Download { cookie: cookie(), header: header(), key: key(1), earlier: None, chain: None }
 }
 
 /// A store with one file, of the recorded client.

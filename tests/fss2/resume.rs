@@ -1,8 +1,8 @@
 //! Uploads and downloads that break off go on, from what both sides have noted and from nothing else (§17.10 to §17.16).
 
 use fss::Integrity;
-use fss::chain::{CHECKPOINT, ChainDigest, PIECE};
-use fss::client::Resume;
+use fss::chain::{CHECKPOINT, Chain, ChainDigest, PIECE};
+use fss::client::{Received, Resume};
 use fss::sealed::{CHUNK, stored_length};
 use fss::store::LEASE;
 use fss::wire::reply::{Awaited, Reply};
@@ -272,22 +272,30 @@ fn an_upload_is_forgotten_when_its_lease_ends_and_a_resume_renews_it() {
     assert_eq!(store.pending(), 0);
 }
 
+/// What a download leaves that broke off after so many pieces.
+fn earlier(store: &MemoryStore, pieces: u64) -> Option<Received> {
+    let mut chain = Chain::new(&header().to_bytes());
+    let length = usize::try_from(pieces * PIECE).expect("it is small");
+    chain.update(&sealed_bytes(store)[..length]);
+    (pieces > 0).then(|| Received { offset: chain.position(), chain: chain.digest(), metadata: metadata() })
+}
+
 /// A client that has whole chunks of a file asks for the rest.
 #[test]
 fn a_download_goes_on_after_the_chunks_that_are_there() {
     for size in [content_at(4), content_at(4) + 100] {
         let (scenario, content) = (Scenario::fast(), file(size));
         let store = stored(&content);
-        let pieces = sealed_bytes(&store).len() as u64 / PIECE;
+        let pieces = (sealed_bytes(&store).len() as u64 - 1) / PIECE;
         for chunks in 0..=pieces {
-            let outcome =
-                scenario.run(&store, vec![Operation::Download(Download { chunks, ..download() })], &[], Wire::default());
+            let rest = Download { earlier: earlier(&store, chunks), ..download() };
+            let outcome = scenario.run(&store, vec![Operation::Download(rest)], &[], Wire::default());
             assert_eq!((outcome.client, outcome.server), (Ok(()), Ok(())), "{chunks}");
             assert!(outcome.file == content[content_at(chunks)..], "{chunks}");
-            let metadata = (chunks == 0).then(metadata);
-            let size = outcome.file.len() as u64;
-            let started = ClientEvent::DownloadStarted { metadata, size: Some(size), expires: None };
+            let whole = Some(content.len() as u64);
+            let started = ClientEvent::DownloadStarted { metadata: Some(metadata()), size: whole, expires: None };
             assert!(outcome.client_events.contains(&started), "{chunks}");
+            let size = outcome.file.len() as u64;
             assert_eq!(outcome.client_events.last(), Some(&ClientEvent::Downloaded { size, guessed: false }));
         }
     }
@@ -303,7 +311,7 @@ fn a_download_that_broke_off_goes_on() {
         assert!(first.client.is_err());
         let metadata = metadata().encode().expect("it is short").len();
         let chunks = ((first.file.len() + metadata) / CHUNK) as u64;
-        let rest = Download { chunks, ..download() };
+        let rest = Download { earlier: earlier(&store, chunks), ..download() };
         let second = scenario.run(&store, vec![Operation::Download(rest)], &[], Wire::default());
         assert_eq!(second.client, Ok(()));
         assert!([&first.file[..content_at(chunks)], &second.file].concat() == content, "{cut}");
@@ -315,8 +323,40 @@ fn a_download_that_broke_off_goes_on() {
 fn a_download_that_goes_on_is_of_the_same_file() {
     let store = stored(&file(200_000));
     let other = Some(ChainDigest::from_bytes([7; 32]));
-    let operation = Operation::Download(Download { chunks: 1, chain: other, ..download() });
+    let operation = Operation::Download(Download { earlier: earlier(&store, 1), chain: other, ..download() });
     assert_eq!(Scenario::fast().run(&store, vec![operation], &[], Wire::default()).client, Err(Integrity::Chain.into()));
+}
+
+/// Every 256 pieces, with all before them handed out; and never where the file ends, for no chunk would show that.
+#[test]
+fn a_download_reports_checkpoints_that_a_chunk_follows() {
+    for (size, checkpoints) in [(content_at(256), 0), (content_at(256) + 1, 1), (content_at(512), 1), (content_at(513), 2)] {
+        let store = stored(&file(size));
+        let outcome = Scenario::fast().download(&store, Wire::default());
+        let noted = noted(&outcome.client_events);
+        assert_eq!((outcome.client, noted.len()), (Ok(()), checkpoints), "{size}");
+        for (number, (offset, chain)) in (1..).zip(noted) {
+            let earlier = earlier(&store, number * 256).expect("it is behind the start");
+            assert_eq!((offset, chain), (earlier.offset, earlier.chain), "{size}");
+        }
+    }
+}
+
+/// When a checkpoint is reported, exactly what is before it was handed out: that is what is made durable and noted.
+#[test]
+fn a_checkpoint_of_a_download_speaks_of_what_was_handed_out() {
+    let content = file(content_at(300));
+    let (scenario, store) = (Scenario::fast(), stored(&content));
+    let whole = scenario.download(&store, Wire::default()).from_server.len();
+    for cut in [whole * 256 / 300, whole * 257 / 300, whole - 1] {
+        let broken = scenario.download(&store, Wire { to_client: Some(cut), ..Wire::default() });
+        let Some((offset, chain)) = noted(&broken.client_events).pop() else { continue };
+        let earlier = Received { offset, chain, metadata: metadata() };
+        let rest = Download { earlier: Some(earlier), ..download() };
+        let rest = scenario.run(&store, vec![Operation::Download(rest)], &[], Wire::default());
+        assert_eq!(rest.client, Ok(()));
+        assert!([&broken.file[..content_at(256)], &rest.file].concat() == content, "{cut}");
+    }
 }
 
 /// Where a checkpoint is: every 256 pieces of a file of any length.

@@ -3,6 +3,7 @@
 mod client;
 mod directories;
 mod hostile;
+mod hostile_servers;
 mod known_servers;
 mod legacy;
 mod line;

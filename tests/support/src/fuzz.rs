@@ -233,7 +233,7 @@ pub fn fss2_operation(kind: u8) -> Operation {
         0 => Operation::Upload(upload(Some(3000))),
         1 => Operation::Upload(upload(None)),
         2 => Operation::Resume(Resume { upload: upload(Some(3000)), cookie, noted: Vec::new() }),
-        3 => Operation::Download(Download { cookie, header, key, chunks: 0, chain: None }),
+        3 => Operation::Download(Download { cookie, header, key, earlier: None, chain: None }),
         4 => Operation::LegacyDownload(LegacyDownload {
             cookie: Cookie::from_index(2),
             password: Password::new("secret").expect("it is valid"),

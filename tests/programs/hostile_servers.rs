@@ -1,0 +1,212 @@
+//! Servers that lie to the client program: what is not whole is not taken for a file.
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use fss::chain::{CHECKPOINT, PIECE};
+use fss::crypto::Fingerprint;
+use fss::sealed::{Cost, Header};
+use fss::store::{
+    Account, Download, Entry, Invite, Listing, NewFile, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload,
+    UploadKey, UserName,
+};
+use fss::{Config, Cookie, MemoryStore, ServerSession, SystemRng};
+
+use super::world::{Server, World, fails, succeeds};
+
+#[path = "../../examples/support/call.rs"]
+mod call;
+#[path = "../../examples/support/driver.rs"]
+mod driver;
+
+const MIB: usize = 1024 * 1024;
+/// Two checkpoints and a rest.
+const SIZE: usize = 40 * MIB;
+
+/// A store that keeps files as it should, and tells of them what a test wants.
+#[derive(Clone, Default)]
+struct Liar(Arc<Lies>);
+
+#[derive(Default)]
+struct Lies {
+    store: MemoryStore,
+    /// The size that is told of a file, if it is not the true one.
+    size: AtomicU64,
+    /// After how many bytes reading fails; never, if it is 0.
+    readable: AtomicU64,
+    /// Another header than the file has.
+    header: Mutex<Option<Header>>,
+    opened: AtomicUsize,
+    /// Whether the list goes on for ever.
+    lists_for_ever: AtomicBool,
+}
+
+struct Told {
+    inner: Box<dyn Download>,
+    file: StoredFile,
+    readable: u64,
+}
+
+impl Liar {
+    /// Serves connections, one after the other, until the test is over.
+    fn serve(&self) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it is bound").to_string();
+        let (config, store) = (Config::generate().expect("there are random numbers"), self.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let mut session = ServerSession::with_config(&store, config.clone());
+                // How it ended is what the client tells.
+                let _ = driver::run(&mut session, &stream, |_, _| Ok::<_, fss::Error>(()));
+            }
+        });
+        Server::nowhere(&address)
+    }
+
+    fn tell_size(&self, size: u64) {
+        self.0.size.store(size, Ordering::SeqCst);
+    }
+
+    fn break_after(&self, bytes: u64) {
+        self.0.readable.store(bytes, Ordering::SeqCst);
+    }
+}
+
+impl Store for Liar {
+    fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError> {
+        self.0.store.create(file)
+    }
+
+    fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError> {
+        self.0.store.find_upload(cookie)
+    }
+
+    fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError> {
+        self.0.store.resume(cookie, offset)
+    }
+
+    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
+        self.0.opened.fetch_add(1, Ordering::SeqCst);
+        let Some(inner) = self.0.store.open(cookie)? else { return Ok(None) };
+        let mut file = inner.file().clone();
+        file.size = Some(self.0.size.load(Ordering::SeqCst)).filter(|&size| size > 0).unwrap_or(file.size);
+        file.header = self.0.header.lock().expect("it is not poisoned").clone().or(file.header);
+        let readable = Some(self.0.readable.load(Ordering::SeqCst)).filter(|&bytes| bytes > 0).unwrap_or(u64::MAX);
+        Ok(Some(Box::new(Told { inner, file, readable })))
+    }
+
+    fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
+        self.0.store.remove(cookie)
+    }
+
+    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
+        if !self.0.lists_for_ever.load(Ordering::SeqCst) {
+            return self.0.store.list(owner, after);
+        }
+        let start = after.and_then(|after| after.as_str().parse::<u64>().ok()).unwrap_or(0);
+        let entry = |number| Entry { cookie: Cookie::from_index(number), size: 1, stored: 1, expires: None, downloads: None };
+        Ok(Some(Listing { files: (start + 1..=start + 256).map(entry).collect(), more: true }))
+    }
+
+    fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError> {
+        self.0.store.sign_up(key, name, invite)
+    }
+
+    fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {
+        self.0.store.account(key)
+    }
+}
+
+impl Download for Told {
+    fn file(&self) -> &StoredFile {
+        &self.file
+    }
+
+    fn claim(&mut self) -> Result<bool, StoreError> {
+        self.inner.claim()
+    }
+
+    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
+        if offset >= self.readable {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "no more of it is told"));
+        }
+        self.inner.read(offset, length)
+    }
+
+    fn delivered(self: Box<Self>) -> Result<(), StoreError> {
+        self.inner.delivered()
+    }
+}
+
+/// A client that has a file on a server that lies, and the first 16 MiB of a download of it.
+struct Begun {
+    world: World,
+    liar: Liar,
+    server: Server,
+    content: Vec<u8>,
+}
+
+impl Begun {
+    fn new() -> Self {
+        let (world, liar) = (World::new(), Liar::default());
+        let server = liar.serve();
+        let content: Vec<u8> = (0..SIZE).map(|at| u8::try_from((at / 251 + at) % 241).expect("it is small")).collect();
+        world.upload(&server, "file", &content);
+        let begun = Self { world, liar, server, content };
+        begun.liar.break_after(20 << 20);
+        let broken = begun.download();
+        assert!(!broken.status.success() && begun.world.parts().len() == 1, "{broken:?}");
+        begun.liar.break_after(0);
+        begun
+    }
+
+    fn download(&self) -> std::process::Output {
+        self.world.client(&self.server, &["download", "file", "-o", "back"])
+    }
+
+    /// The lie is told as such, and then the truth is taken.
+    fn sees_through(self, size: u64) {
+        self.liar.tell_size(size);
+        fails(&self.download(), 15, &["cannot download file"]);
+        assert!(!self.world.path("back").exists(), "{size}");
+        self.liar.tell_size(0);
+        succeeds(&self.download());
+        assert!(self.world.read("back") == self.content, "{size}");
+        assert_eq!(self.world.parts(), [] as [std::path::PathBuf; 0]);
+    }
+}
+
+#[test]
+fn a_download_that_goes_on_is_not_whole_where_it_was() {
+    Begun::new().sees_through(CHECKPOINT);
+}
+
+#[test]
+fn a_download_that_goes_on_is_not_whole_before_its_last_chunk() {
+    Begun::new().sees_through(CHECKPOINT + PIECE);
+}
+
+/// A server must not fill a client's memory.
+#[test]
+fn a_list_that_never_ends_is_ended() {
+    let (world, liar) = (World::new(), Liar::default());
+    let server = liar.serve();
+    liar.0.lists_for_ever.store(true, Ordering::SeqCst);
+    fails(&world.client(&server, &["list", "--remote"]), 1, &["Invalid server response", "more than 1000000 files"]);
+}
+
+/// A proof that is made from a header of the server's choice would let it guess the password with a table made beforehand.
+#[test]
+fn a_listed_file_is_deleted_with_the_header_that_is_listed() {
+    let (world, liar) = (World::new(), Liar::default());
+    let server = liar.serve();
+    world.write("file", b"content");
+    let mut upload = world.client_command(&server);
+    succeeds(&super::world::run(upload.args(["upload", "file", "--own-password"]).env("FSS_FILE_PASSWORD", "its own")));
+    *liar.0.header.lock().expect("it is not poisoned") = Some(Header::new(Cost::USUAL, &mut SystemRng));
+    let mut delete = world.client_command(&server);
+    succeeds(&super::world::run(delete.args(["delete", "file", "--own-password"]).env("FSS_FILE_PASSWORD", "its own")));
+    assert_eq!(liar.0.opened.load(Ordering::SeqCst), 1, "it was not asked for a header");
+}
