@@ -87,8 +87,8 @@ mod tests {
         let parsed = RsaPrivateKey::from_pkcs8_der(encoded.expose()).expect("it is a key");
         let [p, q] = parsed.primes() else { panic!("it has two primes") };
         let primes = [q, p].map(|prime| prime.as_ref().clone()).to_vec();
-        let (n, e, d) = (parsed.n().as_ref().clone(), parsed.e().clone(), parsed.d().clone());
-        let again = RsaPrivateKey::from_components(n, e, d, primes).expect("the same key");
+        let (modulus, exponent) = (parsed.n().as_ref().clone(), parsed.e().clone());
+        let again = RsaPrivateKey::from_components(modulus, exponent, parsed.d().clone(), primes).expect("the same key");
         let again = Secret::new(again.to_pkcs8_der().expect("it encodes").as_bytes().to_vec());
         assert_ne!(again.expose(), encoded.expose(), "another encoding");
         assert_eq!(header(Decoys::of_encoding(&again)), expected);
