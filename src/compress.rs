@@ -44,6 +44,7 @@ pub struct Encoder<R> {
     output: Vec<u8>,
     ready: std::ops::Range<usize>,
     stage: Stage,
+    total_in: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,12 @@ impl<R: Read> Encoder<R> {
         let mut context = CCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
         context.set_parameter(CParameter::CompressionLevel(LEVEL)).map_err(failed)?;
         let (input, output) = (Vec::with_capacity(PIECE), vec![0; PIECE]);
-        Ok(Self { inner, context, input, taken: 0, output, ready: 0..0, stage: Stage::Content })
+        Ok(Self { inner, context, input, taken: 0, output, ready: 0..0, stage: Stage::Content, total_in: 0 })
+    }
+
+    /// How many bytes were read of the inner reader: how far the compression is.
+    pub fn total_in(&self) -> u64 {
+        self.total_in
     }
 
     /// Fills the output, as far as there is any.
@@ -73,6 +79,7 @@ impl<R: Read> Encoder<R> {
             self.taken = 0;
             self.input.clear();
             self.inner.by_ref().take(PIECE as u64).read_to_end(&mut self.input)?;
+            self.total_in += self.input.len() as u64;
             if self.input.is_empty() {
                 self.stage = Stage::Ending;
             }

@@ -21,6 +21,8 @@ mod legacy;
 mod listing;
 #[path = "../client/menu.rs"]
 mod menu;
+#[path = "../client/names.rs"]
+mod names;
 #[path = "../client/options.rs"]
 mod options;
 #[path = "../client/output.rs"]

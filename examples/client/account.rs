@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use fss::crypto::default_provider;
-use fss::locked_key::KeyForm;
+use fss::locked_key::{KeyForm, Problem};
 use fss::profile::{FileRecord, Format, PasswordId, Passwords, Profile, ProfileError};
 use fss::{Config, Password};
 use serde_json::json;
@@ -65,7 +65,14 @@ impl Account {
         } else {
             let directory = self.directory.display();
             self.reporter.say(&format!("This is a new profile, in {directory}. Its password will open it, and your files."));
-            self.profile.create_key(KeyForm::Modern, &PASSWORD.get_new()?, &*provider)?
+            let password = PASSWORD.get_new()?;
+            match self.profile.create_key(KeyForm::Modern, &password, &*provider) {
+                // Another client of this profile was first.
+                Err(ProfileError::Key(error)) if matches!(error.problem, Problem::Exists) => {
+                    self.profile.unlock(&password, &*provider)?
+                }
+                created => created?,
+            }
         };
         let unlocked = Rc::new(Unlocked { config: Config::new(provider, unlocked.key), passwords: unlocked.passwords });
         *self.unlocked.borrow_mut() = Some(Rc::clone(&unlocked));

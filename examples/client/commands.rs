@@ -45,8 +45,8 @@ fn run(options: &Options, reporter: Reporter) -> Result<Outcome, Failure> {
             download::download(&account, options, &wish)?;
         }
         Command::List { remote: true } => remote::list(&account, options)?,
-        Command::List { remote: false } => listing::show(&account, &account.profile.files().list()?)?,
-        Command::Search { text } => listing::show(&account, &account.profile.files().search(text)?)?,
+        Command::List { remote: false } => listing::list(&account, options, account.profile.files().list()?)?,
+        Command::Search { text } => listing::list(&account, options, account.profile.files().search(text)?)?,
         Command::Forget { file } => listing::forget(&account, file)?,
         Command::Clean { yes } => listing::clean(&account, *yes)?,
         Command::Delete { file, own_password } => remote::delete(&account, options, file, *own_password)?,

@@ -1,6 +1,5 @@
 //! The list of files: shown, and shortened.
 
-use std::io::IsTerminal as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use fss::profile::FileRecord;
@@ -8,9 +7,19 @@ use fss::store::Entry;
 use serde_json::json;
 
 use crate::account::Account;
+use crate::options::Options;
 use crate::report;
-use crate::support::failure::{Failure, code, printable, typed};
+use crate::support::failure::{Failure, code, typed};
 use crate::support::print;
+use crate::support::text::printable;
+
+/// Shows the files, or only those of the server that the command line names.
+pub fn list(account: &Account, options: &Options, mut files: Vec<FileRecord>) -> Result<(), Failure> {
+    if let Some(server) = options.named_server() {
+        files.retain(|file| file.server.as_ref().is_some_and(|of| of.eq_ignore_ascii_case(&server)));
+    }
+    show(account, &files)
+}
 
 /// One file a line: date, size, cookie, name.
 pub fn show(account: &Account, files: &[FileRecord]) -> Result<(), Failure> {
@@ -55,14 +64,11 @@ pub fn forget(account: &Account, name_or_cookie: &str) -> Result<(), Failure> {
 
 pub fn clean(account: &Account, yes: bool) -> Result<(), Failure> {
     if !yes {
-        if !std::io::stdin().is_terminal() {
+        if !print::can_ask() {
             return Err(Failure::usage("nothing was taken off the list", "there is no terminal to ask on", typed("clean --yes")));
         }
-        print::ask(
-            "Files of others, and of FSS 1.0, cannot be downloaded again without their cookies. Forget all cookies? [y/N] ",
-        );
-        let mut answer = String::new();
-        if std::io::stdin().read_line(&mut answer).is_err() || !answer.trim().eq_ignore_ascii_case("y") {
+        let lost = "Files of others, and of FSS 1.0, cannot be downloaded again without their cookies.";
+        if !print::confirms(format_args!("{lost} Forget all cookies?")) {
             return Ok(());
         }
     }

@@ -11,6 +11,7 @@ mod keyring;
 mod legacy;
 mod listing;
 mod menu;
+mod names;
 mod options;
 mod output;
 mod partial;

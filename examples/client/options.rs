@@ -3,6 +3,7 @@
 // Help texts are shown as they are written, without markup.
 #![allow(clippy::doc_markdown)]
 
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,7 +18,9 @@ use crate::source::Compress;
 use crate::support::duration::duration;
 
 /// The server that is asked where none is named.
-const DEFAULT_SERVER: &str = "127.0.0.1:954";
+const DEFAULT_SERVER: &str = "127.0.0.1";
+/// The port of servers that are named without one.
+const DEFAULT_PORT: u16 = 954;
 
 /// Saves files on an FSS server and brings them back.
 ///
@@ -27,8 +30,8 @@ const DEFAULT_SERVER: &str = "127.0.0.1:954";
 #[command(name = "client", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
 #[command(next_help_heading = "Options of all commands")]
 pub struct Options {
-    /// Server to use: by default the one that a file's record names, then that of the environment, then 127.0.0.1:954 [env: FSS_SERVER]
-    #[arg(long, value_name = "HOST:PORT", global = true)]
+    /// Server to use: by default the one that a file's record names, then that of the environment, then 127.0.0.1; without a port it is 954 [env: FSS_SERVER]
+    #[arg(long, value_name = "HOST[:PORT]", global = true)]
     pub server: Option<String>,
     /// Directory of the profile; one of 2019 is used as it is
     #[arg(long, env = "FSS_PROFILE", value_name = "DIR", global = true)]
@@ -102,13 +105,13 @@ pub enum Command {
         #[arg(long, env = "FSS_SIZE", value_name = "BYTES")]
         size: Option<u64>,
     },
-    /// List your files
+    /// List your files; with --server those that this server has
     List {
         /// Those that the server has, whatever this profile knows of them
         #[arg(long, env = "FSS_REMOTE", value_parser = FalseyValueParser::new())]
         remote: bool,
     },
-    /// List your files whose name contains a text
+    /// List your files whose name contains a text; with --server those that this server has
     Search {
         #[arg(value_name = "NAME")]
         text: String,
@@ -171,7 +174,23 @@ impl Options {
     /// The server to ask, if the file's record may name one.
     pub fn server(&self, recorded: Option<&str>) -> String {
         let named = self.server.as_deref().or(recorded).map(str::to_owned);
-        named.or_else(|| std::env::var("FSS_SERVER").ok()).unwrap_or_else(|| DEFAULT_SERVER.to_owned())
+        let named = named.or_else(|| std::env::var("FSS_SERVER").ok());
+        with_port(named.as_deref().unwrap_or(DEFAULT_SERVER))
+    }
+
+    /// The server that the command line names, if it does.
+    pub fn named_server(&self) -> Option<String> {
+        self.server.as_deref().map(with_port)
+    }
+}
+
+/// A server with the default port, if it is named without one. An address of IPv6 alone needs no brackets.
+fn with_port(server: &str) -> String {
+    let after_host = server.rsplit(']').next().unwrap_or(server);
+    match server.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]:{DEFAULT_PORT}"),
+        Err(_) if after_host.contains(':') => server.to_owned(),
+        Err(_) => format!("{server}:{DEFAULT_PORT}"),
     }
 }
 

@@ -255,11 +255,3 @@ pub fn cannot_write(path: &Path, error: &io::Error) -> Failure {
         if full { (code::NO_ROOM, "make room on the disk") } else { (code::OTHER, "-o with a place where you may write") };
     Failure::new(code, format!("cannot write {}", path.display()), error.to_string(), hint)
 }
-
-/// The name under which a file is written where none is asked for. What is listed is a label, never a path: only its last
-/// component counts, and not even that if it is special or hidden.
-pub fn local_name(label: &str) -> Option<&str> {
-    let name = label.rsplit('/').next()?;
-    let usable = !name.is_empty() && !name.starts_with('.') && !name.contains(char::is_control);
-    usable.then_some(name)
-}

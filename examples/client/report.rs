@@ -10,12 +10,17 @@ use std::time::Duration;
 
 use fss::profile::FileRecord;
 use fss::store::Entry;
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthChar as _;
 
 use crate::options::{Command, Options};
-use crate::support::failure::{Failure, code, printable};
+use crate::support::failure::{Failure, code};
 use crate::support::print;
+use crate::support::text::printable;
+
+/// The most columns of a name before a progress bar.
+const LABEL_COLUMNS: usize = 24;
 
 /// Where to tell what.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +93,7 @@ impl Reporter {
         }
         if self.terminal && self.form == Form::Words {
             // A bar may stand there.
-            print::ask("\r\x1b[2K");
+            print::begin("\r\x1b[2K");
         }
         if !hint.is_empty() {
             self.say(hint);
@@ -157,7 +162,7 @@ impl Reporter {
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(total, target);
         bar.set_style(style(total.is_some()));
-        bar.set_prefix(printable(name));
+        bar.set_prefix(label(name));
         Progress(bar)
     }
 }
@@ -181,17 +186,20 @@ impl Progress {
         self.start_at(position);
     }
 
-    /// So much is done already, from an earlier time: shown is the rest, for its rate and its time are what counts.
+    /// So much is done already, from an earlier time: it counts for neither rate nor remaining time.
     pub fn start_at(&self, position: u64) {
-        if position > 0 {
-            self.0.set_length(self.0.length().unwrap_or(0).saturating_sub(position));
-            self.0.set_prefix(format!("{}  after {}", self.0.prefix(), HumanBytes(position)));
-        }
+        self.0.set_position(position);
+        self.0.reset_eta();
     }
 
     /// It is gone from the terminal, so that something else can be told.
     pub fn clear(&self) {
         self.0.finish_and_clear();
+    }
+
+    /// So much is done.
+    pub fn reach(&self, position: u64) {
+        self.0.set_position(position);
     }
 
     /// So much more is done.
@@ -204,6 +212,22 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+/// The name of what is transferred, as long as it leaves room for the rest of the line.
+fn label(name: &str) -> String {
+    cut(&printable(name), LABEL_COLUMNS)
+}
+
+/// Text of at most so many columns of a terminal; what is cut off leaves a mark.
+fn cut(text: &str, columns: usize) -> String {
+    let width = |c: char| c.width().unwrap_or(0);
+    if text.chars().map(width).sum::<usize>() <= columns {
+        return text.to_owned();
+    }
+    let mut left = columns.saturating_sub(1);
+    let fits = text.chars().take_while(|&c| left.checked_sub(width(c)).map(|rest| left = rest).is_some());
+    fits.chain(['…']).collect()
 }
 
 fn style(total_is_known: bool) -> ProgressStyle {

@@ -1,7 +1,5 @@
 //! A session with a server in FSS/2: which server, whether it is the one that is known, and what is told if it fails.
 
-use std::io::{self, IsTerminal as _};
-
 use fss::Moment;
 use fss::client::{ClientEvent, ClientSession};
 use fss::crypto::Fingerprint;
@@ -11,7 +9,7 @@ use crate::account::{Account, Unlocked};
 use crate::call::Call;
 use crate::drive;
 use crate::options::Options;
-use crate::stopped::{Stopped, key_changed, other_key};
+use crate::stopped::{Stopped, key_changed, not_the_known_key, other_key};
 use crate::support::failure::{Failure, code};
 use crate::support::print;
 
@@ -46,7 +44,7 @@ impl<'a> Session<'a> {
             }
             let (mut stranger, mut connected) = (None, false);
             let ended = drive::run(&mut machine, &self.server, |machine, call| match call {
-                Call::Event(ClientEvent::ServerKey(key)) if expected.is_none() && can_ask() => {
+                Call::Event(ClientEvent::ServerKey(key)) if expected.is_none() && print::can_ask() => {
                     // Nobody waits for an answer with a connection open.
                     stranger = Some(key);
                     Err(Stopped::Stranger)
@@ -72,15 +70,14 @@ impl<'a> Session<'a> {
     fn expected(&self) -> Result<Option<Fingerprint>, Failure> {
         let known = self.account.profile.known_servers().get(&self.server)?.map(|known| known.fingerprint);
         match (self.options.fingerprint, known) {
-            (Some(wanted), Some(known)) if wanted != known => Err(key_changed(&self.server, known, wanted)),
+            (Some(wanted), Some(known)) if wanted != known => Err(not_the_known_key(&self.server, known, wanted)),
             (wanted, known) => Ok(wanted.or(known)),
         }
     }
 
     fn ask(&self, key: Fingerprint) -> Result<(), Failure> {
-        print::ask(format_args!("{} is new here. Its key is\n  {key}\nIs that the server's key? [y/N] ", self.server));
-        let mut answer = String::new();
-        if io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("y") {
+        let question = format_args!("{} is new here. Its key is\n  {key}\nIs that the server's key?", self.server);
+        if print::confirms(question) {
             return Ok(());
         }
         let why = "you did not confirm its key";
@@ -92,7 +89,7 @@ impl<'a> Session<'a> {
     fn remember(&self, machine: &ClientSession) -> Result<(), Stopped> {
         let Some(key) = machine.server_key() else { return Ok(()) };
         let servers = self.account.profile.known_servers();
-        let was_asked = self.options.fingerprint.is_none() && can_ask();
+        let was_asked = self.options.fingerprint.is_none() && print::can_ask();
         if !was_asked && servers.get(&self.server).map_err(Failure::from)?.is_none() {
             self.say(&format!("{} is new here; its key {key} is remembered", self.server));
         }
@@ -124,8 +121,4 @@ impl<'a> Session<'a> {
         let why = format!("{error}; perhaps it speaks only FSS 1.0");
         Failure::new(code::OTHER, what, why, "--protocol 1.0, if you trust the network between")
     }
-}
-
-fn can_ask() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
 }

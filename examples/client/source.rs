@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -12,14 +12,18 @@ use fss::archive::{Manifest, Pack};
 use fss::compress::{self, Encoder};
 use fss::profile::SourceIdentity;
 use fss::sealed::Metadata;
+use rustix::fs::OFlags;
 
-use crate::support::failure::{Failure, code};
+use crate::support::failure::{Failure, code, typed};
 
 /// Bytes of a directory's stream that show whether compressing helps.
 const SAMPLE: u64 = 192 * 1024;
 
 /// What is compressed before it is sent, so that the server need not reserve room for a file of unknown size.
 const SMALL: u64 = 4 * 1024 * 1024;
+
+/// For `open`, whose flags have another type in the standard library.
+const NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// Whether to compress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -46,14 +50,15 @@ pub struct Source {
 }
 
 enum Content {
-    Standard(Box<dyn Read>),
+    Standard(Reader<io::Stdin>),
     File(Reader<File>),
     Directory(Box<Reader<Pack>>),
 }
 
 /// The bytes, as they are or compressed.
 enum Reader<R> {
-    Plain(R),
+    /// With the number of bytes that were read.
+    Plain(R, u64),
     Compressed(Encoder<R>),
     /// Compressed beforehand, so that their number is known.
     Whole(Cursor<Vec<u8>>),
@@ -62,7 +67,7 @@ enum Reader<R> {
 impl<R: Read> Reader<R> {
     fn new(inner: R, compressed: bool, size: Option<u64>) -> io::Result<Self> {
         if !compressed {
-            return Ok(Self::Plain(inner));
+            return Ok(Self::Plain(inner, 0));
         }
         let Some(size) = size.filter(|&size| size <= SMALL) else {
             return Ok(Self::Compressed(Encoder::new(inner)?));
@@ -76,7 +81,7 @@ impl<R: Read> Reader<R> {
     /// How many bytes there are; `size` is that of what is read.
     fn encoded_size(&self, size: Option<u64>) -> Option<u64> {
         match self {
-            Self::Plain(_) => size,
+            Self::Plain(..) => size,
             Self::Compressed(_) => None,
             Self::Whole(whole) => Some(whole.get_ref().len() as u64),
         }
@@ -84,9 +89,25 @@ impl<R: Read> Reader<R> {
 
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(inner) => inner.read(room),
+            Self::Plain(inner, position) => {
+                let count = inner.read(room)?;
+                *position += count as u64;
+                Ok(count)
+            }
             Self::Compressed(encoder) => encoder.read(room),
             Self::Whole(whole) => whole.read(room),
+        }
+    }
+
+    /// How many bytes of what is compressed were taken; `size` is how many there are.
+    fn position(&self, size: Option<u64>) -> u64 {
+        match self {
+            Self::Plain(_, position) => *position,
+            Self::Compressed(encoder) => encoder.total_in(),
+            Self::Whole(whole) => {
+                let (taken, length) = (u128::from(whole.position()), whole.get_ref().len().max(1) as u128);
+                u64::try_from(u128::from(size.unwrap_or(0)) * taken / length).unwrap_or(u64::MAX)
+            }
         }
     }
 
@@ -115,28 +136,32 @@ impl Source {
     }
 
     fn standard_input(compressed: bool) -> io::Result<Self> {
-        let input: Box<dyn Read> = if compressed { Box::new(Encoder::new(io::stdin())?) } else { Box::new(io::stdin()) };
-        let (path, name, content) = (PathBuf::from("-"), "stdin".to_owned(), Content::Standard(input));
+        let content = Content::Standard(Reader::new(io::stdin(), compressed, None)?);
+        let (path, name) = (PathBuf::from("-"), "stdin".to_owned());
         Ok(Self { path, content, name, size: None, compressed, identity: None, manifest: None, warnings: Vec::new() })
     }
 
     fn file(path: &Path, compress: Compress) -> Result<Self, Failure> {
         let failed = |error| cannot_read(path, &error);
-        let mut file = File::open(path).map_err(failed)?;
-        let metadata = Some(file.metadata().map_err(failed)?).filter(fs::Metadata::is_file);
+        // Opening a pipe that nobody writes to would wait.
+        let mut file = File::options().read(true).custom_flags(NONBLOCK).open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(no_file(path));
+        }
         let compressed = match compress {
-            Compress::Auto => metadata.is_some() && compress::worth_it(&compress::sample(&mut file).map_err(failed)?),
+            Compress::Auto => compress::worth_it(&compress::sample(&mut file).map_err(failed)?),
             Compress::Always => true,
             Compress::Never => false,
         };
-        let size = metadata.as_ref().map(fs::Metadata::len);
+        let size = Some(metadata.len());
         Ok(Self {
             path: path.to_owned(),
             content: Content::File(Reader::new(file, compressed, size).map_err(failed)?),
             name: file_name(path)?.to_string_lossy().into_owned(),
             size,
             compressed,
-            identity: metadata.as_ref().map(SourceIdentity::from),
+            identity: Some(SourceIdentity::from(&metadata)),
             manifest: None,
             warnings: Vec::new(),
         })
@@ -195,7 +220,7 @@ impl Source {
             return Ok(walk(&self.path)?.manifest() == manifest);
         }
         let metadata = match &self.content {
-            Content::File(Reader::Plain(file)) => file.metadata(),
+            Content::File(Reader::Plain(file, _)) => file.metadata(),
             Content::Standard(_) => return Ok(true),
             _ => fs::metadata(&self.path),
         };
@@ -242,14 +267,29 @@ impl Source {
             // A pipe has no positions, and none of them is resumed.
             _ if position == 0 => Ok(()),
             Content::Standard(_) => return Ok(()),
-            Content::File(Reader::Plain(file)) => file.seek(SeekFrom::Start(position)).map(drop),
+            Content::File(Reader::Plain(file, at)) => {
+                *at = position;
+                file.seek(SeekFrom::Start(position)).map(drop)
+            }
             Content::File(reader) => reader.discard(position),
             Content::Directory(reader) => match &mut **reader {
-                Reader::Plain(pack) => pack.skip(position).map_err(io::Error::from),
+                Reader::Plain(pack, at) => {
+                    *at = position;
+                    pack.skip(position).map_err(io::Error::from)
+                }
                 compressed => compressed.discard(position),
             },
         };
         gone.map_err(|error| cannot_read(&self.path, &error))
+    }
+
+    /// How many bytes were taken of those that [`Source::size`] counts.
+    pub fn position(&self) -> u64 {
+        match &self.content {
+            Content::Standard(reader) => reader.position(self.size),
+            Content::File(reader) => reader.position(self.size),
+            Content::Directory(reader) => reader.position(self.size),
+        }
     }
 
     pub fn read(&mut self, room: &mut [u8]) -> Result<usize, Failure> {
@@ -281,6 +321,13 @@ fn file_name(path: &Path) -> Result<std::ffi::OsString, Failure> {
     }
     let whole = fs::canonicalize(path).map_err(|error| cannot_read(path, &error))?;
     Ok(whole.file_name().unwrap_or("root".as_ref()).to_owned())
+}
+
+/// A pipe, a socket or a device: what it gives may have no end, and comes only once.
+fn no_file(path: &Path) -> Failure {
+    let what = format!("cannot read {}", path.display());
+    let hint = format!("standard input: {} < {}", typed("upload -"), path.display());
+    Failure::usage(what, "it is a pipe, a socket or a device, and not a file", hint)
 }
 
 fn cannot_read(path: &Path, error: &io::Error) -> Failure {

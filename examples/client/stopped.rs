@@ -14,7 +14,7 @@ pub const NOT_PROCEEDED: &str = "Failed to proceed with the selected operation";
 /// A server cannot be reached.
 pub fn cannot_connect(server: &str, error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::InvalidInput {
-        let why = "it is no name or address with a port behind it";
+        let why = "it is no name or address, with or without a port";
         return Failure::usage(format!("{server:?} is no server"), why, "--server HOST:PORT");
     }
     let hint = "check the address and that the server runs; then the same command again";
@@ -126,6 +126,20 @@ pub fn other_key(server: &str, wanted: Fingerprint, got: Fingerprint) -> Failure
         format!("{server} is not the server that --fingerprint says"),
         format!("its key is {got}, and not {wanted}: somebody may be in between"),
         "ask its operator for the fingerprint, and check the address",
+    )
+}
+
+/// The user says that a known server has another key than the one it is known by: one of both is wrong, and the server has
+/// not been asked yet.
+pub fn not_the_known_key(server: &str, known: Fingerprint, wanted: Fingerprint) -> Failure {
+    Failure::new(
+        code::KEY_CHANGED,
+        format!("{server} is known by another key than --fingerprint says"),
+        format!("it is known by {known}, and --fingerprint says {wanted}; nothing was sent"),
+        format!(
+            "no --fingerprint; only if the operator confirms the new key: {}",
+            typed(&format!("--server {server} forget-server"))
+        ),
     )
 }
 

@@ -308,7 +308,7 @@ impl<'a> Transfer<'a> {
         let source = Source::open(&path, how.compress)?;
         source.warnings.iter().for_each(|warning| session.account.reporter.warn(warning));
         let name = how.name.unwrap_or(&source.name).to_owned();
-        let progress = session.account.reporter.progress(&name, source.encoded_size());
+        let progress = session.account.reporter.progress(&name, source.size);
         let earlier = find_earlier(session, keyring, &source, &name, how)?;
         let header = match &earlier {
             Some(earlier) => earlier.header.clone(),
@@ -354,7 +354,7 @@ impl<'a> Transfer<'a> {
                     return Err(self.changed().into());
                 }
                 self.size += count as u64;
-                self.progress.advance(count as u64);
+                self.progress.reach(self.source.position());
                 machine.supplied(count);
             }
             Call::Event(ClientEvent::UploadStarted { cookie, position, offset, .. }) => {
@@ -402,7 +402,7 @@ impl<'a> Transfer<'a> {
         }
         self.source.seek(position)?;
         self.size = position;
-        self.progress.start_at(position);
+        self.progress.start_at(self.source.position());
         Ok(())
     }
 

@@ -18,8 +18,9 @@ use signal_hook::iterator::Signals;
 
 use crate::open_files;
 use crate::options::Options;
-use crate::support::failure::{Failure, code, printable};
+use crate::support::failure::{Failure, code};
 use crate::support::print;
+use crate::support::text::printable;
 
 /// How long running connections get to finish after a signal.
 pub const DRAIN: Duration = Duration::from_secs(10);

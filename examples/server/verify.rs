@@ -4,8 +4,9 @@ use std::path::Path;
 
 use fss::store::{Finding, Verified, verify_directory};
 
-use crate::support::failure::{Failure, code, printable};
+use crate::support::failure::{Failure, code};
 use crate::support::print;
+use crate::support::text::printable;
 
 pub fn run(data: &Path) -> Result<(), Failure> {
     if !data.is_dir() {

@@ -1,8 +1,11 @@
 //! A failure as it is shown: what failed, why, and what to do next, with an exit code that scripts can rely on.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use super::text::printable;
 
 /// Exit codes: documented in the README, and only ever extended.
 #[allow(dead_code, reason = "each program uses those it needs")]
@@ -64,9 +67,12 @@ pub fn program() -> String {
     path.file_name().map_or_else(|| "fss".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Text from a peer, a file or a database may hold anything: control characters are shown, not sent to the terminal.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+/// The exit code of what the operating system refused: a full disk has its own, whatever was written there.
+pub fn io_code(error: &io::Error) -> u8 {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => code::NO_ROOM,
+        _ => code::OTHER,
+    }
 }
 
 impl From<fss::store::StoreError> for Failure {
@@ -91,6 +97,7 @@ impl From<fss::locked_key::KeyFileError> for Failure {
             (Problem::WrongCode, Owner::Client) => (code::WRONG_PASSWORD, "the password that the profile has now"),
             (Problem::Missing, _) => (code::OTHER, "choose the directory that has the key, or start with a new one"),
             (Problem::Exists, _) => (code::OTHER, "use the key that is there, or choose another directory"),
+            (Problem::Io(error), _) if io_code(error) == code::NO_ROOM => (code::NO_ROOM, "make room on the disk"),
             (Problem::Damaged(_), _) => {
                 (code::OTHER, "restore the key file from a backup; without it nobody can recognise this key's owner")
             }

@@ -1,9 +1,9 @@
 //! Results on standard output: if they cannot be written, that is an error like any other. All else on standard error: if that
 //! cannot be written, nobody is there to hear of it.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
-use super::failure::{Failure, code};
+use super::failure::{Failure, io_code};
 
 /// Prints one line, at once. A reader that has gone wants no more, and that is fine.
 pub fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
@@ -11,7 +11,7 @@ pub fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
     match writeln!(output, "{text}").and_then(|()| output.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let hint = "check where standard output goes";
-            Err(Failure::new(code::OTHER, "cannot write to standard output", error.to_string(), hint))
+            Err(Failure::new(io_code(&error), "cannot write to standard output", error.to_string(), hint))
         }
         _ => Ok(()),
     }
@@ -22,8 +22,22 @@ pub fn aside(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Asks something on standard error; the answer comes on the same line.
+/// Writes to standard error without an end of line.
 #[allow(dead_code, reason = "each program uses what it needs")]
-pub fn ask(question: impl std::fmt::Display) {
-    let _ = write!(std::io::stderr(), "{question}");
+pub fn begin(text: impl std::fmt::Display) {
+    let _ = write!(std::io::stderr(), "{text}");
+}
+
+/// Whether there is a user who can answer a question.
+#[allow(dead_code, reason = "each program uses what it needs")]
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks a question on standard error that is answered with yes or no. No answer is no.
+#[allow(dead_code, reason = "each program uses what it needs")]
+pub fn confirms(question: impl std::fmt::Display) -> bool {
+    begin(format_args!("{question} [y/N] "));
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }

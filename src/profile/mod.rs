@@ -81,6 +81,8 @@ impl Profile {
     pub fn open(directory: &Path) -> Result<Self, ProfileError> {
         let cannot = || format!("cannot create the profile {}", directory.display());
         durable::create_directory(directory).map_err(|error| StoreError::io(cannot(), &error))?;
+        // Several clients may begin the same profile at once: the tables are made by one of them.
+        let _lock = lock::lock(directory)?;
         Ok(Self {
             directory: directory.to_owned(),
             key: LockedKey::new(directory, Owner::Client),

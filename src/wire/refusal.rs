@@ -87,7 +87,7 @@ impl RefusalCode {
         match self {
             Self::Refused => ("refused", "No such file, or the wrong password."),
             Self::NotAMember => ("not-a-member", "This server is for its members."),
-            Self::Quota => ("quota", "Your quota is used up."),
+            Self::Quota => ("quota", "The file does not fit into your quota."),
             Self::NoRoom => ("no-room", "The server has no room."),
             Self::TooLarge => ("too-large", "The file is larger than this server takes."),
             Self::TooManyAttempts => ("too-many-attempts", "Too many attempts."),

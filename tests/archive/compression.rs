@@ -74,6 +74,19 @@ fn how_it_is_read_does_not_show() {
 }
 
 /// Ten GiB of zeros are stopped where they were said to end, in the memory of one piece.
+/// It is what progress is shown of: never ahead of what was read, and all of it in the end.
+#[test]
+fn an_encoder_tells_how_much_it_has_taken() {
+    let content = text(1_000_000);
+    let mut encoder = Encoder::new(&content[..]).expect("there is memory");
+    let (mut before, mut room) = (0, [0; 1000]);
+    while encoder.read(&mut room).expect("it can be read") > 0 {
+        assert!((before..=content.len() as u64).contains(&encoder.total_in()));
+        before = encoder.total_in();
+    }
+    assert_eq!(before, content.len() as u64);
+}
+
 #[test]
 fn a_bomb_is_stopped() {
     struct Counter(u64);

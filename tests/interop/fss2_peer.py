@@ -91,7 +91,7 @@ RETURNS_MAX = 3  # claims given back (§25.7)
 SENTENCES = {  # §20.4
     "refused": "No such file, or the wrong password.",
     "not-a-member": "This server is for its members.",
-    "quota": "Your quota is used up.",
+    "quota": "The file does not fit into your quota.",
     "no-room": "The server has no room.",
     "too-large": "The file is larger than this server takes.",
     "too-many-attempts": "Too many attempts.",

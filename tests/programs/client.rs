@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use super::world::{NONE, World, client_program, cookie, fails, run, succeeds, until};
+use super::world::{NONE, World, client_program, cookie, fails, run, run_to_its_end, succeeds, until};
 
 /// Sizes at which something begins: nothing, a chunk, more than one record.
 const SIZES: [usize; 6] = [0, 1, 65_535, 65_536, 65_537, 300_000];
@@ -122,15 +122,16 @@ fn names_are_labels_and_never_paths() {
     let world = World::new();
     let server = world.serve(&NONE);
     world.write("file", b"x");
-    for name in ["../outside", ".hidden", "/etc/passwd", "a\u{1b}[2Jb"] {
+    for name in ["../outside", ".hidden", "/etc/passwd", "a\u{1b}[2Jb", "\u{202e}txt.exe"] {
         world.does(&server, &["upload", "file", "--name", name]);
     }
     fails(&world.client(&server, &["download", ".hidden"]), 2, &["there is no place for the file", "-o PATH"]);
     fails(&world.client(&server, &["download", "a\u{1b}[2Jb"]), 2, &["-o PATH"]);
     world.does(&server, &["download", "../outside"]);
     assert!(world.path("outside").exists(), "only the last part of the name counts");
-    // Control characters do not reach the terminal.
-    assert!(!world.does(&server, &["list"]).contains('\u{1b}'));
+    // What changes how other characters look does not reach the terminal.
+    let listed = world.does(&server, &["list"]);
+    assert!(!listed.contains('\u{1b}') && !listed.contains('\u{202e}') && listed.contains(r"\u{202e}txt.exe"), "{listed}");
     let deleted = world.client(&server, &["delete", "a\u{1b}[2Jb"]);
     assert!(!fails(&deleted, 0, &["is deleted"]).contains('\u{1b}'));
 }
@@ -282,7 +283,7 @@ fn standard_output_that_is_full_is_an_error() {
     world.upload(&server, "file", b"x");
     for arguments in [["list"].as_slice(), &["upload", "file"], &["info"], &["list", "--remote"]] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("there");
-        fails(&run(world.client_command(&server).args(arguments).stdout(full)), 1, &["cannot write to standard output"]);
+        fails(&run(world.client_command(&server).args(arguments).stdout(full)), 14, &["cannot write to standard output"]);
     }
 }
 
@@ -332,6 +333,75 @@ fn passwords_come_from_files_and_commands_and_never_from_the_command_line() {
     }
     let help = succeeds(&run(client_program().args(["upload", "--help"])));
     assert!(!help.contains("--password"));
+}
+
+/// A pipe has no end until somebody has opened and closed it, so it is not waited for.
+#[test]
+fn what_is_no_file_is_not_uploaded_by_its_name() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    let pipe = world.path("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).expect("made");
+    for (name, protocol) in [("pipe", "2"), ("/dev/zero", "2"), ("pipe", "1.0")] {
+        let mut upload = world.client_command(&server);
+        let output = run_to_its_end(upload.args(["--protocol", protocol, "upload", name]));
+        fails(&output, 2, &["a pipe, a socket or a device", &format!("client upload - < {name}")]);
+    }
+}
+
+#[test]
+fn a_server_is_asked_at_the_usual_port_if_none_is_named() {
+    let world = World::new();
+    for (named, asked) in [
+        ("localhost", "localhost:954"),
+        ("LocalHost:1", "localhost:1"),
+        ("127.0.0.1", "127.0.0.1:954"),
+        ("::1", "[::1]:954"),
+        ("[::1]", "[::1]:954"),
+        ("[::1]:2", "[::1]:2"),
+    ] {
+        let forget = run(world.client_at("127.0.0.1:1").args(["--server", named, "forget-server"]));
+        assert!(fails(&forget, 2, &["is not known"]).to_lowercase().contains(&format!("error: {asked} ")), "{forget:?}");
+        let by_environment = run(world.client_at(named).arg("forget-server"));
+        assert_eq!(by_environment.stderr, forget.stderr, "{named}");
+    }
+}
+
+#[test]
+fn a_list_can_be_that_of_one_server() {
+    let (world, other) = (World::new(), World::new());
+    let (server, elsewhere) = (world.serve(&NONE), other.serve(&NONE));
+    let here = world.upload(&server, "here", b"x");
+    let there = world.upload(&elsewhere, "there", b"x");
+    for command in [["list"].as_slice(), &["search", "e"]] {
+        let of = |address: &str| world.does(&server, &[&["--server", address], command].concat());
+        let (first, second) = (of(&server.address), of(&elsewhere.address));
+        assert!(first.contains(&here) && !first.contains(&there), "{first}");
+        assert!(second.contains(&there) && !second.contains(&here), "{second}");
+        assert_eq!(world.does(&server, command).lines().count(), 2, "no server is named, so all are shown");
+    }
+}
+
+/// Each would make the directory, the tables and the key.
+#[test]
+fn twenty_clients_begin_one_profile_at_once() {
+    const CLIENTS: usize = 20;
+    let world = World::new();
+    let server = world.serve(&NONE);
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|number| {
+            let name = format!("file-{number}");
+            world.write(&name, name.as_bytes());
+            let mut client = world.client_command(&server);
+            client.args(["upload", &name]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+        })
+        .collect();
+    for client in clients {
+        cookie(&client.wait_with_output().expect("it ends"));
+    }
+    assert_eq!(world.does(&server, &["list"]).lines().count(), CLIENTS);
+    assert_eq!(world.does(&server, &["list", "--remote"]).lines().count(), CLIENTS, "they have one key");
+    assert_eq!(world.does(&server, &["download", "file-7", "-o", "-"]), "file-7");
 }
 
 /// Bytes in which no two chunks are alike.

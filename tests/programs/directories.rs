@@ -121,7 +121,7 @@ fn what_is_small_and_compressed_fits_into_a_small_quota() {
     for source in ["text", "tree"] {
         cookie(&world.client(&server, &["upload", source, "--compress", "auto"]));
     }
-    fails(&world.client(&server, &["upload", "text", "--compress", "never"]), 14, &["Your quota is used up"]);
+    fails(&world.client(&server, &["upload", "text", "--compress", "never"]), 14, &["does not fit into your quota"]);
 }
 
 /// The stream of a directory goes to standard output as it is: a tar archive.

@@ -57,7 +57,11 @@ fn a_used_up_quota_is_14() {
     let invite = succeeds(&world.users(&["invite", "--quota", "4K"]));
     assert!(world.does(&server, &["sign-up", "alice", "--invite", invite.trim_end()]).contains("0 bytes of 4096 bytes"));
     world.upload(&server, "small", &[7; 3000]);
-    fails(&world.client(&server, &["upload", "small"]), 14, &["cannot upload small", "Your quota is used up", "delete files"]);
+    fails(
+        &world.client(&server, &["upload", "small"]),
+        14,
+        &["cannot upload small", "does not fit into your quota", "delete files"],
+    );
     world.does(&server, &["delete", "small"]);
     world.upload(&server, "small", &[7; 3000]);
 }
@@ -102,7 +106,7 @@ fn what_makes_no_sense_is_2() {
     let server = world.serve(&NONE);
     world.upload(&server, "file", b"x");
     fails(&world.client(&server, &[]), 2, &["no command was given", "upload, download"]);
-    fails(&world.client(&server, &["--server", "nonsense", "upload", "file"]), 2, &["is no server", "--server HOST:PORT"]);
+    fails(&world.client(&server, &["--server", "fss://there", "upload", "file"]), 2, &["is no server", "--server HOST:PORT"]);
     fails(&world.client(&server, &["--protocol", "3", "list"]), 2, &["--protocol"]);
     fails(&world.client(&server, &["--fingerprint", "SHA256:short", "upload", "file"]), 2, &["--fingerprint"]);
 }

@@ -139,7 +139,7 @@ fn what_goes_wrong_at_the_client() {
     desk.types_with(&[("FSS_PASSWORD", "b"), ("FSS_PROFILE", "other")], &["sign-up", "anna"]);
     // 2
     desk.types(&[]).types(&["upload"]).types(&["uplaod", "x"]).types(&["clean"]).types(&["upload", "a", "b", "--name", "c"]);
-    desk.types(&["--server", "nonsense", "info"]).types(&["--protocol", "3", "list"]).types(&["sign-up", "not a name"]);
+    desk.types(&["--server", "fss://there", "info"]).types(&["--protocol", "3", "list"]).types(&["sign-up", "not a name"]);
     desk.types(&["--server", "127.0.0.1:9999", "forget-server"]).types(&["--protocol", "1.0", "list", "--remote"]);
     desk.types(&["upload", "notes.txt", "--keep", "soon"]).types(&["--fingerprint", "SHA256:short", "info"]);
     desk.types(&["sign-up", "anna", "--invite", "short"]).types_with(&[("FSS_PASSWORD", "")], &["info"]);

@@ -110,7 +110,7 @@ fn a_new_user_is_asked_for_a_password_twice_and_for_the_servers_key() {
     terminal.shows("is new here. Its key is");
     terminal.shows(key.trim_end());
     terminal.shows("[y/N] ");
-    terminal.types("y");
+    terminal.types("Yes");
     let (code, shown) = terminal.ends();
     assert_eq!(code, Some(0), "{shown}");
     assert!(!shown.contains("the password"), "it is not echoed");
@@ -183,6 +183,31 @@ fn the_menu_does_what_it_says() {
     assert_eq!(terminal.ends().0, Some(0));
     assert_eq!(world.read("copy"), b"content");
     assert!(succeeds(&world.client(&server, &["list"])).contains("second"));
+}
+
+/// Names of any length and width leave room for the rest of the line.
+#[test]
+fn a_wide_name_does_not_break_the_bar() {
+    if !are_possible() {
+        return;
+    }
+    let world = World::new();
+    let server = world.serve(&NONE);
+    let name = "\u{6587}".repeat(80);
+    world.write(&name, &vec![7; 3_000_000]);
+    let mut command = world.client_command(&server);
+    command.args(["upload", &name]);
+    let mut terminal = Terminal::start(&command);
+    for shows in ["New password: ", "again: "] {
+        terminal.shows(shows);
+        terminal.types("the password");
+    }
+    terminal.shows("[y/N] ");
+    terminal.types("y");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, Some(0), "{shown}");
+    // Eleven of two columns each, and the mark of what was cut.
+    assert!(shown.contains(&format!("{}\u{2026}", "\u{6587}".repeat(11))) && !shown.contains(&"\u{6587}".repeat(12)), "{shown}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn users_are_administered_beside_the_running_server() {
     assert_eq!((name, listed_key, quota), ("alice", key, "10240"));
     assert!(used.parse::<u64>().is_ok_and(|used| (5000..6000).contains(&used)), "{used}");
     assert_eq!(succeeds(&world.users(&["quota", "alice", "5K"])), "");
-    fails(&world.client(&server, &["upload", "file"]), 14, &["Your quota is used up"]);
+    fails(&world.client(&server, &["upload", "file"]), 14, &["does not fit into your quota"]);
     assert_eq!(succeeds(&world.users(&["quota", "alice", "none"])), "");
     world.upload(&server, "file", &[7; 5000]);
     assert!(succeeds(&world.users(&["list"])).ends_with("\t-\n"));

@@ -232,6 +232,21 @@ pub fn run(command: &mut Command) -> Output {
     command.output().expect("it runs")
 }
 
+/// Runs a program that might wait for ever.
+#[track_caller]
+pub fn run_to_its_end(command: &mut Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().expect("it is ours").is_none() {
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("it does not end: {:?}", child.wait_with_output());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().expect("it has ended")
+}
+
 /// Checks that a program succeeded; gives what it printed.
 #[track_caller]
 pub fn succeeds(output: &Output) -> String {
