@@ -80,6 +80,7 @@ async fn serve(service: Arc<Service>, threads: Threads, stream: TcpStream, peer:
             Err(error) => break Err(error),
         }
     };
+    service.heed(&ended);
     telemetry.ended(&ended, driver.now());
     drop((driver, engine));
     storage.close().await;

@@ -55,7 +55,8 @@ fn run(options: &Options, serve: impl FnOnce(&Arc<Service>, Start) -> Result<(),
                 metrics::expose(address)?;
             }
             let (service, start) = Service::start(options, config, store, listener)?;
-            serve(&service, start)
+            serve(&service, start)?;
+            service.outcome()
         }
     }
 }

@@ -103,5 +103,6 @@ fn serve(service: &Service, stream: &TcpStream, peer: SocketAddr) {
         telemetry.event(&event, Time::since(start));
         Ok::<_, fss::Error>(())
     });
+    service.heed(&ended);
     telemetry.ended(&ended, Time::since(start));
 }

@@ -6,13 +6,13 @@
 use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use fss::Config;
 use fss::server::without_cookies;
-use fss::store::{EmbeddedStore, Finding};
+use fss::store::{EmbeddedStore, Finding, StoreError, StoreErrorKind};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -38,6 +38,10 @@ const OTHER_FILES: u64 = 512;
 pub struct Service {
     pub store: EmbeddedStore,
     config: Mutex<Config>,
+    /// Written to when the server is to stop.
+    stopper: UnixStream,
+    /// Why it cannot go on.
+    broken: OnceLock<StoreError>,
 }
 
 /// What is there once, for whoever serves.
@@ -64,8 +68,8 @@ impl Service {
         let (stopper, stop) = UnixStream::pair().map_err(broken)?;
         let key = config.identity().public_key().fingerprint();
         tracing::info!(data = %options.data.display(), %key, versions = ?config.versions(), "serving FSS");
-        let service = Arc::new(Self { store, config: Mutex::new(config) });
-        service.watch_signals(stopper)?;
+        let service = Arc::new(Self { store, config: Mutex::new(config), stopper, broken: OnceLock::new() });
+        service.watch_signals()?;
         service.every("sweeper", SWEEP, Self::sweep)?;
         if let Some(time) = options.verify_every {
             service.every("verifier", time, Self::verify)?;
@@ -79,7 +83,32 @@ impl Service {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn watch_signals(self: &Arc<Self>, mut stopper: UnixStream) -> Result<(), Failure> {
+    /// Stops the server if a connection has ended because the store has stopped itself.
+    pub fn heed(&self, ended: &Result<(), fss::Error>) {
+        if let Err(fss::Error::Store(error)) = ended {
+            self.heed_store(error);
+        }
+    }
+
+    fn heed_store(&self, error: &StoreError) {
+        if error.kind() == StoreErrorKind::Stopped && self.broken.set(error.clone()).is_ok() {
+            self.stop();
+        }
+    }
+
+    fn stop(&self) {
+        // If nobody reads it, the server has stopped already.
+        let _ = (&self.stopper).write_all(&[0]);
+    }
+
+    /// What the server that has stopped says to whoever started it.
+    pub fn outcome(&self) -> Result<(), Failure> {
+        let Some(error) = self.broken.get() else { return Ok(()) };
+        let hint = "start the server again; if it happens again, look at the disk";
+        Err(Failure::new(code::OTHER, "the storage has stopped", error.to_string(), hint))
+    }
+
+    fn watch_signals(self: &Arc<Self>) -> Result<(), Failure> {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(broken)?;
         let service = Arc::clone(self);
         spawn("signals", move || {
@@ -87,8 +116,7 @@ impl Service {
                 if signal == SIGHUP {
                     service.reload();
                 } else {
-                    // If nobody reads it, the server has stopped already.
-                    let _ = stopper.write_all(&[0]);
+                    service.stop();
                 }
             }
         })
@@ -123,7 +151,10 @@ impl Service {
         match self.store.remove_expired() {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "removed expired files"),
-            Err(error) => tracing::error!(error = without_cookies(&error.to_string()), "cannot remove expired files"),
+            Err(error) => {
+                tracing::error!(error = without_cookies(&error.to_string()), "cannot remove expired files");
+                self.heed_store(&error);
+            }
         }
     }
 

@@ -28,6 +28,8 @@ pub fn refusal_code(error: &Error) -> Option<(RefusalCode, Option<u64>)> {
             StoreErrorKind::TooManyUploads => RefusalCode::TooManyUploads,
             StoreErrorKind::Superseded => RefusalCode::Superseded,
             StoreErrorKind::Busy => return Some((RefusalCode::Busy, Some(1))),
+            // What came of it is unknown: a refusal would say that it is not done.
+            StoreErrorKind::Stopped => return None,
             _ => RefusalCode::Storage,
         },
         // What fails here is not the client's doing.
@@ -64,6 +66,7 @@ pub struct RefusalText {
 pub fn refusal_text(error: &Error, during: Operation, moment: Moment) -> Option<RefusalText> {
     let text = match (error, during) {
         (Error::PeerRefused(_), _) => return None,
+        (Error::Store(error), _) if error.kind() == StoreErrorKind::Stopped => return None,
         (_, _) if moment == Moment::KeyExchange => return None,
         (Error::Refused(Refusal::UnknownRequest), _) => {
             return Some(RefusalText { text: "illegal user state", in_clear: true });

@@ -143,8 +143,8 @@ impl fmt::Debug for Telemetry {
 }
 
 fn is_trouble(kind: StoreErrorKind) -> bool {
-    use StoreErrorKind::{Damaged, Foreign, Full, Misuse, Unavailable};
-    matches!(kind, Full | Damaged | Foreign | Unavailable | Misuse)
+    use StoreErrorKind::{Damaged, Foreign, Full, Misuse, Stopped, Unavailable};
+    matches!(kind, Full | Damaged | Foreign | Unavailable | Misuse | Stopped)
 }
 
 fn milliseconds(since: Time, now: Time) -> u64 {

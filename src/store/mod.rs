@@ -322,6 +322,9 @@ pub enum StoreErrorKind {
     TooManyUploads,
     /// Another connection goes on with this upload.
     Superseded,
+    /// A change failed, and whether it will be there after a crash is unknown. The store answers nothing any more: drop it
+    /// and open it again, which settles that.
+    Stopped,
 }
 
 impl StoreError {

@@ -2,6 +2,8 @@
 
 mod client;
 mod directories;
+#[cfg(target_os = "linux")]
+mod faults;
 mod hostile;
 mod hostile_servers;
 mod known_servers;

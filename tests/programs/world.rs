@@ -88,6 +88,12 @@ impl World {
         Self { protocol: Some("1.0"), ..Self::new() }
     }
 
+    /// Whether its clients speak FSS 1.0.
+    #[cfg(target_os = "linux")]
+    pub fn is_fss1(&self) -> bool {
+        self.protocol.is_some()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -205,8 +211,13 @@ impl Server {
     }
 
     /// Asks it to stop, and gives its exit code and its log.
-    pub fn stop(mut self) -> (Option<i32>, String) {
+    pub fn stop(self) -> (Option<i32>, String) {
         kill_process(self.process(), Signal::TERM).expect("it runs");
+        self.wait()
+    }
+
+    /// Waits until it ends by itself, and gives its exit code and its log.
+    pub fn wait(mut self) -> (Option<i32>, String) {
         let child = self.child.take().expect("it was started");
         let output = child.wait_with_output().expect("it ends");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())

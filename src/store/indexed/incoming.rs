@@ -65,8 +65,10 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
             Ok(held) => Ok(Self::new(shared, reservation, file.clone(), held, file.chain())),
             Err(error) => {
                 // The error to tell is this one. Should one of these fail, the next start cleans up.
-                let _ = shared.index.abandon(cookie, None);
-                let _ = shared.blobs.discard(blob).and_then(|_| shared.index.forget(blob));
+                let _ = shared.index.abandon(cookie, None).and_then(|_| {
+                    shared.blobs.discard(blob)?;
+                    shared.index.forget(blob)
+                });
                 Err(error)
             }
         }
@@ -200,13 +202,9 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
             deliveries: keep.downloads.map(Deliveries::new),
         };
         let published = shared.index.publish(reservation, stored, &record);
-        // A failed commit of a database may have taken effect, and an upload that is refused must not be seen. One that is
-        // pending still is, and finds its blob again. If even that cannot be settled now, the blob stays: the next start
-        // knows whether a record names it.
-        if published.is_ok()
-            || !matches!(shared.index.pending(&reservation.cookie), Ok(None))
-            || shared.index.withdraw(&reservation.cookie).is_err()
-        {
+        // One of FSS/2 is still pending, and its resume finds the blob. If it is unknown whether there is a record, the blob is
+        // left to the next start, which knows.
+        if !matches!((&published, &file), (Err(error), NewFile::Legacy { .. }) if error.kind() != StoreErrorKind::Stopped) {
             *stage = Stage::Settled;
         }
         published.map(|()| chain.1)

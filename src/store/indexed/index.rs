@@ -15,7 +15,11 @@ pub const PENDING_IN_ALL: u64 = 10_000;
 /// Says whether there is a blob of this name, be it ours or not.
 pub type Taken<'a> = &'a dyn Fn(&str) -> Result<bool, StoreError>;
 
-/// The records of a store. Each method that changes something does so durably and in one step.
+/// The records of a store. Each method that changes something does so durably and in one step: an error says that it is not
+/// done, and that no crash will bring it back. Where that cannot be known the error is [`Stopped`], and so is the answer to
+/// everything from then on.
+///
+/// [`Stopped`]: crate::store::StoreErrorKind::Stopped
 pub trait Index: Send + Sync + 'static {
     /// Reserves a cookie from `cookies` that no file has and whose blob's name is not `taken`, and notes the blob as
     /// unowned. A sealed file is noted as `pending` in the same step.

@@ -117,6 +117,7 @@ impl Database {
 
     /// Reads what is committed, all at one moment.
     pub(in crate::store) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        self.writer.check()?;
         let mut reader = self.take_reader()?;
         let read = || {
             let transaction = reader.connection()?.transaction()?;

@@ -3,6 +3,11 @@
 //!
 //! Each runs in a savepoint of its own, so that one that fails takes nothing with it. Nobody is told that something is done
 //! before the commit that has it is durable, and nobody else sees it before, for reading is done on other connections.
+//!
+//! **A commit that failed stays failed.** SQLite takes it back in memory, but its frames may lie in the log, whole, and the
+//! next process would read them again. So before anybody is told of the failure, another commit writes a page over them. If
+//! that fails too, what the next process will find is unknown: then nothing is answered any more, until the database is
+//! opened again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
@@ -26,6 +31,8 @@ pub(super) struct Writer {
     /// Threads that are about to write. Whoever is the last of them commits.
     coming: AtomicUsize,
     committed: Condvar,
+    /// Why nothing is answered any more.
+    stopped: OnceLock<StoreError>,
 }
 
 #[derive(Debug)]
@@ -44,10 +51,21 @@ struct Group(OnceLock<Result<(), StoreError>>);
 impl Writer {
     pub(super) fn new(path: PathBuf, connection: Connection) -> Self {
         let state = Mutex::new(State { connection, group: None, members: 0, failed: None });
-        Self { path, state, coming: AtomicUsize::new(0), committed: Condvar::new() }
+        Self { path, state, coming: AtomicUsize::new(0), committed: Condvar::new(), stopped: OnceLock::new() }
     }
 
-    /// Does some work as one step: durably, or not at all.
+    /// Whether it is known what the database holds.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Stopped`]
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        self.stopped.get().map_or(Ok(()), |stopped| Err(stopped.clone()))
+    }
+
+    /// Does some work as one step: durably, or not at all; an error says that it is not done and never will be.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Stopped`] if that is not known.
     pub(super) fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
         let came = Instant::now();
         self.coming.fetch_add(1, Ordering::SeqCst);
@@ -83,6 +101,7 @@ impl Writer {
 
     /// Joins the group that is open, or opens one.
     fn enter(&self, state: &mut State, came: Instant) -> Result<Arc<Group>, StoreError> {
+        self.check()?;
         if state.group.is_none() {
             // Who came while another one waited for another process in vain has waited with it.
             if let Some((_, error)) = state.failed.as_ref().filter(|(failed, _)| came < *failed) {
@@ -100,12 +119,16 @@ impl Writer {
     }
 
     fn commit(&self, connection: &Connection) -> Result<(), StoreError> {
-        connection.execute_batch("COMMIT").map_err(|error| {
-            if !connection.is_autocommit() {
-                // The error to tell is the first one.
-                let _ = connection.execute_batch("ROLLBACK");
+        commit(connection).map_err(|failed| {
+            let failed = database_error(&self.path, &failed);
+            match overwrite(connection) {
+                // What there is no room for is not there whole.
+                Err(error) if failed.kind() != StoreErrorKind::Full => {
+                    let detail = format!("{failed}; whether it was committed is unknown ({error}), open the store again");
+                    self.stopped.get_or_init(|| StoreError::new(StoreErrorKind::Stopped, detail)).clone()
+                }
+                _ => failed,
             }
-            database_error(&self.path, &error)
         })
     }
 
@@ -115,6 +138,32 @@ impl Writer {
             let _ = group.0.set(outcome);
         }
         self.committed.notify_all();
+    }
+}
+
+fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("COMMIT").inspect_err(|_| {
+        if !connection.is_autocommit() {
+            // The error to tell is the first one.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+    })
+}
+
+/// Commits something that has a page in the log, where the frames of a failed commit may lie: what follows it there is not
+/// read any more, for each frame's checksum goes on from the one before.
+fn overwrite(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let version = "SELECT user_version + 1 FROM pragma_user_version";
+    let marked = connection
+        .query_row(version, [], |row| row.get::<_, i32>(0))
+        .and_then(|version| connection.pragma_update(None, "user_version", version));
+    match marked {
+        Ok(()) => commit(connection),
+        Err(error) => {
+            let _ = connection.execute_batch("ROLLBACK");
+            Err(error)
+        }
     }
 }
 
