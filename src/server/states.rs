@@ -342,7 +342,7 @@ impl Fss2Server {
                 }
                 let file = Outgoing { cookie, size, sent: offset, acknowledged: offset, unit };
                 let approval = Approval { chain, expires, legacy };
-                Ok(self.ask(StoreOperation::Claim, Asked::Claiming { file, approval }))
+                Ok(self.ask(StoreOperation::Claim { by: self.client }, Asked::Claiming { file, approval }))
             }
             (Asked::Claiming { .. }, StoreReply::Claimed(false)) => Err(Refusal::UnknownCookie.into()),
             (Asked::Claiming { file, approval }, StoreReply::Claimed(true)) => {

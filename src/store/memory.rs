@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
+use super::CLAIM_LEASE;
 use super::retention::{Deliveries, Keep};
 use super::{
     Account, Download, Entry, Invite, LEASE, LISTED_AT_ONCE, Listing, NewFile, Resumed, Retention, Store, StoreError,
@@ -47,7 +48,18 @@ struct File {
     data: Bytes,
     /// When it was stored, in Unix seconds, and as which.
     stored: (u64, u64),
-    deliveries: Option<Deliveries>,
+    /// How many deliveries it is kept for, if they are limited, and how many were made.
+    downloads: Option<u64>,
+    delivered: u64,
+    /// Claims that are open, with the ends of their leases.
+    claims: HashMap<Fingerprint, u64>,
+}
+
+impl File {
+    /// Its deliveries, if they are limited.
+    fn deliveries(&self) -> Option<Deliveries> {
+        self.downloads.map(|limit| Deliveries { limit, made: self.delivered, claimed: self.claims.len() as u64 })
+    }
 }
 
 struct Pending {
@@ -112,6 +124,7 @@ impl Shared {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.unix_seconds();
         state.files.retain(|_, file| file.known.expires.is_none_or(|expires| expires > now));
+        state.files.values_mut().for_each(|file| file.claims.retain(|_, lease| *lease > now));
         state.uploads.retain(|_, upload| upload.lease > now);
         state
     }
@@ -192,10 +205,9 @@ impl Store for MemoryStore {
 
     fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
         let state = self.shared.state();
-        let file = state.files.get(cookie).filter(|file| file.deliveries.is_none_or(|deliveries| deliveries.left() > 0));
-        Ok(file.map(|file| -> Box<dyn Download> {
+        Ok(state.files.get(cookie).map(|file| -> Box<dyn Download> {
             let (known, data) = (file.known.clone(), file.data.clone());
-            Box::new(Outgoing { shared: Arc::clone(&self.shared), cookie: cookie.clone(), known, data, claimed: false })
+            Box::new(Outgoing { shared: Arc::clone(&self.shared), cookie: cookie.clone(), known, data, claimed_by: None })
         }))
     }
 
@@ -220,7 +232,7 @@ impl Store for MemoryStore {
             size: file.known.size,
             stored: file.stored.0,
             expires: file.known.expires,
-            downloads: file.deliveries.map(|deliveries| deliveries.left()),
+            downloads: file.deliveries().map(|deliveries| deliveries.left()),
         };
         Ok(Some(Listing { files: files.iter().skip(start).take(LISTED_AT_ONCE).map(entry).collect(), more }))
     }
@@ -326,8 +338,9 @@ impl Upload for Incoming {
         let known = StoredFile { header, verifier, size, chain: Some(chain), expires, owner };
         state.events += 1;
         let stored = (now, state.events);
-        let deliveries = keep.downloads.map(Deliveries::new);
-        state.files.insert(self.cookie.clone(), File { known, data: data.freeze(), stored, deliveries });
+        let (data, downloads) = (data.freeze(), keep.downloads);
+        let file = File { known, data, stored, downloads, delivered: 0, claims: HashMap::new() };
+        state.files.insert(self.cookie.clone(), file);
         Ok(chain)
     }
 }
@@ -346,23 +359,21 @@ struct Outgoing {
     cookie: Cookie,
     known: StoredFile,
     data: Bytes,
-    claimed: bool,
+    claimed_by: Option<Fingerprint>,
 }
 
 impl Outgoing {
-    /// Ends a claim, and removes the file if no delivery is left.
-    fn end_claim(&mut self, end: impl FnOnce(&mut Deliveries)) {
-        if !std::mem::take(&mut self.claimed) {
-            return;
-        }
+    /// Claims a delivery, or renews the claim that the key has.
+    fn renew_claim(&mut self, by: &Fingerprint) -> bool {
+        let lease = self.shared.clock.unix_seconds().saturating_add(CLAIM_LEASE.as_secs());
         let mut state = self.shared.state();
-        let deliveries = state.files.get_mut(&self.cookie).and_then(|file| file.deliveries.as_mut());
-        if let Some(deliveries) = deliveries {
-            end(deliveries);
-            if deliveries.are_used_up() {
-                state.files.remove(&self.cookie);
-            }
+        let Some(file) = state.files.get_mut(&self.cookie) else { return false };
+        let Some(deliveries) = file.deliveries() else { return true };
+        let claimed = deliveries.left() > 0 || file.claims.contains_key(by);
+        if claimed {
+            file.claims.insert(*by, lease);
         }
+        claimed
     }
 }
 
@@ -371,35 +382,37 @@ impl Download for Outgoing {
         &self.known
     }
 
-    fn claim(&mut self) -> Result<bool, StoreError> {
-        if self.claimed {
-            return Ok(true);
-        }
-        let mut state = self.shared.state();
-        let Some(file) = state.files.get_mut(&self.cookie) else { return Ok(false) };
-        let Some(deliveries) = &mut file.deliveries else { return Ok(true) };
-        self.claimed = deliveries.claim();
-        Ok(self.claimed)
+    fn claim(&mut self, by: &Fingerprint) -> Result<bool, StoreError> {
+        let claimed = self.renew_claim(by);
+        self.claimed_by = claimed.then_some(*by);
+        Ok(claimed)
     }
 
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
         let start =
             usize::try_from(offset).ok().filter(|start| start.checked_add(length).is_some_and(|end| end <= self.data.len()));
         let start = start.ok_or_else(|| StoreError::new(StoreErrorKind::Misuse, "a read beyond the end of the file"))?;
+        if let Some(by) = self.claimed_by {
+            // A slow download keeps its claim. Should it be lost, the delivery counts all the same.
+            self.renew_claim(&by);
+        }
         Ok(self.data.slice(start..start + length))
     }
 
-    fn delivered(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.end_claim(Deliveries::commit);
-        if self.known.header.is_none() && self.shared.retention == Retention::UntilDownloaded {
-            self.shared.state().files.remove(&self.cookie);
+    fn delivered(self: Box<Self>) -> Result<(), StoreError> {
+        let mut state = self.shared.state();
+        let Some(file) = state.files.get_mut(&self.cookie) else { return Ok(()) };
+        let is_over = match self.claimed_by.filter(|_| file.downloads.is_some()) {
+            Some(by) => {
+                file.claims.remove(&by);
+                file.delivered += 1;
+                file.deliveries().is_some_and(|deliveries| deliveries.are_made())
+            }
+            None => self.known.header.is_none() && self.shared.retention == Retention::UntilDownloaded,
+        };
+        if is_over {
+            state.files.remove(&self.cookie);
         }
         Ok(())
-    }
-}
-
-impl Drop for Outgoing {
-    fn drop(&mut self) {
-        self.end_claim(Deliveries::give_back);
     }
 }

@@ -49,7 +49,7 @@ pub use embedded::EmbeddedStore;
 pub use indexed::{Blobs, Index, IndexedStore};
 pub use memory::MemoryStore;
 pub use options::OpenOptions;
-pub use retention::{Deliveries, Keep, Retention};
+pub use retention::{Claim, Deliveries, Keep, Retention};
 #[cfg(feature = "sqlite")]
 pub use users::Users;
 #[cfg(all(feature = "sqlite", feature = "filesystem"))]
@@ -82,8 +82,8 @@ pub trait Store: Send + Sync {
     /// [`StoreError`]
     fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError>;
 
-    /// Opens a file for reading; `None` if no file has this cookie, or its time is over, or its deliveries are claimed. A
-    /// file opened once can be read to its end, even if it is removed meanwhile.
+    /// Opens a file for reading; `None` if no file has this cookie, or its time is over. A file opened once can be read to
+    /// its end, even if it is removed meanwhile.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -147,6 +147,10 @@ impl NewFile {
         }
     }
 }
+
+/// How long a claim is kept for its key after it was made or last used (`docs/protocol.md` §25.7): time to come back, and not
+/// too long for others to wait for.
+pub const CLAIM_LEASE: Duration = Duration::from_secs(60 * 60);
 
 /// What the resume of an upload is checked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,16 +217,17 @@ pub struct StoredFile {
     pub owner: Option<Fingerprint>,
 }
 
-/// A file on its way out. Dropping it gives a claim back.
+/// A file on its way out. What it has claimed stays claimed when it is dropped, for the client to come back to.
 pub trait Download: Send {
     /// What is known of the file.
     fn file(&self) -> &StoredFile;
 
-    /// Claims one of the deliveries, if they are limited; `false` if none is left (`docs/protocol.md` §25.7). Durable.
+    /// Claims one of the deliveries for the client with this key, if they are limited, or goes on with the claim that it has;
+    /// `false` if none is left (`docs/protocol.md` §25.7). Durable. The claim lasts for [`CLAIM_LEASE`] after the last read.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn claim(&mut self) -> Result<bool, StoreError>;
+    fn claim(&mut self, by: &Fingerprint) -> Result<bool, StoreError>;
 
     /// Reads exactly `length` bytes at `offset`, counted behind the header.
     ///
@@ -230,7 +235,8 @@ pub trait Download: Send {
     /// [`StoreError`]; also where the file has become shorter than its size.
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError>;
 
-    /// The client has acknowledged the whole file. If nothing is left to keep it for, it is removed.
+    /// The client has acknowledged the whole file: only now one of the deliveries is used up. If nothing is left to keep it
+    /// for, it is removed.
     ///
     /// # Errors
     /// [`StoreError`]

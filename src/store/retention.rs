@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::crypto::Fingerprint;
+
 /// How long a server keeps files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Retention {
@@ -46,69 +48,41 @@ impl Retention {
     }
 }
 
-/// How often a connection may break before a delivery counts as made.
-const RETURNS: u64 = 3;
-
-/// The deliveries of a file that has a limited number of them.
+/// The deliveries of a file that has a limited number of them (`docs/protocol.md` §25.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deliveries {
     /// How many there are to be.
     pub limit: u64,
-    /// Claims made and not given back.
+    /// How many were acknowledged.
+    pub made: u64,
+    /// Claims that are open.
     pub claimed: u64,
-    /// Claims committed or used up.
-    pub committed: u64,
-    /// Claims given back.
-    pub returned: u64,
 }
 
 impl Deliveries {
-    /// None is claimed yet.
-    pub fn new(limit: u64) -> Self {
-        Self { limit, claimed: 0, committed: 0, returned: 0 }
-    }
-
     /// How many can still be claimed.
     pub fn left(&self) -> u64 {
-        self.limit.saturating_sub(self.claimed)
+        self.limit.saturating_sub(self.made).saturating_sub(self.claimed)
     }
 
-    /// Claims one, unless none is left.
-    pub fn claim(&mut self) -> bool {
-        let left = self.left() > 0;
-        self.claimed += u64::from(left);
-        left
+    /// Whether the file has been delivered as often as it was to be, and is to be removed.
+    pub fn are_made(&self) -> bool {
+        self.made >= self.limit
     }
+}
 
-    /// A claim came to its end: the client has the file.
-    pub fn commit(&mut self) {
-        self.committed += 1;
-    }
-
-    /// A claim broke off: it is given back, or counts as used up if that happened too often.
-    pub fn give_back(&mut self) {
-        if self.returned < RETURNS {
-            self.returned += 1;
-            self.claimed = self.claimed.saturating_sub(1);
-        } else {
-            self.committed += 1;
-        }
-    }
-
-    /// Gives back what was claimed and has come to no end: nobody can end it after a restart.
-    pub fn settle(&mut self) {
-        // Not one by one: what is on disk may say that there are 2^62.
-        let open = self.claimed.saturating_sub(self.committed);
-        let returned = open.min(RETURNS.saturating_sub(self.returned));
-        self.returned += returned;
-        self.claimed -= returned;
-        self.committed = self.committed.max(self.claimed);
-    }
-
-    /// Whether the file is to be removed.
-    pub fn are_used_up(&self) -> bool {
-        self.committed >= self.limit
-    }
+/// A client that wants one of a file's deliveries.
+///
+/// A claim is its key's until it is delivered or its lease ends, whatever becomes of the connection: who comes back goes on
+/// with the claim that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The client's proved key.
+    pub by: Fingerprint,
+    /// When it ends if nothing more is heard of it, in Unix seconds.
+    pub lease: u64,
+    /// The time, in Unix seconds.
+    pub now: u64,
 }
 
 #[cfg(test)]
@@ -128,29 +102,10 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_given_back_three_times_then_used_up() {
-        let mut deliveries = Deliveries::new(1);
-        for _ in 0..3 {
-            assert!(deliveries.claim());
-            assert!(!deliveries.claim(), "one at a time");
-            deliveries.give_back();
-            assert!(!deliveries.are_used_up());
-        }
-        assert!(deliveries.claim());
-        deliveries.settle();
-        assert!(deliveries.are_used_up() && !deliveries.claim());
-    }
-
-    #[test]
-    fn deliveries_count_up_to_the_limit() {
-        let mut deliveries = Deliveries::new(2);
-        for used_up in [false, true] {
-            assert!(deliveries.claim());
-            deliveries.commit();
-            assert_eq!(deliveries.are_used_up(), used_up);
-        }
-        assert!(!deliveries.claim());
-        deliveries.settle();
-        assert_eq!(deliveries, Deliveries { limit: 2, claimed: 2, committed: 2, returned: 0 });
+    fn what_is_claimed_or_made_is_not_left() {
+        let left = |made, claimed| Deliveries { limit: 3, made, claimed }.left();
+        assert_eq!([left(0, 0), left(1, 0), left(1, 1), left(1, 2), left(3, 0), left(3, 5)], [3, 2, 1, 0, 0, 0]);
+        assert!(!Deliveries { limit: 3, made: 2, claimed: 1 }.are_made(), "what is only claimed was not delivered");
+        assert!(Deliveries { limit: 3, made: 3, claimed: 0 }.are_made());
     }
 }

@@ -62,7 +62,10 @@ pub enum StoreOperation {
         cookie: Cookie,
     },
     /// Claim a delivery of the file that was opened: answered by [`StoreReply::Claimed`].
-    Claim,
+    Claim {
+        /// The client's proved key.
+        by: Fingerprint,
+    },
     /// Read from the file that was opened: answered by [`StoreReply::Data`].
     Read {
         /// Where to begin.
@@ -204,7 +207,7 @@ impl<S: Store> Transfer<S> {
                 self.download = self.store.open(&cookie)?;
                 Ok(StoreReply::Opened { file: self.download.as_ref().map(|download| Box::new(download.file().clone())) })
             }
-            StoreOperation::Claim => self.download.as_mut().ok_or_else(out_of_order)?.claim().map(StoreReply::Claimed),
+            StoreOperation::Claim { by } => self.download.as_mut().ok_or_else(out_of_order)?.claim(&by).map(StoreReply::Claimed),
             StoreOperation::Read { offset, length } => {
                 self.download.as_mut().ok_or_else(out_of_order)?.read(offset, length).map(StoreReply::Data)
             }

@@ -31,11 +31,11 @@ fn ask(store: &MemoryStore, request: impl FnOnce(&[u8; 32]) -> Request<'static>)
     Seen { frame, length, asked: watched.asked(), crypto: [counting.opened(), counting.sealed(), counting.aead()] }
 }
 
-/// A store with a file, a pending upload, and a file whose only delivery is claimed.
+/// A store with a file, a pending upload, and a file whose only delivery is claimed by somebody else.
 struct Files {
     store: MemoryStore,
     pending: Cookie,
-    used_up: Cookie,
+    claimed: Cookie,
     _download: Box<dyn fss::store::Download>,
 }
 
@@ -47,12 +47,12 @@ impl Files {
             let upload = NewUpload { downloads, ..new_upload() };
             store.create(&NewFile::Sealed { upload, owner }).expect("the store works")
         };
-        let (pending, used_up) = (begin(None), begin(Some(1)));
-        let (pending, used_up_cookie) = (pending.cookie().clone(), used_up.cookie().clone());
-        used_up.commit().expect("the store works");
-        let mut download = store.open(&used_up_cookie).expect("the store works").expect("it is there");
-        assert_eq!(download.claim(), Ok(true));
-        Self { store, pending, used_up: used_up_cookie, _download: download }
+        let (pending, claimed) = (begin(None), begin(Some(1)));
+        let (pending, claimed_cookie) = (pending.cookie().clone(), claimed.cookie().clone());
+        claimed.commit().expect("the store works");
+        let mut download = store.open(&claimed_cookie).expect("the store works").expect("it is there");
+        assert_eq!(download.claim(&fss::crypto::Fingerprint::from_bytes([7; 32])), Ok(true));
+        Self { store, pending, claimed: claimed_cookie, _download: download }
     }
 
     /// What the answers to a request with a wrong proof, or none, have in common.
@@ -75,7 +75,7 @@ fn a_download_with_a_wrong_password_looks_like_one_of_no_file() {
         proof: proof(2, binding, cookie),
         offset: 0,
     };
-    let seen = files.assert_same(request, &[&files.pending, &files.used_up]);
+    let seen = files.assert_same(request, &[&files.pending, &files.claimed]);
     assert_eq!((seen.frame.as_slice(), seen.asked.as_slice()), (REFUSED, ["open"].as_slice()));
 }
 
@@ -102,7 +102,7 @@ fn a_deletion_with_a_wrong_password_looks_like_one_of_no_file() {
             cookie: cookie.clone(),
             proof: password.map(|password| proof(password, binding, cookie)),
         };
-        let seen = files.assert_same(request, &[&files.pending, &files.used_up]);
+        let seen = files.assert_same(request, &[&files.pending, &files.claimed]);
         assert_eq!((seen.frame.as_slice(), seen.asked.as_slice()), (REFUSED, ["open"].as_slice()));
     }
     assert_eq!(files.store.len(), 2);
@@ -117,7 +117,7 @@ fn a_resume_with_a_wrong_password_looks_like_one_of_no_upload() {
         proof: proof(2, binding, cookie),
         offset: 0,
     };
-    let seen = files.assert_same(request, &[&files.pending, &files.used_up]);
+    let seen = files.assert_same(request, &[&files.pending, &files.claimed]);
     assert_eq!((seen.frame.as_slice(), seen.asked.as_slice()), (REFUSED, ["find upload"].as_slice()));
 }
 
@@ -161,7 +161,7 @@ fn challenged(store: &MemoryStore, cookie: &Cookie) -> Header {
 fn decoys_look_like_headers_and_stay_the_same() {
     let files = Files::new();
     assert_eq!(challenged(&files.store, &cookie()), header());
-    let cookies = [unknown(), Cookie::from_index(1000), files.pending.clone(), files.used_up.clone()];
+    let cookies = [unknown(), Cookie::from_index(1000), files.pending.clone()];
     let decoys = cookies.each_ref().map(|cookie| challenged(&files.store, cookie));
     for (number, (cookie, decoy)) in cookies.iter().zip(&decoys).enumerate() {
         assert_eq!(challenged(&files.store, cookie), *decoy, "asking twice gives the same");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fss::client::legacy;
 use fss::crypto::legacy::FileKey;
 use fss::server::ServerEvent;
-use fss::store::Entry;
+use fss::store::{CLAIM_LEASE, Entry};
 use fss::wire::reply::{Awaited, Reply};
 use fss::{Password, RandomCookies};
 
@@ -39,7 +39,16 @@ fn is_downloaded(store: &MemoryStore) -> bool {
 
 /// A download that has been approved, and is not acknowledged.
 fn begin(store: &MemoryStore) -> Option<Hand<'static, ServerSession<MemoryStore>>> {
-    let mut hand = Scenario::fast().with_client_by_hand(store.clone());
+    begin_as(&Scenario::fast(), store)
+}
+
+/// The same by a client with a key of its own.
+fn begin_by(client: u8, store: &MemoryStore) -> Option<Hand<'static, ServerSession<MemoryStore>>> {
+    begin_as(&Scenario { client: Config::new(Arc::new(NoSecurity), identity(client)), ..Scenario::fast() }, store)
+}
+
+fn begin_as(scenario: &Scenario, store: &MemoryStore) -> Option<Hand<'static, ServerSession<MemoryStore>>> {
+    let mut hand = scenario.with_client_by_hand(store.clone());
     let answer = hand.ask(&download_by_hand(&hand, 1, &cookie()));
     matches!(Reply::parse(&answer, Awaited::Other), Ok(Reply::Approved { .. })).then_some(hand)
 }
@@ -76,24 +85,28 @@ fn deliveries_are_counted_down_in_lists() {
     assert_eq!(entries(&store), []);
 }
 
-/// With none left the cookie is unknown (§25.7), until one is given back.
+/// With none left the cookie is unknown (§25.7), but to who has a claim.
 #[test]
 fn no_more_clients_download_at_once_than_there_are_deliveries() {
-    let (store, _) = keeping(Retention::Forever);
+    let (store, clock) = keeping(Retention::Forever);
     upload_for(&store, None, Some(2));
-    let (mut first, second) = (begin(&store).expect("one is left"), begin(&store).expect("another is left"));
-    assert!(begin(&store).is_none());
+    let (mut first, second) = (begin_by(1, &store).expect("one is left"), begin_by(2, &store).expect("another is left"));
+    assert!(begin_by(3, &store).is_none());
     drop(second);
-    let mut third = begin(&store).expect("it was given back");
+    assert!(begin_by(3, &store).is_none(), "who broke off may come back");
+    drop(begin_by(2, &store).expect("it has a claim"));
+    clock.advance(CLAIM_LEASE.as_secs());
+    let mut third = begin_by(3, &store).expect("who does not come back has left it to others");
     acknowledge(&mut first);
     assert_eq!(store.len(), 1);
     acknowledge(&mut third);
     assert!(store.is_empty());
 }
 
-/// However the connection ends without the last acknowledgement.
+/// However often and however the connection ends without the last acknowledgement: four cuts by somebody in between, who has
+/// no key, used to destroy a file.
 #[test]
-fn a_broken_download_is_given_back_three_times() {
+fn no_broken_download_uses_a_delivery_up() {
     type End = fn(Hand<'static, ServerSession<MemoryStore>>);
     let ends: [End; 4] = [
         drop,
@@ -104,23 +117,48 @@ fn a_broken_download_is_given_back_three_times() {
     for end in ends {
         let (store, _) = keeping(Retention::Forever);
         upload_for(&store, None, Some(1));
-        for broken in 0..4 {
+        for broken in 0..20 {
+            end(begin(&store).expect("the claim is still there"));
             assert_eq!(store.len(), 1, "{broken}");
-            end(begin(&store).expect("it is given back"));
         }
-        assert!(store.is_empty(), "from then on it counts as used up");
-        assert!(begin(&store).is_none());
+        acknowledge(&mut begin(&store).expect("the claim is still there"));
+        assert!(store.is_empty());
     }
+}
+
+/// The server has not noticed yet that the first line is dead.
+#[test]
+fn a_client_that_comes_back_goes_on_with_the_claim_that_it_has() {
+    let (store, _) = keeping(Retention::UntilDownloaded);
+    upload_for(&store, None, None);
+    let dead = begin(&store).expect("one is left");
+    let mut back = begin(&store).expect("it is the same claim");
+    assert!(begin_by(1, &store).is_none());
+    acknowledge(&mut back);
+    assert!(store.is_empty());
+    drop(dead);
+}
+
+/// The owner may delete what others are about to download.
+#[test]
+fn a_file_whose_deliveries_are_claimed_is_its_owners_still() {
+    let (store, _) = keeping(Retention::UntilDownloaded);
+    upload_for(&store, None, None);
+    let _claimed = begin_by(1, &store).expect("one is left");
+    let delete = Operation::Delete { cookie: cookie(), verifier: None };
+    let outcome = Scenario::fast().run(&store, vec![delete], &[], Wire::default());
+    assert_eq!(outcome.client_events.last(), Some(&ClientEvent::Deleted));
+    assert!(store.is_empty());
 }
 
 /// The same with our client, wherever the line breaks.
 #[test]
-fn a_download_whose_acknowledgement_is_lost_is_given_back() {
+fn a_download_whose_acknowledgement_is_lost_can_be_made_again() {
     let scenario = Scenario::fast();
     let whole = scenario.download(stored(b"tiny"), Wire::default()).from_client.len();
     let (store, _) = keeping(Retention::UntilDownloaded);
     upload_for(&store, None, None);
-    for cut in [whole - 1, whole - 20, whole - 30] {
+    for cut in (1..40).map(|missing| whole - missing) {
         let outcome = scenario.download(&store, Wire { to_server: Some(cut), ..Wire::default() });
         assert!(outcome.server.is_err(), "{cut}");
         assert_eq!(store.len(), 1, "{cut}");

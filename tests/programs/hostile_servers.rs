@@ -124,8 +124,8 @@ impl Download for Told {
         &self.file
     }
 
-    fn claim(&mut self) -> Result<bool, StoreError> {
-        self.inner.claim()
+    fn claim(&mut self, by: &Fingerprint) -> Result<bool, StoreError> {
+        self.inner.claim(by)
     }
 
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {

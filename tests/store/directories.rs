@@ -83,16 +83,12 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What 2019 stored has no digest; an index of our first version gains the columns for it.
+/// What 2019 stored has no digest.
 #[test]
 fn verify_knows_files_that_were_stored_before_there_were_digests() {
     let directory = directory();
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/v1/server-dir");
     copy(&recorded, directory.path());
-    let database = rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("it opens");
-    let first_version = "CREATE TABLE fss_file(cookie TEXT PRIMARY KEY, stored INTEGER NOT NULL, expires INTEGER) WITHOUT ROWID";
-    database.execute(first_version, []).expect("created");
-    drop(database);
     let store = open(directory.path());
     let old = u64::try_from(store.count().expect("counted")).expect("few");
     assert!(old > 0);
@@ -173,36 +169,6 @@ fn verify_finds_what_is_damaged_in_a_sealed_file() {
     assert_eq!(kind(store.open(&cookies[5]).map(drop)), StoreErrorKind::Damaged);
     assert_eq!(store.verify(|_, _| ()).map(|verified| verified.damaged), Ok(6));
     assert_eq!(store.clean(), Ok(6), "and can be got rid of");
-}
-
-/// What each earlier version has written is served, and grows.
-#[test]
-fn directories_of_earlier_versions_are_taken_over() {
-    let first = "CREATE TABLE fss_file(cookie TEXT PRIMARY KEY, stored INTEGER NOT NULL, expires INTEGER) WITHOUT ROWID;";
-    let second = "CREATE TABLE fss_file(
-            cookie TEXT PRIMARY KEY, stored INTEGER NOT NULL, expires INTEGER, size INTEGER, chain BLOB
-        ) WITHOUT ROWID;";
-    for version in [first, second] {
-        let directory = directory();
-        let old = put(&open(directory.path()), b"of an earlier version").expect("stored");
-        let database = database(directory.path());
-        let side = format!(
-            "CREATE TEMP TABLE old AS SELECT * FROM fss_file;
-             DROP TABLE fss_file; DROP TABLE fss_pending; DROP TABLE fss_checkpoint; DROP TABLE fss_user; DROP TABLE fss_invite;
-             {version}
-             INSERT INTO fss_file(cookie, stored) SELECT cookie, stored FROM old;"
-        );
-        database.execute_batch(&side).expect("as it was");
-        drop(database);
-        for _ in 0..2 {
-            let store = open(directory.path());
-            assert_eq!(get(&store, &old), Ok(Some(b"of an earlier version".to_vec())));
-            let new = put_sealed(&store, b"new").expect("stored");
-            assert_eq!(get(&store, &new), Ok(Some(b"new".to_vec())));
-            assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 1, unrecorded: 1, damaged: 0 }));
-            assert_eq!(store.remove(&new), Ok(true));
-        }
-    }
 }
 
 /// The table of 2019 is what it was, and its rows are what 2019 code would have written, sealed files included.

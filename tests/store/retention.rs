@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fss::store::conformance::{get, key, new_upload, put, put_file};
-use fss::store::{Download, EmbeddedStore, Listing, NewFile, NewUpload, OpenOptions, Retention, Store};
+use fss::store::{CLAIM_LEASE, Download, EmbeddedStore, Listing, NewFile, NewUpload, OpenOptions, Retention, Store};
 use fss::{Cookie, MemoryStore, RandomCookies};
 
 use super::{HandClock, database, directory, entries, open, unsettled};
@@ -58,7 +58,7 @@ fn sealed_files_are_granted_the_smaller_of_both() {
         let cookie = put_limited(&store, downloads);
         assert_eq!(store.list(&key(0), None).map(|list| list.expect("listed").files[0].downloads), Ok(Some(1)));
         let mut download = store.open(&cookie).expect("readable").expect("there");
-        assert_eq!(download.claim(), Ok(true));
+        assert_eq!(download.claim(&key(1)), Ok(true));
         download.delivered().expect("recorded");
     }
     assert_eq!(entries(directory.path()), Vec::<String>::new());
@@ -82,31 +82,73 @@ fn sealed_files_are_granted_the_smaller_of_both() {
     assert_eq!((store.remove_expired(), entries(directory.path())), (Ok(1), vec![]));
 }
 
-/// Whoever claimed is gone after a restart: what it claimed is given back, by the same rule as when its line breaks.
+/// A claim is its key's until it is delivered or its lease ends, also across a restart.
 #[test]
-fn a_restart_settles_what_was_claimed() {
+fn a_claim_outlives_connections_and_restarts_until_its_lease_ends() {
     let directory = directory();
-    let (open_claims, used_up, untouched) = {
+    let clock = HandClock::default();
+    let open = || OpenOptions::default().clock(clock.clone()).open(directory.path()).expect("the store opens");
+    let cookie = put_limited(&open(), Some(1));
+    let claims = |store: &EmbeddedStore, by| store.open(&cookie).expect("readable").expect("there").claim(&key(by));
+    assert_eq!(claims(&open(), 1), Ok(true));
+    for _ in 0..3 {
+        let store = open();
+        clock.advance(CLAIM_LEASE.as_secs() - 1);
+        assert_eq!((claims(&store, 2), claims(&store, 1)), (Ok(false), Ok(true)));
+    }
+    let store = open();
+    clock.advance(CLAIM_LEASE.as_secs());
+    assert_eq!((claims(&store, 2), claims(&store, 1)), (Ok(true), Ok(false)), "who did not come back has left it to others");
+}
+
+/// However slow it is: who still reads has not gone.
+#[test]
+fn a_slow_download_keeps_its_claim() {
+    let directory = directory();
+    let clock = HandClock::default();
+    let embedded = OpenOptions::default().clock(clock.clone()).open(directory.path()).expect("the store opens");
+    let memory = MemoryStore::with_clock(RandomCookies, Retention::Forever, clock.clone());
+    for store in [&embedded as &dyn Store, &memory] {
+        let upload = NewUpload { downloads: Some(1), ..new_upload(b"limited") };
+        let cookie = put_file(&store, &NewFile::Sealed { upload, owner: key(0) }, b"limited").expect("stored");
+        let mut download = store.open(&cookie).expect("readable").expect("there");
+        assert_eq!(download.claim(&key(1)), Ok(true));
+        for _ in 0..10 {
+            clock.advance(CLAIM_LEASE.as_secs() * 3 / 4);
+            download.read(0, 1).expect("readable");
+            assert_eq!(store.open(&cookie).expect("readable").expect("there").claim(&key(2)), Ok(false));
+        }
+        download.delivered().expect("recorded");
+        assert!(store.open(&cookie).expect("readable").is_none());
+    }
+}
+
+/// Its claim has lapsed and is another's: what was delivered counts all the same.
+#[test]
+fn a_delivery_after_its_lease_counts() {
+    let directory = directory();
+    let clock = HandClock::default();
+    let store = OpenOptions::default().clock(clock.clone()).open(directory.path()).expect("the store opens");
+    let cookie = put_limited(&store, Some(1));
+    let mut late = store.open(&cookie).expect("readable").expect("there");
+    assert_eq!(late.claim(&key(1)), Ok(true));
+    clock.advance(CLAIM_LEASE.as_secs());
+    let mut other = store.open(&cookie).expect("readable").expect("there");
+    assert_eq!(other.claim(&key(2)), Ok(true));
+    late.delivered().expect("recorded");
+    assert_eq!(store.count(), Ok(0));
+    other.delivered().expect("there is nothing left to do");
+}
+
+/// It was cut off between the last delivery and the removal.
+#[test]
+fn a_file_that_was_delivered_is_removed_at_the_start() {
+    let directory = directory();
+    let (_delivered, untouched) = {
         let store = open(directory.path());
-        (put_limited(&store, Some(5)), put_limited(&store, Some(1)), put_limited(&store, None))
+        (put_limited(&store, Some(5)), put_limited(&store, None))
     };
-    let claim = |cookie: &Cookie, claimed: i64, returned: i64| {
-        let update = "UPDATE fss_file SET claimed = ?2, committed = 0, returned = ?3 WHERE cookie = ?1";
-        database(directory.path()).execute(update, (cookie.as_str(), claimed, returned)).expect("our table");
-    };
-    let find = "SELECT claimed, committed, returned FROM fss_file WHERE cookie = ?1";
-    let counts = |cookie: &Cookie| -> (i64, i64, i64) {
-        let counts = database(directory.path());
-        counts.query_row(find, [cookie.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("our table")
-    };
-    claim(&open_claims, 4, 0);
-    claim(&used_up, 1, 3);
-    let store = open(directory.path());
-    assert_eq!(counts(&open_claims), (1, 1, 3), "three are given back, and one counts");
-    assert_eq!(store.open(&used_up).map(|file| file.is_some()), Ok(false));
-    drop(store);
-    // It was cut off between the last delivery and the removal.
-    database(directory.path()).execute("UPDATE fss_file SET claimed = 5, committed = 5 WHERE downloads = 5", []).expect("ours");
+    database(directory.path()).execute("UPDATE fss_file SET delivered = 5 WHERE downloads = 5", []).expect("ours");
     let store = open(directory.path());
     assert_eq!(store.count(), Ok(1));
     assert_eq!(entries(directory.path()), [format!("F-{untouched}")]);
@@ -121,14 +163,14 @@ fn no_delivery_is_claimed_twice() {
     let cookie = put_limited(&store, Some(3));
     let claimed: usize = std::thread::scope(|scope| {
         let downloads: Vec<_> = (0..8).map(|_| store.open(&cookie).expect("readable").expect("there")).collect();
-        let claim = |mut download: Box<dyn Download>| {
-            let claimed = download.claim().expect("readable");
+        let claim = |by, mut download: Box<dyn Download>| {
+            let claimed = download.claim(&key(by)).expect("readable");
             if claimed {
                 download.delivered().expect("recorded");
             }
             usize::from(claimed)
         };
-        let threads: Vec<_> = downloads.into_iter().map(|download| scope.spawn(move || claim(download))).collect();
+        let threads: Vec<_> = (1..).zip(downloads).map(|(by, download)| scope.spawn(move || claim(by, download))).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
     });
     assert_eq!((claimed, store.count()), (3, Ok(0)));

@@ -9,7 +9,7 @@ use super::{Blobs, Content, Index, Pending, Progress, Record, Reservation, Share
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
 use crate::cookie::Cookie;
 use crate::sealed::Header;
-use crate::store::{Deliveries, Keep, NewFile, Resumed, StoreError, StoreErrorKind, Upload};
+use crate::store::{Keep, NewFile, Resumed, StoreError, StoreErrorKind, Upload};
 
 /// What is reserved behind a checkpoint for a file whose size is not known (`docs/protocol.md` §17.5).
 const RESERVED_AHEAD: u64 = 24 * 1024 * 1024;
@@ -199,7 +199,7 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
             owner,
             header,
             content: Some(Content { size: chain.0, chain: chain.1 }),
-            deliveries: keep.downloads.map(Deliveries::new),
+            downloads: keep.downloads,
         };
         let published = shared.index.publish(reservation, stored, &record);
         // One of FSS/2 is still pending, and its resume finds the blob. If it is unknown whether there is a record, the blob is

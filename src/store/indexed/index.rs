@@ -4,7 +4,7 @@ use crate::chain::ChainDigest;
 use crate::cookie::{Cookie, CookieSource};
 use crate::crypto::Fingerprint;
 use crate::sealed::Header;
-use crate::store::{Account, Deliveries, Invite, Listing, NewUpload, StoreError, UserName};
+use crate::store::{Account, Claim, Deliveries, Invite, Listing, NewUpload, StoreError, UserName};
 
 /// The most uploads of one owner that are not complete (`docs/protocol.md` §24): nobody sees them, and all pay for them.
 pub const PENDING_PER_OWNER: usize = 100;
@@ -80,18 +80,25 @@ pub trait Index: Send + Sync + 'static {
     /// [`Damaged`]: crate::store::StoreErrorKind::Damaged
     fn find(&self, cookie: &Cookie) -> Result<Option<(String, Record)>, StoreError>;
 
-    /// Changes the deliveries of a file, and gives what they are then; `None` if they are not limited, or if there is no
-    /// such file.
+    /// Claims one of the deliveries of a file, or renews the claim that the key has; `false` if none is left, or there is no
+    /// such file. Without a limit there is always one.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn deliveries(&self, cookie: &Cookie, change: &mut dyn FnMut(&mut Deliveries)) -> Result<Option<Deliveries>, StoreError>;
+    fn claim(&self, cookie: &Cookie, claim: &Claim) -> Result<bool, StoreError>;
 
-    /// The files with claims that nobody has ended, and those that are used up.
+    /// Counts a delivery to a key, whose claim has come to its end; gives what the deliveries are then. `None` if they are
+    /// not limited, or if there is no such file.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn unsettled(&self) -> Result<Vec<Cookie>, StoreError>;
+    fn deliver(&self, cookie: &Cookie, by: &Fingerprint) -> Result<Option<Deliveries>, StoreError>;
+
+    /// The files that were delivered as often as they were to be.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn delivered(&self) -> Result<Vec<Cookie>, StoreError>;
 
     /// Withdraws a record and notes its blob, whose name it gives, as unowned.
     ///
@@ -206,8 +213,8 @@ pub struct Record {
     pub header: Option<Header>,
     /// What its blob holds; the first version did not record it.
     pub content: Option<Content>,
-    /// Its deliveries, if they are limited.
-    pub deliveries: Option<Deliveries>,
+    /// How many deliveries it is kept for, if they are limited.
+    pub downloads: Option<u64>,
 }
 
 impl Record {

@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 use super::memory::superseded;
 use super::{
-    Account, Deliveries, Download, Invite, LEASE, Listing, NewFile, OpenOptions, Resumed, Store, StoreError, StoreErrorKind,
-    StoredFile, Upload, UploadKey, UserName,
+    Account, Download, Invite, LEASE, Listing, NewFile, OpenOptions, Resumed, Store, StoreError, StoreErrorKind, StoredFile,
+    Upload, UploadKey, UserName,
 };
 use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
@@ -86,9 +86,9 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
         // record was. A resume stages either again.
         let pending = shared.index.uploads(None)?;
         shared.blobs.retain_staged(&pending.into_iter().map(|upload| upload.blob).collect())?;
-        for cookie in shared.index.unsettled()? {
-            // Whoever claimed what is still open is gone (`docs/protocol.md` §25.7).
-            shared.change_deliveries(&cookie, Deliveries::settle)?;
+        for cookie in shared.index.delivered()? {
+            // A crash came between the last delivery and the removal.
+            shared.remove(&cookie)?;
         }
         let store = Self { shared: Arc::new(shared) };
         store.remove_expired()?;
@@ -172,14 +172,6 @@ impl<I: Index, B: Blobs> Shared<I, B> {
         self.index.forget(blob)
     }
 
-    /// Changes the deliveries of a file, which is removed if they are used up then.
-    fn change_deliveries(&self, cookie: &Cookie, mut change: impl FnMut(&mut Deliveries)) -> Result<(), StoreError> {
-        if self.index.deliveries(cookie, &mut change)?.is_some_and(|deliveries| deliveries.are_used_up()) {
-            self.remove(cookie)?;
-        }
-        Ok(())
-    }
-
     /// A file that has not expired.
     fn find(&self, cookie: &Cookie) -> Result<Option<(String, Record)>, StoreError> {
         let now = self.now();
@@ -243,7 +235,7 @@ impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
     }
 
     fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
-        let file = Outgoing::open(&self.shared, cookie)?.filter(Outgoing::is_to_be_had);
+        let file = Outgoing::open(&self.shared, cookie)?;
         Ok(file.map(|file| -> Box<dyn Download> { Box::new(file) }))
     }
 

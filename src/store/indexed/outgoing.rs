@@ -6,16 +6,18 @@ use bytes::Bytes;
 
 use super::{Blobs, Index, OpenBlob, Record, Shared, content_start};
 use crate::cookie::Cookie;
-use crate::store::{Deliveries, Download, Retention, StoreError, StoreErrorKind, StoredFile};
+use crate::crypto::Fingerprint;
+use crate::store::{CLAIM_LEASE, Claim, Download, Retention, StoreError, StoreErrorKind, StoredFile};
 
 pub(super) struct Outgoing<I: Index, B: Blobs> {
     shared: Arc<Shared<I, B>>,
     cookie: Cookie,
     file: StoredFile,
     blob: Box<dyn OpenBlob>,
-    /// What was known of its deliveries, if they are limited.
-    deliveries: Option<Deliveries>,
-    claimed: bool,
+    /// Whether its deliveries are limited.
+    is_limited: bool,
+    /// Whose claim there is, and when its lease ends.
+    claim: Option<(Fingerprint, u64)>,
 }
 
 impl<I: Index, B: Blobs> Outgoing<I, B> {
@@ -27,7 +29,7 @@ impl<I: Index, B: Blobs> Outgoing<I, B> {
             Err(_) if shared.find(cookie)?.is_none() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Record { expires, owner, header, content, deliveries } = record;
+        let Record { expires, owner, header, content, downloads } = record;
         let damaged = |what: String| StoreError::new(StoreErrorKind::Damaged, format!("{name} has {what}"));
         let size = blob.size().checked_sub(content_start(header.as_ref()));
         let size = size.ok_or_else(|| damaged(format!("{} bytes, and a header has more", blob.size())))?;
@@ -36,16 +38,23 @@ impl<I: Index, B: Blobs> Outgoing<I, B> {
         }
         let (verifier, chain) = (blob.verifier().clone(), content.map(|content| content.chain));
         let file = StoredFile { header, verifier, size, chain, expires, owner };
-        Ok(Some(Self { shared: Arc::clone(shared), cookie: cookie.clone(), file, blob, deliveries, claimed: false }))
+        Ok(Some(Self {
+            shared: Arc::clone(shared),
+            cookie: cookie.clone(),
+            file,
+            blob,
+            is_limited: downloads.is_some(),
+            claim: None,
+        }))
     }
 
-    /// Whether a delivery is left to claim, as far as is known.
-    pub(super) fn is_to_be_had(&self) -> bool {
-        self.deliveries.is_none_or(|deliveries| deliveries.left() > 0)
-    }
-
-    fn end_claim(&mut self, end: impl FnMut(&mut Deliveries)) -> Result<(), StoreError> {
-        if std::mem::take(&mut self.claimed) { self.shared.change_deliveries(&self.cookie, end) } else { Ok(()) }
+    /// Claims a delivery, or renews the claim.
+    fn renew_claim(&mut self, by: Fingerprint) -> Result<bool, StoreError> {
+        let now = self.shared.now();
+        let lease = now.saturating_add(CLAIM_LEASE.as_secs());
+        let claimed = self.shared.index.claim(&self.cookie, &Claim { by, lease, now })?;
+        self.claim = claimed.then_some((by, lease));
+        Ok(claimed)
     }
 }
 
@@ -54,14 +63,8 @@ impl<I: Index, B: Blobs> Download for Outgoing<I, B> {
         &self.file
     }
 
-    fn claim(&mut self) -> Result<bool, StoreError> {
-        if self.claimed || self.deliveries.is_none() {
-            return Ok(true);
-        }
-        let mut claimed = false;
-        self.shared.index.deliveries(&self.cookie, &mut |deliveries| claimed = deliveries.claim())?;
-        self.claimed = claimed;
-        Ok(claimed)
+    fn claim(&mut self, by: &Fingerprint) -> Result<bool, StoreError> {
+        if self.is_limited { self.renew_claim(*by) } else { Ok(true) }
     }
 
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
@@ -69,21 +72,24 @@ impl<I: Index, B: Blobs> Download for Outgoing<I, B> {
         if end.is_none_or(|end| end > self.file.size) {
             return Err(StoreError::new(StoreErrorKind::Misuse, "a read beyond the end of the file"));
         }
+        if let Some((by, lease)) = self.claim
+            && self.shared.now().saturating_add(CLAIM_LEASE.as_secs() / 2) > lease
+        {
+            // A slow download keeps its claim. Should it be lost, the delivery counts all the same.
+            self.renew_claim(by)?;
+        }
         self.blob.read(content_start(self.file.header.as_ref()) + offset, length)
     }
 
-    fn delivered(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.end_claim(Deliveries::commit)?;
-        if self.file.header.is_none() && self.shared.options.retention == Retention::UntilDownloaded {
-            self.shared.remove(&self.cookie)?;
+    fn delivered(self: Box<Self>) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let is_over = match self.claim {
+            Some((by, _)) => shared.index.deliver(&self.cookie, &by)?.is_some_and(|deliveries| deliveries.are_made()),
+            None => self.file.header.is_none() && shared.options.retention == Retention::UntilDownloaded,
+        };
+        if is_over {
+            shared.remove(&self.cookie)?;
         }
         Ok(())
-    }
-}
-
-impl<I: Index, B: Blobs> Drop for Outgoing<I, B> {
-    fn drop(&mut self) {
-        // Should this fail, the next start gives it back.
-        let _ = self.end_claim(Deliveries::give_back);
     }
 }

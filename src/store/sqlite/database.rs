@@ -24,7 +24,7 @@ const STORED: &str = "CREATE TABLE stored(
 /// The tables of `docs/protocol.md` §25.1.
 ///
 /// The ids of `fss_unowned` are the index numbers of cookies and go on where the 2019 table has got to; AUTOINCREMENT never
-/// gives one twice. `fss_file` is made as the first version made it, and grows by [`NEW_COLUMNS`].
+/// gives one twice.
 const SIDE_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS fss_unowned(id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE);
     INSERT INTO sqlite_sequence(name, seq)
@@ -33,9 +33,15 @@ const SIDE_TABLES: &str = "
     UPDATE sqlite_sequence SET seq = max(seq, coalesce((SELECT max(rowid) FROM stored), 0)) WHERE name = 'fss_unowned';
 
     CREATE TABLE IF NOT EXISTS fss_file(
-        cookie TEXT PRIMARY KEY, stored INTEGER NOT NULL, expires INTEGER
+        cookie TEXT PRIMARY KEY, stored INTEGER NOT NULL, expires INTEGER, size INTEGER, chain BLOB, owner BLOB, header BLOB,
+        downloads INTEGER, delivered INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS fss_file_owner ON fss_file(owner) WHERE owner IS NOT NULL;
     DELETE FROM fss_file WHERE cookie NOT IN (SELECT cookie FROM stored);
+    CREATE TABLE IF NOT EXISTS fss_claim(
+        cookie TEXT NOT NULL, key BLOB NOT NULL, lease INTEGER NOT NULL, PRIMARY KEY (cookie, key)
+    ) WITHOUT ROWID;
+    DELETE FROM fss_claim WHERE cookie NOT IN (SELECT cookie FROM fss_file);
 
     CREATE TABLE IF NOT EXISTS fss_pending(
         cookie TEXT PRIMARY KEY, blob TEXT NOT NULL UNIQUE, header BLOB NOT NULL, verifier BLOB NOT NULL, owner BLOB NOT NULL,
@@ -51,20 +57,6 @@ const SIDE_TABLES: &str = "
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS fss_invite(token BLOB PRIMARY KEY, created INTEGER NOT NULL, quota INTEGER) WITHOUT ROWID;
 ";
-
-/// Columns of `fss_file` that the first version did not have.
-const NEW_COLUMNS: [(&str, &str); 8] = [
-    ("size", "INTEGER"),
-    ("chain", "BLOB"),
-    ("owner", "BLOB"),
-    ("header", "BLOB"),
-    ("downloads", "INTEGER"),
-    ("claimed", "INTEGER NOT NULL DEFAULT 0"),
-    ("committed", "INTEGER NOT NULL DEFAULT 0"),
-    ("returned", "INTEGER NOT NULL DEFAULT 0"),
-];
-
-const OWNERS: &str = "CREATE INDEX IF NOT EXISTS fss_file_owner ON fss_file(owner) WHERE owner IS NOT NULL";
 
 const SCHEMA: Schema = Schema { table: "stored", columns: &["cookie", "path", "date"], create: STORED, side: SIDE_TABLES };
 
@@ -105,8 +97,7 @@ impl Database {
 
     /// Opens a database that must be there.
     pub(in crate::store) fn open_existing(path: &Path) -> Result<Self, StoreError> {
-        let mut connection = open_existing(path, &SCHEMA)?;
-        add_columns(&mut connection).map_err(|error| database_error(path, &error))?;
+        let connection = open_existing(path, &SCHEMA)?;
         Ok(Self {
             path: path.to_owned(),
             writer: Writer::new(path.to_owned(), connection),
@@ -213,18 +204,6 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Refused(error)
     }
-}
-
-fn add_columns(connection: &mut Connection) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for (column, kind) in NEW_COLUMNS {
-        let there = "SELECT EXISTS(SELECT 1 FROM pragma_table_info('fss_file') WHERE name = ?1)";
-        if !transaction.query_row(there, [column], |row| row.get(0))? {
-            transaction.execute(&format!("ALTER TABLE fss_file ADD COLUMN {column} {kind}"), [])?;
-        }
-    }
-    transaction.execute(OWNERS, [])?;
-    transaction.commit()
 }
 
 /// A 2019 table that a database must have, and what is put beside it.

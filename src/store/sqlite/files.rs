@@ -9,11 +9,11 @@ use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::sealed::Header;
 use crate::store::indexed::{Content, Record, Reservation};
-use crate::store::{Deliveries, Entry, LISTED_AT_ONCE, Listing};
+use crate::store::{Claim, Deliveries, Entry, LISTED_AT_ONCE, Listing};
 
 pub(super) fn insert(transaction: &Connection, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), Failure> {
     let Reservation { cookie, blob } = reservation;
-    let Record { expires, owner, header, content, deliveries } = record;
+    let Record { expires, owner, header, content, downloads } = record;
     let insert = "INSERT INTO stored(cookie, path, date) VALUES (?1, ?2, date(?3, 'unixepoch', 'localtime'))";
     transaction.execute(insert, params![cookie.as_str(), blob, sql_integer(stored)])?;
     let insert = "INSERT INTO fss_file(cookie, stored, expires, owner, header, size, chain, downloads)
@@ -28,14 +28,14 @@ pub(super) fn insert(transaction: &Connection, reservation: &Reservation, stored
             header.as_ref().map(Header::to_bytes),
             content.map(|content| sql_integer(content.size)),
             content.as_ref().map(|content| content.chain.as_bytes()),
-            deliveries.map(|deliveries| sql_integer(deliveries.limit)),
+            downloads.map(sql_integer),
         ],
     )?;
     Ok(())
 }
 
 pub(super) fn find(connection: &Connection, cookie: &Cookie) -> Result<Option<(String, Record)>, Failure> {
-    let find = "SELECT path, expires, owner, header, size, chain, downloads, claimed, committed, returned
+    let find = "SELECT path, expires, owner, header, size, chain, downloads
                 FROM stored LEFT JOIN fss_file USING (cookie) WHERE stored.cookie = ?1";
     let found = connection.query_row(find, [cookie.as_str()], |row| {
         let header: Option<Vec<u8>> = row.get("header")?;
@@ -46,37 +46,50 @@ pub(super) fn find(connection: &Connection, cookie: &Cookie) -> Result<Option<(S
             owner: row.get::<_, Option<_>>("owner")?.map(Fingerprint::from_bytes),
             header: header.map(|header| parsed(Type::Blob, Header::parse(&header))).transpose()?,
             content: content.map(|(size, chain)| Content { size, chain: ChainDigest::from_bytes(chain) }),
-            deliveries: deliveries_of(row)?,
+            downloads: number(row, "downloads")?,
         };
         Ok((row.get("path")?, record))
     });
     Ok(found.optional()?)
 }
 
+/// The deliveries of a file, of which a row has its limit, those that were made and the claims that are open.
 fn deliveries_of(row: &Row<'_>) -> rusqlite::Result<Option<Deliveries>> {
     let Some(limit) = number(row, "downloads")? else { return Ok(None) };
-    let [claimed, committed, returned] = ["claimed", "committed", "returned"].map(|column| required_number(row, column));
-    Ok(Some(Deliveries { limit, claimed: claimed?, committed: committed?, returned: returned? }))
+    let (made, claimed) = (required_number(row, "delivered")?, required_number(row, "claimed")?);
+    Ok(Some(Deliveries { limit, made, claimed }))
 }
 
-pub(super) fn deliveries(
-    transaction: &Connection,
-    cookie: &Cookie,
-    change: &mut dyn FnMut(&mut Deliveries),
-) -> Result<Option<Deliveries>, Failure> {
-    let find = "SELECT downloads, claimed, committed, returned FROM fss_file WHERE cookie = ?1";
-    let found = transaction.query_row(find, [cookie.as_str()], deliveries_of).optional()?;
-    let Some(mut deliveries) = found.flatten() else { return Ok(None) };
-    change(&mut deliveries);
-    let update = "UPDATE fss_file SET claimed = ?2, committed = ?3, returned = ?4 WHERE cookie = ?1";
-    let [claimed, committed, returned] = [deliveries.claimed, deliveries.committed, deliveries.returned].map(sql_integer);
-    transaction.execute(update, params![cookie.as_str(), claimed, committed, returned])?;
-    Ok(Some(deliveries))
+pub(super) fn claim(transaction: &Connection, cookie: &Cookie, claim: &Claim) -> Result<bool, Failure> {
+    let Claim { by, lease, now } = claim;
+    let lapsed = "DELETE FROM fss_claim WHERE cookie = ?1 AND lease <= ?2";
+    transaction.execute(lapsed, params![cookie.as_str(), sql_integer(*now)])?;
+    let find = "SELECT downloads, delivered,
+                    (SELECT count(*) FROM fss_claim WHERE cookie = ?1 AND key <> ?2) AS claimed
+                FROM fss_file WHERE cookie = ?1";
+    let found = transaction.query_row(find, params![cookie.as_str(), by.as_bytes()], deliveries_of).optional()?;
+    match found {
+        None => Ok(false),
+        Some(None) => Ok(true),
+        Some(Some(deliveries)) if deliveries.left() == 0 => Ok(false),
+        Some(Some(_)) => {
+            let claim = "INSERT OR REPLACE INTO fss_claim(cookie, key, lease) VALUES (?1, ?2, ?3)";
+            transaction.execute(claim, params![cookie.as_str(), by.as_bytes(), sql_integer(*lease)])?;
+            Ok(true)
+        }
+    }
 }
 
-pub(super) fn unsettled(connection: &Connection) -> Result<Vec<Cookie>, Failure> {
-    let unsettled = "SELECT cookie FROM fss_file WHERE downloads IS NOT NULL AND (claimed > committed OR committed >= downloads)";
-    select_cookies(connection, unsettled, [])
+pub(super) fn deliver(transaction: &Connection, cookie: &Cookie, by: &Fingerprint) -> Result<Option<Deliveries>, Failure> {
+    transaction.execute("DELETE FROM fss_claim WHERE cookie = ?1 AND key = ?2", params![cookie.as_str(), by.as_bytes()])?;
+    let deliver = "UPDATE fss_file SET delivered = delivered + 1 WHERE cookie = ?1 AND downloads IS NOT NULL
+                   RETURNING downloads, delivered, (SELECT count(*) FROM fss_claim WHERE cookie = ?1) AS claimed";
+    let deliveries = transaction.query_row(deliver, [cookie.as_str()], deliveries_of).optional()?;
+    Ok(deliveries.flatten())
+}
+
+pub(super) fn delivered(connection: &Connection) -> Result<Vec<Cookie>, Failure> {
+    select_cookies(connection, "SELECT cookie FROM fss_file WHERE delivered >= downloads", [])
 }
 
 pub(super) fn withdraw(transaction: &Connection, cookie: &Cookie) -> Result<Option<String>, Failure> {
@@ -84,6 +97,7 @@ pub(super) fn withdraw(transaction: &Connection, cookie: &Cookie) -> Result<Opti
     let blob: Option<String> = transaction.query_row(delete, [cookie.as_str()], |row| row.get(0)).optional()?;
     if let Some(blob) = &blob {
         transaction.execute("DELETE FROM fss_file WHERE cookie = ?1", [cookie.as_str()])?;
+        transaction.execute("DELETE FROM fss_claim WHERE cookie = ?1", [cookie.as_str()])?;
         disown(transaction, blob)?;
     }
     Ok(blob)
@@ -126,7 +140,8 @@ pub(super) fn list(
             }
         }
     };
-    let list = "SELECT cookie, size, fss_file.stored AS stored, expires, downloads, claimed, committed, returned
+    let list = "SELECT cookie, size, fss_file.stored AS stored, expires, downloads, delivered,
+                    (SELECT count(*) FROM fss_claim WHERE fss_claim.cookie = fss_file.cookie AND lease > ?3) AS claimed
                 FROM fss_file JOIN stored USING (cookie)
                 WHERE owner = ?1 AND stored.rowid > ?2 AND (expires IS NULL OR expires > ?3)
                 ORDER BY stored.rowid LIMIT ?4";

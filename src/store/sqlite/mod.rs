@@ -12,7 +12,7 @@ mod writer;
 use std::path::Path;
 
 use super::indexed::{Index, Pending, Progress, Record, Reservation, SignUp, Taken, no_cookie_left};
-use super::{Account, Deliveries, Listing, StoreError, StoreErrorKind};
+use super::{Account, Claim, Deliveries, Listing, StoreError, StoreErrorKind};
 use crate::chain::ChainDigest;
 use crate::cookie::{Cookie, CookieSource};
 use crate::crypto::Fingerprint;
@@ -89,12 +89,16 @@ impl Index for SqliteIndex {
         self.0.read(|connection| files::find(connection, cookie))
     }
 
-    fn deliveries(&self, cookie: &Cookie, change: &mut dyn FnMut(&mut Deliveries)) -> Result<Option<Deliveries>, StoreError> {
-        self.0.write(|transaction| files::deliveries(transaction, cookie, change))
+    fn claim(&self, cookie: &Cookie, claim: &Claim) -> Result<bool, StoreError> {
+        self.0.write(|transaction| files::claim(transaction, cookie, claim))
     }
 
-    fn unsettled(&self) -> Result<Vec<Cookie>, StoreError> {
-        self.0.read(files::unsettled)
+    fn deliver(&self, cookie: &Cookie, by: &Fingerprint) -> Result<Option<Deliveries>, StoreError> {
+        self.0.write(|transaction| files::deliver(transaction, cookie, by))
+    }
+
+    fn delivered(&self) -> Result<Vec<Cookie>, StoreError> {
+        self.0.read(files::delivered)
     }
 
     fn withdraw(&self, cookie: &Cookie) -> Result<Option<String>, StoreError> {

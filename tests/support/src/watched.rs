@@ -139,9 +139,9 @@ impl Download for WatchedFile<dyn Download> {
         self.inner.file()
     }
 
-    fn claim(&mut self) -> Result<bool, StoreError> {
+    fn claim(&mut self, by: &Fingerprint) -> Result<bool, StoreError> {
         self.watch.step("claim")?;
-        self.inner.claim()
+        self.inner.claim(by)
     }
 
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
