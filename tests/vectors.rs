@@ -241,10 +241,8 @@ fn our_server_answers_the_recorded_clients_as_theirs_did() {
                 answer(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, |event| stored = Some(event));
             assert_eq!(end, Ok(()));
             assert_eq!(said, recording(upload, "server").plaintexts);
-            assert_eq!(
-                stored,
-                Some(ServerEvent::Stored { cookie: cookie.clone(), bytes: sample.len().next_multiple_of(16) as u64 })
-            );
+            let bytes = sample.len().next_multiple_of(16) as u64;
+            assert_eq!(stored, Some(ServerEvent::Stored { cookie: cookie.clone(), bytes, received: bytes }));
             // What is stored is what 2019 stored, but for the stray block that it appends.
             let theirs = fs::read(vectors().join(format!("server-dir/F-{cookie}/F"))).expect("recorded");
             let ours = fs::read(directory.path().join(format!("F-{cookie}/F"))).expect("stored");

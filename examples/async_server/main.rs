@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release --example async_server -- --help`
 
+mod proxied;
 mod serve;
 mod storage;
 

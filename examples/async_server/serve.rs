@@ -1,12 +1,14 @@
 //! The socket loop of tokio: a task a connection. What waits for the disk is done on threads of its own (`storage.rs`). How many
 //! there are is bounded by the engines: those of connections that are too many end at once.
 
-use std::io::ErrorKind;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 
-use fss::server::{ServerEngine, Telemetry};
-use fss::store::transfer::StoreRequest;
+use fss::server::{ServerEngine, ServerEvent, Telemetry};
+use fss::store::transfer::{StoreOperation, StoreReply, StoreRequest};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -14,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::async_driver::Driver;
 use crate::call::Call;
+use crate::proxied;
 use crate::service::{BREATHER, DRAIN, Service, Start, broken};
 use crate::storage::{STORAGE_THREADS, Storage, Threads};
 use crate::support::failure::Failure;
@@ -28,9 +31,10 @@ pub fn forever(service: &Arc<Service>, start: Start) -> Result<(), Failure> {
 }
 
 async fn accept_all(service: &Arc<Service>, start: Start) -> Result<(), Failure> {
-    let Start { listener, stop } = start;
+    let Start { listeners, stop } = start;
     stop.set_nonblocking(true).map_err(broken)?;
-    let (listener, stop) = (TcpListener::from_std(listener).map_err(broken)?, UnixStream::from_std(stop).map_err(broken)?);
+    let stop = UnixStream::from_std(stop).map_err(broken)?;
+    let mut listeners: Vec<_> = listeners.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>().map_err(broken)?;
     let threads = Threads::new();
     let mut connections = JoinSet::new();
     loop {
@@ -42,20 +46,34 @@ async fn accept_all(service: &Arc<Service>, start: Start) -> Result<(), Failure>
                     tracing::error!(%error, "a connection was aborted");
                 }
             }
-            accepted = listener.accept() => match accepted {
+            accepted = accept(&mut listeners) => match accepted {
                 Ok((stream, peer)) => drop(connections.spawn(serve(Arc::clone(service), threads.clone(), stream, peer))),
                 Err(error) => {
-                    tracing::error!(%error, "cannot accept a connection");
+                    service.log.of_failure(|| tracing::error!(%error, "cannot accept a connection"));
                     sleep(BREATHER).await;
                 }
             },
         }
     }
-    drop(listener);
+    drop(listeners);
     tracing::info!(connections = connections.len(), "stopping");
     // Those that take longer are cut off: it was said that they would be.
     let _ = timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
     Ok(())
+}
+
+/// Waits for the next connection. The listener that has had one comes last the next time, so that none is starved.
+async fn accept(listeners: &mut [TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    let (ready, accepted) = poll_fn(|context| {
+        let mut accepted = listeners.iter().enumerate().map(|(index, listener)| (index, listener.poll_accept(context)));
+        match accepted.find(|(_, accepted)| accepted.is_ready()) {
+            Some((index, Poll::Ready(accepted))) => Poll::Ready((index, accepted)),
+            _ => Poll::Pending,
+        }
+    })
+    .await;
+    listeners.rotate_left(ready + 1);
+    accepted
 }
 
 /// Waits, and says whether the server is to stop: to be ready to be read may be a false alarm.
@@ -63,11 +81,22 @@ async fn stops(stop: &UnixStream) -> bool {
     stop.readable().await.is_err() || !matches!(stop.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
-async fn serve(service: Arc<Service>, threads: Threads, stream: TcpStream, peer: SocketAddr) {
+async fn serve(service: Arc<Service>, threads: Threads, mut stream: TcpStream, peer: SocketAddr) {
+    let config = service.config();
+    let handshake = config.limits().handshake;
     // On the heap, so that a task at rest is small.
-    let mut engine = Box::new(ServerEngine::new(service.config()).from_source(peer.ip()));
+    let mut engine = Box::new(ServerEngine::new(config));
+    let client = if service.is_proxy(peer) && !engine.is_ending() {
+        match proxied::source(&mut stream, handshake).await {
+            Ok(source) => source.unwrap_or(peer),
+            Err(error) => return service.no_header(peer, &error),
+        }
+    } else {
+        peer
+    };
+    *engine = engine.from_source(client.ip());
     let mut storage = Storage::new(service.store.clone(), threads);
-    let mut telemetry = Telemetry::new(peer);
+    let mut telemetry = Telemetry::new(client, Arc::clone(&service.log));
     let mut driver = Driver::new(stream);
     let ended = loop {
         match driver.next(&mut *engine).await {
@@ -75,7 +104,14 @@ async fn serve(service: Arc<Service>, threads: Threads, stream: TcpStream, peer:
                 let reply = storage.answer(operation).await;
                 engine.complete(id, reply);
             }
-            Ok(Some(Call::Event(event))) => telemetry.event(&event, driver.now()),
+            Ok(Some(Call::Event(event))) => {
+                telemetry.event(&event, driver.now());
+                if let ServerEvent::ClientProved(key) = event
+                    && let Ok(StoreReply::Account(Some(account))) = storage.answer(StoreOperation::Account { key }).await
+                {
+                    telemetry.user(&account.name);
+                }
+            }
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
         }

@@ -7,7 +7,7 @@ use fss::crypto::{PrivateKey, default_provider};
 use fss::locked_key::{KeyForm, LockedKey, Owner};
 use fss::{Config, Password, SystemRng};
 
-use crate::listen::listen;
+use crate::listen::listen_at_all;
 use crate::options::{Command, Options};
 use crate::service::{Service, Start};
 use crate::support::failure::Failure;
@@ -46,15 +46,15 @@ fn run(options: &Options, serve: impl FnOnce(&Arc<Service>, Start) -> Result<(),
         None => {
             // The store first: it holds the lock of the directory, and a foreign directory must not get a key.
             let store = options.open_store()?;
-            // And the port, so that nobody is asked for a code in vain.
-            let listener = listen(options.listen, "--listen")?;
+            // And the ports, so that nobody is asked for a code in vain.
+            let listeners = listen_at_all(&options.listen, "--listen")?;
             let identity = identity(options, &locked)?;
             let config =
                 Config::new(default_provider(), identity).with_limits(options.limits()).with_versions(options.versions());
             if let Some(address) = options.metrics {
                 metrics::expose(address)?;
             }
-            let (service, start) = Service::start(options, config, store, listener)?;
+            let (service, start) = Service::start(options, config, store, listeners)?;
             serve(&service, start)?;
             service.outcome()
         }

@@ -5,6 +5,11 @@ use std::net::{SocketAddr, TcpListener};
 
 use crate::support::failure::{Failure, code};
 
+/// Listens at all addresses that an option says, without blocking.
+pub fn listen_at_all(addresses: &[SocketAddr], option: &str) -> Result<Vec<TcpListener>, Failure> {
+    addresses.iter().map(|&address| listen(address, option)).collect()
+}
+
 /// Listens at an address that an option says, without blocking.
 pub fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));

@@ -6,6 +6,7 @@ mod commands;
 mod listen;
 mod metrics;
 mod options;
+mod proxied;
 mod serve;
 mod service;
 mod users;

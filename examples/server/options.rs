@@ -4,16 +4,18 @@
 #![allow(clippy::doc_markdown)]
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use fss::crypto::Fingerprint;
 use fss::locked_key::KeyForm;
 use fss::store::{EmbeddedStore, OpenOptions, Retention};
 use fss::{IndexCookies, Limits, RandomCookies, Versions};
+use ipnet::IpNet;
 
 use crate::CONNECTIONS;
 use crate::support::duration::duration;
@@ -25,9 +27,13 @@ use crate::support::failure::Failure;
 #[derive(Debug, Parser)]
 #[command(name = "server", version, after_help = EXAMPLES, args_override_self = true)]
 pub struct Options {
-    /// Address and port to listen on; [::]:954 for IPv6
-    #[arg(long, env = "FSS_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:954")]
-    pub listen: SocketAddr,
+    /// Address and port to listen on, also several times; [::]:954 for IPv6
+    #[arg(long, env = "FSS_LISTEN", value_name = "ADDR:PORT", value_delimiter = ',', default_value = "0.0.0.0:954")]
+    pub listen: Vec<SocketAddr>,
+    /// Addresses of proxies, which must begin each connection with a PROXY header (version 1 or 2) that says who the client
+    /// is, such as 127.0.0.1 or 10.0.0.0/8; also several times
+    #[arg(long, env = "FSS_PROXY_PROTOCOL", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    pub proxy_protocol: Vec<IpNet>,
     /// Directory of files, database and key; one of 2019 is served in place
     #[arg(long, env = "FSS_DATA", value_name = "DIR", default_value = "fss-data", global = true)]
     pub data: PathBuf,
@@ -207,13 +213,17 @@ impl LogFormat {
 impl Options {
     /// The command line, with the options of the file that it may name before its own, so that its own hold.
     pub fn read() -> Result<Self, Failure> {
-        let typed = Self::parse();
+        let matches = Self::command().get_matches();
+        let typed = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         let Some(path) = &typed.options else { return Ok(typed) };
+        let is_typed = |name: &str| {
+            SEVERAL.contains(&name) && matches.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine)
+        };
         let failed = |why: String| Failure::usage(format!("cannot use the options in {}", path.display()), why, OPTIONS_FILE);
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
         let mut arguments = std::env::args_os();
         let program = arguments.next().unwrap_or_default();
-        let all = std::iter::once(program).chain(from_file(&text)).chain(arguments);
+        let all = std::iter::once(program).chain(from_file(&text, is_typed)).chain(arguments);
         Self::try_parse_from(all).map_err(|error| {
             failed(error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
         })
@@ -248,11 +258,14 @@ impl Options {
     }
 }
 
-/// The options of a file as they are on a command line.
-fn from_file(text: &str) -> impl Iterator<Item = OsString> + '_ {
+/// Options that may stand several times: those of the command line do not add to those of the file, but replace them.
+const SEVERAL: [&str; 2] = ["listen", "proxy-protocol"];
+
+/// The options of a file as they are on a command line, without those that are typed there.
+fn from_file<'a>(text: &'a str, is_typed: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = OsString> + 'a {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.flat_map(|line| {
-        let (name, value) = line.split_once([' ', '\t', '=']).unwrap_or((line, ""));
+    let options = lines.map(|line| line.split_once([' ', '\t', '=']).unwrap_or((line, "")));
+    options.filter(move |(name, _)| !is_typed(name)).flat_map(|(name, value)| {
         let value = value.trim_start_matches([' ', '\t', '=']);
         let name = OsString::from(format!("--{name}"));
         std::iter::once(name).chain((!value.is_empty()).then(|| value.into()))
@@ -261,6 +274,12 @@ fn from_file(text: &str) -> impl Iterator<Item = OsString> + '_ {
 
 fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).map_err(|_| format!("{text:?} is no network: write 127.0.0.1, 10.0.0.0/8 or fd00::/8"))
 }
 
 fn quota(text: &str) -> Result<Quota, String> {

@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use fss::server::Telemetry;
+use fss::server::{ServerEvent, Telemetry};
+use fss::store::Store as _;
 use fss::{ServerSession, Time};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::call::Call;
 use crate::driver::{run, timespec};
+use crate::proxied;
 use crate::service::{BREATHER, DRAIN, Service, Start, broken};
 use crate::support::failure::Failure;
 
@@ -29,21 +31,25 @@ struct Running {
 
 /// Serves until a signal comes.
 pub fn forever(service: &Arc<Service>, start: Start) -> Result<(), Failure> {
-    let Start { listener, stop } = start;
+    let Start { listeners, stop } = start;
     let (wake, mut woken) = UnixStream::pair().map_err(broken)?;
     wake.set_nonblocking(true).and_then(|()| woken.set_nonblocking(true)).map_err(broken)?;
     let running = Arc::new(Running { count: AtomicUsize::new(0), wake: Mutex::new(wake) });
     let count = || running.count.load(Ordering::Acquire);
     loop {
-        let mut sources = [PollFd::new(&stop, PollFlags::IN), PollFd::new(&listener, PollFlags::IN)];
+        let mut sources: Vec<_> = listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
+        sources.push(PollFd::new(&stop, PollFlags::IN));
         // An error is a signal that came, and its thread sees to it.
         let _ = poll(&mut sources, None);
-        if !sources[0].revents().is_empty() {
+        let ready: Vec<_> = sources.iter().map(|source| !source.revents().is_empty()).collect();
+        if ready.last() == Some(&true) {
             break;
         }
-        accept(&listener, service, &running);
+        for (listener, _) in listeners.iter().zip(ready).filter(|(_, ready)| *ready) {
+            accept(listener, service, &running);
+        }
     }
-    drop(listener);
+    drop(listeners);
     tracing::info!(connections = count(), "stopping");
     let end = Instant::now() + DRAIN;
     while count() > 0 && Instant::now() < end {
@@ -66,20 +72,20 @@ fn accept(listener: &TcpListener, service: &Arc<Service>, running: &Arc<Running>
             return;
         }
         Err(error) => {
-            tracing::error!(%error, "cannot accept a connection");
+            service.log.of_failure(|| tracing::error!(%error, "cannot accept a connection"));
             thread::sleep(BREATHER);
             return;
         }
     };
     running.count.fetch_add(1, Ordering::AcqRel);
-    let (place, service) = (Place(Arc::clone(running)), Arc::clone(service));
+    let (place, serving) = (Place(Arc::clone(running)), Arc::clone(service));
     let builder = thread::Builder::new().name(format!("connection from {peer}")).stack_size(STACK);
     let spawned = builder.spawn(move || {
         let _place = place;
-        serve(&service, &stream, peer);
+        serve(&serving, &stream, peer);
     });
     if let Err(error) = spawned {
-        tracing::error!(%error, "cannot start a thread");
+        service.log.of_failure(|| tracing::error!(%error, "cannot start a thread"));
         thread::sleep(BREATHER);
     }
 }
@@ -96,11 +102,27 @@ impl Drop for Place {
 }
 
 fn serve(service: &Service, stream: &TcpStream, peer: SocketAddr) {
+    let config = service.config();
+    let handshake = config.limits().handshake;
+    let mut session = ServerSession::with_config(&service.store, config);
+    let client = if service.is_proxy(peer) && !session.is_ending() {
+        match proxied::source(stream, handshake) {
+            Ok(source) => source.unwrap_or(peer),
+            Err(error) => return service.no_header(peer, &error),
+        }
+    } else {
+        peer
+    };
+    session = session.from_source(client.ip());
     let start = Instant::now();
-    let mut session = ServerSession::with_config(&service.store, service.config()).from_source(peer.ip());
-    let mut telemetry = Telemetry::new(peer);
+    let mut telemetry = Telemetry::new(client, Arc::clone(&service.log));
     let ended = run(&mut session, stream, |_, Call::Event(event)| {
         telemetry.event(&event, Time::since(start));
+        if let ServerEvent::ClientProved(key) = &event
+            && let Ok(Some(account)) = service.store.account(key)
+        {
+            telemetry.user(&account.name);
+        }
         Ok::<_, fss::Error>(())
     });
     service.heed(&ended);

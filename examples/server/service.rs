@@ -4,15 +4,16 @@
 //! SIGTERM and SIGINT end it in peace; SIGHUP makes it read its limits again.
 
 use std::io::{self, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use fss::Config;
-use fss::server::without_cookies;
+use fss::server::{LogLimit, without_cookies};
 use fss::store::{EmbeddedStore, Finding, StoreError, StoreErrorKind};
+use ipnet::IpNet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -37,16 +38,20 @@ const OTHER_FILES: u64 = 512;
 
 pub struct Service {
     pub store: EmbeddedStore,
+    /// What is written about connections goes through it.
+    pub log: Arc<LogLimit>,
     config: Mutex<Config>,
     /// Written to when the server is to stop.
     stopper: UnixStream,
     /// Why it cannot go on.
     broken: OnceLock<StoreError>,
+    proxies: Vec<IpNet>,
+    local_connection: Once,
 }
 
 /// What is there once, for whoever serves.
 pub struct Start {
-    pub listener: TcpListener,
+    pub listeners: Vec<TcpListener>,
     /// Becomes readable when the server is to stop.
     pub stop: UnixStream,
 }
@@ -57,7 +62,7 @@ impl Service {
         options: &Options,
         config: Config,
         store: EmbeddedStore,
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
     ) -> Result<(Arc<Self>, Start), Failure> {
         let wanted = (config.limits().connections as u64).saturating_mul(FILES_OF_ONE).saturating_add(OTHER_FILES);
         match open_files::raise() {
@@ -68,14 +73,24 @@ impl Service {
         let (stopper, stop) = UnixStream::pair().map_err(broken)?;
         let key = config.identity().public_key().fingerprint();
         tracing::info!(data = %options.data.display(), %key, versions = ?config.versions(), "serving FSS");
-        let service = Arc::new(Self { store, config: Mutex::new(config), stopper, broken: OnceLock::new() });
+        let service = Arc::new(Self {
+            store,
+            log: Arc::default(),
+            config: Mutex::new(config),
+            proxies: options.proxy_protocol.clone(),
+            local_connection: Once::new(),
+            stopper,
+            broken: OnceLock::new(),
+        });
         service.watch_signals()?;
         service.every("sweeper", SWEEP, Self::sweep)?;
         if let Some(time) = options.verify_every {
             service.every("verifier", time, Self::verify)?;
         }
-        print::line(format_args!("listening on {}", listener.local_addr().map_err(broken)?))?;
-        Ok((service, Start { listener, stop }))
+        for listener in &listeners {
+            print::line(format_args!("listening on {}", listener.local_addr().map_err(broken)?))?;
+        }
+        Ok((service, Start { listeners, stop }))
     }
 
     /// The configuration for a connection that begins now.
@@ -106,6 +121,30 @@ impl Service {
         let Some(error) = self.broken.get() else { return Ok(()) };
         let hint = "start the server again; if it happens again, look at the disk";
         Err(Failure::new(code::OTHER, "the storage has stopped", error.to_string(), hint))
+    }
+
+    /// Whether a connection from this address must begin with a PROXY header.
+    pub fn is_proxy(&self, peer: SocketAddr) -> bool {
+        // A listener for IPv6 may show addresses of IPv4 as a part of its own.
+        let address = peer.ip().to_canonical();
+        let is_proxy = self.proxies.iter().any(|network| network.contains(&address));
+        if address.is_loopback() && !is_proxy {
+            self.local_connection.call_once(|| {
+                tracing::info!(
+                    "a connection comes from this machine; if a proxy here forwards connections, have it send PROXY headers and \
+                     name it with --proxy-protocol: without, its clients cannot be told apart, and no limit of one source \
+                     holds for them"
+                );
+            });
+        }
+        is_proxy
+    }
+
+    /// A trusted proxy did not say who its client is: the connection is closed.
+    pub fn no_header(&self, proxy: SocketAddr, error: &io::Error) {
+        self.log.of_failure(|| {
+            tracing::warn!(%proxy, %error, "closed a connection from a proxy, for it has no PROXY header that can be read");
+        });
     }
 
     fn watch_signals(self: &Arc<Self>) -> Result<(), Failure> {
@@ -148,6 +187,7 @@ impl Service {
     }
 
     fn sweep(&self) {
+        self.log.tell_omitted();
         match self.store.remove_expired() {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "removed expired files"),

@@ -111,6 +111,13 @@ impl Fingerprint {
     pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
     }
+
+    /// Enough of it to tell keys apart in a log, and not to recognise one for certain.
+    pub fn short(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(PREFIX.len() + 8);
+        text
+    }
 }
 
 impl FromStr for Fingerprint {

@@ -86,16 +86,18 @@ impl ServerEngine {
         engine
     }
 
-    /// Says where the client connects from, so that its connections and its wrong passwords are counted for that too. Say
-    /// it before the first poll.
+    /// Says where the client connects from, so that its connections, its wrong passwords and its buffers are counted for
+    /// that too. Say it before the first poll. Where a proxy forwards connections, that is what the proxy says
+    /// ([`crate::proxy`]). The machine's own address is no source: nobody knows how many come through it.
     #[must_use]
     pub fn from_source(mut self, source: impl Into<Source>) -> Self {
         let source = source.into();
-        self.core.side.set_source(source, self.core.link.config().limits());
+        // Who comes through a tunnel or a proxy on this machine is many, not one.
         if !source.is_local() {
+            self.core.side.set_source(source, self.core.link.config().limits());
             self.core.link.set_source(source);
+            self.take_place();
         }
-        self.take_place();
         self
     }
 

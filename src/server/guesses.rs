@@ -34,7 +34,7 @@ impl From<IpAddr> for Source {
 }
 
 impl Source {
-    /// Whether it is the server's own machine: whoever comes through a tunnel or a proxy there is many, not one.
+    /// Whether it is the server's own machine.
     pub(crate) fn is_local(self) -> bool {
         self.0.is_loopback()
     }

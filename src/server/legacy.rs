@@ -20,7 +20,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::refusal::{Operation, RefusalText, refusal_text};
-use super::{Attempt, ServerEvent, Source};
+use super::{Attempt, RequestKind, ServerEvent, Source};
 use crate::cookie::Cookie;
 use crate::crypto::legacy::{FileKey, Verifier};
 use crate::error::{Error, Moment, PeerText, Refusal};
@@ -90,15 +90,18 @@ impl LegacyServer {
     }
 
     /// A request has come: the operation begins.
-    fn on_request(&mut self, frame: ClientFrame<'_>, turn: &Turn<'_, ServerEvent>) -> Result<State, Error> {
+    fn on_request(&mut self, frame: ClientFrame<'_>, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
         match frame {
             ClientFrame::Upload { password } => {
+                turn.events.push_back(ServerEvent::Requested { request: RequestKind::Upload, cookie: None });
                 let key = FileKey::derive(&Password::new(password)?);
                 self.operation = Operation::Upload;
                 let file = Box::new(NewFile::Legacy { verifier: key.verifier() });
                 Ok(self.ask(StoreOperation::Create { file }, Asked::Creating { key }))
             }
             ClientFrame::Download { cookie, password } => {
+                let named = Cookie::parse(cookie).ok();
+                turn.events.push_back(ServerEvent::Requested { request: RequestKind::Download, cookie: named });
                 // A missing password is a wrong one, and so is one that no file can have.
                 let password = password.and_then(|password| Password::new(password).ok()).ok_or(Refusal::WrongPassword)?;
                 let cookie = Cookie::parse(cookie)?;
@@ -173,7 +176,7 @@ impl LegacyServer {
                 Ok(State::Uploading(file))
             }
             (Asked::Committing(file), StoreReply::Committed { .. }) => {
-                turn.events.push_back(ServerEvent::Stored { cookie: file.cookie, bytes: file.stored });
+                turn.events.push_back(ServerEvent::Stored { cookie: file.cookie, bytes: file.stored, received: file.stored });
                 send(turn, ServerFrame::Received)?;
                 Ok(State::Finished)
             }
@@ -196,7 +199,8 @@ impl LegacyServer {
                 Ok(State::Unacknowledged(file))
             }
             (Asked::Delivering(file), StoreReply::Done) => {
-                turn.events.push_back(ServerEvent::Delivered { cookie: file.cookie, bytes: file.size });
+                let (bytes, sent) = (file.size, file.sent);
+                turn.events.push_back(ServerEvent::Delivered { cookie: file.cookie, bytes, sent });
                 Ok(State::Finished)
             }
             _ => Err(Error::Misuse("an answer that does not fit the storage request")),

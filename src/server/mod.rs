@@ -4,6 +4,8 @@ mod connections;
 mod engine;
 mod guesses;
 mod legacy;
+#[cfg(feature = "telemetry")]
+mod log_limit;
 mod negotiation;
 mod refusal;
 mod session;
@@ -14,6 +16,8 @@ mod telemetry;
 pub(crate) use connections::{Connections, Place, Standing};
 pub use engine::ServerEngine;
 pub use guesses::{Attempt, Guesses, Source};
+#[cfg(feature = "telemetry")]
+pub use log_limit::LogLimit;
 pub use refusal::{Operation, RefusalText, refusal_code, refusal_text};
 pub use session::ServerSession;
 #[cfg(feature = "telemetry")]
@@ -23,6 +27,7 @@ use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::error::Error;
 use crate::store::UserName;
+use crate::wire::request::Request;
 
 /// What a server reports of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +37,14 @@ pub enum ServerEvent {
     ClientKey(Fingerprint),
     /// The client has shown that the key is its own (FSS/2).
     ClientProved(Fingerprint),
-    /// A request was refused; the connection goes on (FSS/2).
+    /// A request has come. What is reported next, up to the next request, is about it.
+    Requested {
+        /// What was asked.
+        request: RequestKind,
+        /// The cookie that it was asked for. A new upload gets one later.
+        cookie: Option<Cookie>,
+    },
+    /// The request was refused, or was none; the connection goes on (FSS/2).
     Refused {
         /// Why.
         why: Error,
@@ -48,6 +60,8 @@ pub enum ServerEvent {
         cookie: Cookie,
         /// Its stored size in bytes.
         bytes: u64,
+        /// How many of them came on this connection: an upload that was resumed has others.
+        received: u64,
     },
     /// A download began: cookie and password are right.
     DownloadStarted {
@@ -62,6 +76,8 @@ pub enum ServerEvent {
         cookie: Cookie,
         /// Its stored size in bytes.
         bytes: u64,
+        /// How many of them were sent on this connection: a client that resumes has others.
+        sent: u64,
     },
     /// A file was deleted (FSS/2).
     Deleted {
@@ -73,4 +89,42 @@ pub enum ServerEvent {
         /// Its name.
         name: UserName,
     },
+}
+
+/// What a client can ask of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestKind {
+    /// To store a new file.
+    Upload,
+    /// To go on with an upload (FSS/2).
+    Resume,
+    /// For the header of a file (FSS/2).
+    Challenge,
+    /// For a file.
+    Download,
+    /// To delete a file (FSS/2).
+    Delete,
+    /// For a list of its files (FSS/2).
+    List,
+    /// To sign up (FSS/2).
+    SignUp,
+    /// What the server takes (FSS/2).
+    Information,
+}
+
+impl RequestKind {
+    /// What a frame of FSS/2 asks, and for which cookie; `None` if it is no request.
+    fn of<'a>(frame: &'a Request<'_>) -> Option<(Self, Option<&'a Cookie>)> {
+        Some(match frame {
+            Request::Upload(_) => (Self::Upload, None),
+            Request::Resume { cookie, .. } => (Self::Resume, Some(cookie)),
+            Request::Challenge { cookie } => (Self::Challenge, Some(cookie)),
+            Request::Download { cookie, .. } => (Self::Download, Some(cookie)),
+            Request::Delete { cookie, .. } => (Self::Delete, Some(cookie)),
+            Request::List { .. } => (Self::List, None),
+            Request::SignUp { .. } => (Self::SignUp, None),
+            Request::Information => (Self::Information, None),
+            Request::Data(_) | Request::Taken { .. } | Request::Refusal(_) => return None,
+        })
+    }
 }

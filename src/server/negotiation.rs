@@ -34,9 +34,7 @@ impl Server {
     }
 
     pub(super) fn set_source(&mut self, source: Source, limits: &Limits) {
-        if !source.is_local() {
-            self.place.set_source(source, limits);
-        }
+        self.place.set_source(source, limits);
         self.source = Some(source);
     }
 

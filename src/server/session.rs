@@ -38,12 +38,16 @@ impl<S: Store> ServerSession<S> {
         Self { engine: ServerEngine::with_rng(config, rng), transfer: Transfer::new(store) }
     }
 
-    /// Says where the client connects from, so that its connections and its wrong passwords are counted for that too. Say
-    /// it before the first poll.
+    /// As [`ServerEngine::from_source`].
     #[must_use]
     pub fn from_source(mut self, source: impl Into<Source>) -> Self {
         self.engine = self.engine.from_source(source);
         self
+    }
+
+    /// Whether the connection has come to its end: at once, if there are too many.
+    pub fn is_ending(&self) -> bool {
+        self.engine.is_ending()
     }
 }
 

@@ -23,7 +23,7 @@
 
 use super::negotiation::server_limits;
 use super::refusal::refusal_code;
-use super::{Attempt, ServerEvent, Source};
+use super::{Attempt, RequestKind, ServerEvent, Source};
 use crate::chain::{ChainDigest, PIECE};
 use crate::config::Limits;
 use crate::cookie::Cookie;
@@ -97,6 +97,8 @@ enum Asked {
 /// A file on its way in.
 struct Incoming {
     cookie: Cookie,
+    /// Where this connection began.
+    start: u64,
     received: u64,
     acknowledged: u64,
     /// The size that was announced.
@@ -107,6 +109,8 @@ struct Incoming {
 struct Outgoing {
     cookie: Cookie,
     size: u64,
+    /// Where this connection began.
+    start: u64,
     sent: u64,
     acknowledged: u64,
     /// What a record holds a whole number of.
@@ -190,7 +194,10 @@ impl Fss2Server {
         }
     }
 
-    fn on_request(&mut self, request: Request<'_>, turn: &Turn<'_, ServerEvent>) -> Result<State, Error> {
+    fn on_request(&mut self, request: Request<'_>, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
+        if let Some((request, cookie)) = RequestKind::of(&request) {
+            turn.events.push_back(ServerEvent::Requested { request, cookie: cookie.cloned() });
+        }
         let largest_file = turn.link.config().limits().largest_file;
         Ok(match request {
             Request::Upload(upload) => {
@@ -328,7 +335,8 @@ impl Fss2Server {
             }
             (Asked::Committing(file), StoreReply::Committed { chain }) => {
                 send(turn, &Reply::Received { offset: file.received, chain: Some(chain) })?;
-                turn.events.push_back(ServerEvent::Stored { cookie: file.cookie, bytes: file.received });
+                let received = file.received - file.start;
+                turn.events.push_back(ServerEvent::Stored { cookie: file.cookie, bytes: file.received, received });
                 Ok(State::Ready)
             }
             (Asked::Challenging { cookie }, StoreReply::Opened { file }) => challenge(&cookie, file.map(|file| *file), turn),
@@ -340,7 +348,7 @@ impl Fss2Server {
                 if offset > size || (offset != size && !offset.is_multiple_of(unit)) {
                     return Err(Refusal::InvalidOffset.into());
                 }
-                let file = Outgoing { cookie, size, sent: offset, acknowledged: offset, unit };
+                let file = Outgoing { cookie, size, start: offset, sent: offset, acknowledged: offset, unit };
                 let approval = Approval { chain, expires, legacy };
                 Ok(self.ask(StoreOperation::Claim { by: self.client }, Asked::Claiming { file, approval }))
             }
@@ -361,7 +369,8 @@ impl Fss2Server {
                 Ok(State::Sending(file))
             }
             (Asked::Delivering(file), StoreReply::Done) => {
-                turn.events.push_back(ServerEvent::Delivered { cookie: file.cookie, bytes: file.size });
+                let sent = file.sent - file.start;
+                turn.events.push_back(ServerEvent::Delivered { cookie: file.cookie, bytes: file.size, sent });
                 Ok(State::Ready)
             }
             (Asked::FindingToRemove { cookie, proof }, StoreReply::Opened { file }) => {
@@ -410,7 +419,7 @@ fn accept(cookie: &Cookie, start: &Accepted, turn: &mut Turn<'_, ServerEvent>) -
     let window = upload_window(turn.link.config().limits());
     let Accepted { offset, chain, size, expires } = *start;
     send(turn, &Reply::Accepted { cookie: cookie.clone(), offset, window, chain, expires })?;
-    Ok(Incoming { cookie: cookie.clone(), received: offset, acknowledged: offset, size })
+    Ok(Incoming { cookie: cookie.clone(), start: offset, received: offset, acknowledged: offset, size })
 }
 
 fn resume(cookie: &Cookie, resumed: &ResumedUpload, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {

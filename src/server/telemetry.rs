@@ -1,35 +1,49 @@
 //! What happens on a connection, told to whoever watches the server: to `tracing` as a span of the connection with a span and
 //! a line for each operation, and to `metrics` as counts.
 //!
-//! Never a password, a key or a whole cookie. The metrics:
+//! Each line names the client's address, its key by the first characters of the fingerprint, its user name where that is
+//! known, and the operation with the first digits of the cookie. Never a password, a private key or a whole cookie. How
+//! many lines a peer can cause is bounded: what goes beyond is counted, and the number told. The metrics:
 //!
 //! | name | kind | labels |
 //! |---|---|---|
 //! | `fss_connections` | gauge | |
-//! | `fss_connections_ended_total` | counter | `outcome`: `ok`, `left` (before anything began), `refused` (the peer's doing), `failed` |
+//! | `fss_connections_ended_total` | counter | `outcome`: `ok`, `left` (the client went away or fell silent), `refused` (the peer's doing), `failed` (the server's own) |
 //! | `fss_operations_total` | counter | `operation`: `upload`, `download`, `delete`, `sign-up` |
 //! | `fss_operation_seconds` | histogram | `operation`: `upload`, `download` |
-//! | `fss_bytes_total` | counter | `direction`: `in`, `out`; stored bytes of what was completed |
+//! | `fss_bytes_total` | counter | `direction`: `in`, `out`; stored bytes that came or went in operations that were completed |
 //! | `fss_refusals_total` | counter | `code`: those of `docs/protocol.md` §20, or `legacy` |
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use metrics::{counter, gauge, histogram};
 use tracing::{Span, field, info, info_span, warn};
 
-use super::{ServerEvent, refusal_code};
+use super::log_limit::{Allowance, LogLimit, Rate};
+use super::{RequestKind, ServerEvent, refusal_code};
+use crate::cookie::Cookie;
 use crate::error::{Error, Fault};
-use crate::store::StoreErrorKind;
+use crate::store::{StoreErrorKind, UserName};
 use crate::time::Time;
+
+/// Refusals and sign-ups of one connection that get a line each: enough to see what it is about.
+const REFUSALS_TOLD: Rate = Rate { burst: 8, per_second: 0 };
+/// Files of one connection that get a line each: none is left out of those that cost a disk anything, but empty files can
+/// be fetched faster than anybody reads.
+const FILES_TOLD: Rate = Rate { burst: 1024, per_second: 64 };
 
 /// Tells what happens on one connection.
 ///
 /// ```
-/// use fss::{Machine, ServerSession, MemoryStore, Time, server::Telemetry};
+/// use std::sync::Arc;
+/// use fss::server::{LogLimit, Telemetry};
+/// use fss::{Machine, MemoryStore, ServerSession, Time};
 ///
+/// let limit = Arc::new(LogLimit::default()); // of all connections of a server
 /// let mut session = ServerSession::new(MemoryStore::new());
-/// let telemetry = Telemetry::new("127.0.0.1:40000".parse()?);
+/// let telemetry = Telemetry::new("127.0.0.1:40000".parse()?, limit);
 /// // With each event of the session: telemetry.event(&event, now). At its end:
 /// telemetry.ended(&Ok(()), Time::ZERO);
 /// # let _ = session.deadline();
@@ -37,83 +51,115 @@ use crate::time::Time;
 /// ```
 pub struct Telemetry {
     connection: Span,
-    operation: Option<(Span, Time)>,
+    limit: Arc<LogLimit>,
+    refusals: Allowance,
+    files: Allowance,
+    request: Option<Request>,
+    is_user: bool,
+}
+
+/// The request that came last.
+struct Request {
+    span: Span,
+    since: Time,
+    has_cookie: bool,
+    /// Whether a file has begun to move.
+    begun: bool,
 }
 
 impl Telemetry {
-    /// A connection has begun.
-    pub fn new(peer: SocketAddr) -> Self {
+    /// A connection has begun. `peer` is where the client connects from, which is not the proxy that it comes through.
+    pub fn new(peer: SocketAddr, limit: Arc<LogLimit>) -> Self {
         gauge!("fss_connections").increment(1);
-        Self { connection: info_span!("connection", %peer, key = field::Empty), operation: None }
+        let connection = info_span!("connection", %peer, key = field::Empty, user = field::Empty);
+        let (refusals, files) = (Allowance::new(REFUSALS_TOLD), Allowance::new(FILES_TOLD));
+        Self { connection, limit, refusals, files, request: None, is_user: false }
+    }
+
+    /// The client's proved key is that of this user.
+    pub fn user(&mut self, name: &UserName) {
+        if !std::mem::replace(&mut self.is_user, true) {
+            self.connection.record("user", name.as_str());
+        }
     }
 
     /// Something was reported. `now` is what the session was polled with last.
     pub fn event(&mut self, event: &ServerEvent, now: Time) {
         match event {
-            ServerEvent::ClientKey(key) => drop(self.connection.record("key", field::display(key))),
+            ServerEvent::ClientKey(key) => drop(self.connection.record("key", field::display(key.short()))),
             ServerEvent::ClientProved(_) => {}
-            ServerEvent::UploadStarted { cookie } => {
-                let span = info_span!(parent: &self.connection, "upload", cookie = cookie.short());
-                self.operation = Some((span, now));
+            ServerEvent::Requested { request, cookie } => {
+                let span = span_of(&self.connection, *request, cookie.as_ref());
+                self.request = Some(Request { span, since: now, has_cookie: cookie.is_some(), begun: false });
             }
-            ServerEvent::DownloadStarted { cookie, .. } => {
-                let span = info_span!(parent: &self.connection, "download", cookie = cookie.short());
-                self.operation = Some((span, now));
+            ServerEvent::UploadStarted { cookie } | ServerEvent::DownloadStarted { cookie, .. } => self.begun(cookie),
+            ServerEvent::Stored { bytes, received, .. } => {
+                counter!("fss_bytes_total", "direction" => "in").increment(*received);
+                self.completed("upload", now, |milliseconds| info!(bytes, received, milliseconds, "stored"));
             }
-            ServerEvent::Stored { bytes, .. } => {
-                counter!("fss_bytes_total", "direction" => "in").increment(*bytes);
-                let (span, milliseconds) = self.completed("upload", now);
-                span.in_scope(|| info!(bytes, milliseconds, "stored"));
+            ServerEvent::Delivered { bytes, sent, .. } => {
+                counter!("fss_bytes_total", "direction" => "out").increment(*sent);
+                self.completed("download", now, |milliseconds| info!(bytes, sent, milliseconds, "delivered"));
             }
-            ServerEvent::Delivered { bytes, .. } => {
-                counter!("fss_bytes_total", "direction" => "out").increment(*bytes);
-                let (span, milliseconds) = self.completed("download", now);
-                span.in_scope(|| info!(bytes, milliseconds, "delivered"));
-            }
-            ServerEvent::Deleted { cookie } => {
+            ServerEvent::Deleted { .. } => {
                 counter!("fss_operations_total", "operation" => "delete").increment(1);
-                self.connection.in_scope(|| info!(cookie = cookie.short(), "deleted"));
+                let span = self.take_span();
+                if self.files.admits(seconds(now)) {
+                    span.in_scope(|| info!("deleted"));
+                }
             }
             ServerEvent::SignedUp { name } => {
                 counter!("fss_operations_total", "operation" => "sign-up").increment(1);
-                self.connection.in_scope(|| info!(name = name.as_str(), "signed up"));
+                self.user(name);
+                let span = self.take_span();
+                if self.refusals.admits(seconds(now)) {
+                    self.limit.of_peer(|| span.in_scope(|| info!("signed up")));
+                }
             }
             ServerEvent::Refused { why } => {
                 count_refusal(why);
-                let text = without_cookies(&why.to_string());
-                self.connection.in_scope(|| match why {
-                    // What no client can mend, somebody should look at.
-                    Error::Store(error) if is_trouble(error.kind()) => warn!(why = text, "refused"),
-                    _ => info!(why = text, "refused"),
-                });
+                let span = self.take_span();
+                if self.refusals.admits(seconds(now)) {
+                    self.tell(why, || span.in_scope(|| tell_refusal(why)));
+                }
             }
         }
     }
 
     /// The connection has ended.
     pub fn ended(mut self, outcome: &Result<(), Error>, now: Time) {
-        let busy = self.operation.take();
-        let is_idle = busy.is_none();
-        let (span, since) = busy.unwrap_or_else(|| (self.connection.clone(), Time::ZERO));
+        let (refusals, files) = (self.refusals.take_omitted(), self.files.take_omitted());
+        if refusals + files > 0 {
+            let tell = || info!(refusals, files, "this connection had more than are told one by one");
+            self.limit.of_peer(|| self.connection.in_scope(tell));
+        }
+        let request = self.request.take();
+        let begun = request.as_ref().is_some_and(|request| request.begun);
+        let (span, since) =
+            request.map_or_else(|| (self.connection.clone(), Time::ZERO), |request| (request.span, request.since));
         let milliseconds = milliseconds(since, now);
         let outcome = match outcome {
             Ok(()) => "ok",
             Err(why) => {
                 count_refusal(why);
-                let text = without_cookies(&why.to_string());
                 match why {
-                    // Whoever looks at a server's key, or asks his user about it, just leaves.
-                    Error::Disconnected(_) | Error::TimedOut(_) if is_idle => {
-                        span.in_scope(|| info!(milliseconds, why = text, "left"));
+                    // Clients are stopped, lose their line, or just look at a server's key.
+                    Error::Disconnected(_) | Error::TimedOut(_) => {
+                        let text = without_cookies(&why.to_string());
+                        self.limit.of_peer(|| {
+                            span.in_scope(|| {
+                                if begun {
+                                    info!(milliseconds, why = text, "left in the middle");
+                                } else {
+                                    info!(milliseconds, why = text, "left");
+                                }
+                            });
+                        });
                         "left"
                     }
-                    _ if why.fault() == Fault::Peer => {
-                        span.in_scope(|| info!(milliseconds, why = text, "refused"));
-                        "refused"
-                    }
                     _ => {
-                        span.in_scope(|| warn!(milliseconds, why = text, "Server operation was aborted"));
-                        "failed"
+                        self.tell(why, || span.in_scope(|| tell_refusal(why)));
+                        if is_failure(why) { "failed" } else { "refused" }
                     }
                 }
             }
@@ -121,12 +167,33 @@ impl Telemetry {
         counter!("fss_connections_ended_total", "outcome" => outcome).increment(1);
     }
 
-    /// An operation has come to a good end: its span, and the milliseconds that it took.
-    fn completed(&mut self, operation: &'static str, now: Time) -> (Span, u64) {
-        let (span, since) = self.operation.take().unwrap_or_else(|| (self.connection.clone(), now));
+    /// Writes a line about an error, if there are not too many about such ones.
+    fn tell(&self, why: &Error, write: impl FnOnce()) {
+        if is_failure(why) { self.limit.of_failure(write) } else { self.limit.of_peer(write) }
+    }
+
+    fn begun(&mut self, cookie: &Cookie) {
+        if let Some(request) = &mut self.request {
+            if !std::mem::replace(&mut request.has_cookie, true) {
+                request.span.record("cookie", cookie.short());
+            }
+            request.begun = true;
+        }
+    }
+
+    fn take_span(&mut self) -> Span {
+        self.request.take().map_or_else(|| self.connection.clone(), |request| request.span)
+    }
+
+    /// A file has come or gone; `write` gets the milliseconds that it took.
+    fn completed(&mut self, operation: &'static str, now: Time, write: impl FnOnce(u64)) {
+        let since = self.request.as_ref().map_or(now, |request| request.since);
         counter!("fss_operations_total", "operation" => operation).increment(1);
         histogram!("fss_operation_seconds", "operation" => operation).record(now.saturating_since(since).as_secs_f64());
-        (span, milliseconds(since, now))
+        let span = self.take_span();
+        if self.files.admits(seconds(now)) {
+            span.in_scope(|| write(milliseconds(since, now)));
+        }
     }
 }
 
@@ -142,9 +209,46 @@ impl fmt::Debug for Telemetry {
     }
 }
 
-fn is_trouble(kind: StoreErrorKind) -> bool {
+/// A span has the name of its operation.
+fn span_of(connection: &Span, request: RequestKind, cookie: Option<&Cookie>) -> Span {
+    macro_rules! named {
+        ($name:literal) => {
+            info_span!(parent: connection, $name, cookie = field::Empty)
+        };
+    }
+    let span = match request {
+        RequestKind::Upload => named!("upload"),
+        RequestKind::Resume => named!("resume"),
+        RequestKind::Challenge => named!("challenge"),
+        RequestKind::Download => named!("download"),
+        RequestKind::Delete => named!("delete"),
+        RequestKind::List => named!("list"),
+        RequestKind::SignUp => named!("sign-up"),
+        RequestKind::Information => named!("information"),
+    };
+    if let Some(cookie) = cookie {
+        span.record("cookie", cookie.short());
+    }
+    span
+}
+
+fn tell_refusal(why: &Error) {
+    let text = without_cookies(&why.to_string());
+    if is_failure(why) { warn!(why = text, "failed") } else { info!(why = text, "refused") }
+}
+
+/// Whether an operator has to do something about it, rather than a client.
+fn is_failure(why: &Error) -> bool {
     use StoreErrorKind::{Damaged, Foreign, Full, Misuse, Stopped, Unavailable};
-    matches!(kind, Full | Damaged | Foreign | Unavailable | Misuse | Stopped)
+    match why {
+        Error::Store(error) => matches!(error.kind(), Full | Damaged | Foreign | Unavailable | Misuse | Stopped),
+        Error::Disconnected(_) | Error::TimedOut(_) => false,
+        _ => why.fault() != Fault::Peer,
+    }
+}
+
+fn seconds(now: Time) -> u64 {
+    now.saturating_since(Time::ZERO).as_secs()
 }
 
 fn milliseconds(since: Time, now: Time) -> u64 {

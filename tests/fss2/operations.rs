@@ -29,7 +29,10 @@ fn p6_every_size_arrives_whole_both_ways() {
                 panic!("{:?}", up.client_events)
             };
             assert_eq!(*told, cookie());
-            assert_eq!(up.server_events.last(), Some(&ServerEvent::Stored { cookie: cookie(), bytes: *stored }));
+            assert_eq!(
+                up.server_events.last(),
+                Some(&ServerEvent::Stored { cookie: cookie(), bytes: *stored, received: *stored })
+            );
 
             let mut kept = store.open(&cookie()).expect("the store works").expect("it is there");
             assert_eq!((kept.file().size, kept.file().chain), (*stored, Some(*chain)));
@@ -48,7 +51,10 @@ fn p6_every_size_arrives_whole_both_ways() {
             assert_eq!((&down.client, &down.server), (&Ok(()), &Ok(())), "{size}");
             assert!(down.file == file(size), "{size}");
             assert_eq!(down.client_events.last(), Some(&ClientEvent::Downloaded { size: size as u64, guessed: false }));
-            assert_eq!(down.server_events.last(), Some(&ServerEvent::Delivered { cookie: cookie(), bytes: *stored }));
+            assert_eq!(
+                down.server_events.last(),
+                Some(&ServerEvent::Delivered { cookie: cookie(), bytes: *stored, sent: *stored })
+            );
         }
     }
 }

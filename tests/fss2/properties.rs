@@ -333,5 +333,5 @@ fn a_client_is_proved_by_its_first_record_and_not_before() {
     assert!(matches!(hand.events[..], [ServerEvent::ClientKey(_)]));
     let answer = hand.ask(&Request::Information);
     assert!(matches!(Reply::parse(&answer, Awaited::Information), Ok(Reply::Information { .. })));
-    assert!(matches!(hand.events[..], [ServerEvent::ClientKey(_), ServerEvent::ClientProved(_)]));
+    assert!(matches!(hand.events[..], [ServerEvent::ClientKey(_), ServerEvent::ClientProved(_), ServerEvent::Requested { .. }]));
 }

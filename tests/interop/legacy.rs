@@ -250,15 +250,17 @@ impl OurServer {
 
     /// What came of the next connection to end.
     fn served(&self) -> Served {
-        self.served.recv_timeout(PATIENCE).expect("the connection ends")
+        let (mut events, ended) = self.served.recv_timeout(PATIENCE).expect("the connection ends");
+        events.retain(|event| !matches!(event, ServerEvent::Requested { .. }));
+        (events, ended)
     }
 
     /// Waits for an upload to end, and checks that it was one.
     fn has_stored(&self, cookie: &str, client: &KeyFile, size: usize) {
         let cookie: Cookie = cookie.parse().expect("our server gives out cookies of ours");
-        let (bytes, _) = stored_sizes(size);
+        let bytes = stored_sizes(size).0 as u64;
         let (key, started) = (ServerEvent::ClientKey(client.fingerprint), ServerEvent::UploadStarted { cookie: cookie.clone() });
-        assert_eq!(self.served(), (vec![key, started, ServerEvent::Stored { cookie, bytes: bytes as u64 }], Ok(())));
+        assert_eq!(self.served(), (vec![key, started, ServerEvent::Stored { cookie, bytes, received: bytes }], Ok(())));
     }
 
     /// The same for a download. `stored` is the size in the directory.
@@ -266,7 +268,7 @@ impl OurServer {
         let (cookie, bytes): (Cookie, _) = (cookie.parse().expect("valid"), stored as u64);
         let key = ServerEvent::ClientKey(client.fingerprint);
         let started = ServerEvent::DownloadStarted { cookie: cookie.clone(), bytes };
-        assert_eq!(self.served(), (vec![key, started, ServerEvent::Delivered { cookie, bytes }], Ok(())));
+        assert_eq!(self.served(), (vec![key, started, ServerEvent::Delivered { cookie, bytes, sent: bytes }], Ok(())));
     }
 
     /// A file goes from a Python client to the server and comes back.

@@ -36,14 +36,17 @@ fn p6_every_size_arrives_whole_both_ways() {
         assert_eq!((&up.client, &up.server), (&Ok(()), &Ok(())), "{size}");
         assert_eq!(up.client_events.last(), Some(&ClientEvent::Uploaded { cookie: cookie(), size: size as u64 }));
         let own = fss::Cookie::from_index(1);
-        assert_eq!(up.server_events.last(), Some(&ServerEvent::Stored { cookie: own.clone(), bytes: stored }));
+        assert_eq!(up.server_events.last(), Some(&ServerEvent::Stored { cookie: own.clone(), bytes: stored, received: stored }));
         for known in [Some(size as u64), None] {
             let down = scenario.download(&store, known, Wire::default());
             assert_eq!((&down.client, &down.server), (&Ok(()), &Ok(())), "{size}");
             // Without the size, bytes of the file that look like padding are taken for it: here none do.
             assert_eq!(down.file, file(size), "{size}");
             assert_eq!(down.client_events.last(), Some(&ClientEvent::Downloaded { size: size as u64, guessed: known.is_none() }));
-            assert_eq!(down.server_events.last(), Some(&ServerEvent::Delivered { cookie: own.clone(), bytes: stored }));
+            assert_eq!(
+                down.server_events.last(),
+                Some(&ServerEvent::Delivered { cookie: own.clone(), bytes: stored, sent: stored })
+            );
         }
     }
 }

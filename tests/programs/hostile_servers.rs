@@ -16,11 +16,6 @@ use fss::{Config, Cookie, MemoryStore, ServerSession, SystemRng};
 
 use super::world::{Server, World, fails, succeeds};
 
-#[path = "../../examples/support/call.rs"]
-mod call;
-#[path = "../../examples/support/driver.rs"]
-mod driver;
-
 const MIB: usize = 1024 * 1024;
 /// Two checkpoints and a rest.
 const SIZE: usize = 40 * MIB;
@@ -59,7 +54,7 @@ impl Liar {
             for stream in listener.incoming().map_while(Result::ok) {
                 let mut session = ServerSession::with_config(&store, config.clone());
                 // How it ended is what the client tells.
-                let _ = driver::run(&mut session, &stream, |_, _| Ok::<_, fss::Error>(()));
+                let _ = super::driver::run(&mut session, &stream, |_, _| Ok::<_, fss::Error>(()));
             }
         });
         Server::nowhere(&address)

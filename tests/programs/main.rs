@@ -11,6 +11,7 @@ mod legacy;
 mod line;
 #[cfg(target_os = "linux")]
 mod load;
+mod proxied;
 mod refusals;
 mod resume;
 mod scripts;
@@ -20,3 +21,8 @@ mod terminal;
 mod transcript;
 mod users;
 mod world;
+
+#[path = "../../examples/support/call.rs"]
+mod call;
+#[path = "../../examples/support/driver.rs"]
+mod driver;

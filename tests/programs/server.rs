@@ -126,7 +126,7 @@ fn the_server_on_tokio_is_the_same_server() {
     self::cookie(&legacy);
     let (code, log) = server.stop();
     assert_eq!(code, Some(0));
-    for line in [" stored ", " delivered ", " deleted "] {
+    for line in [" stored ", " delivered ", ": deleted"] {
         assert!(log.contains(line), "{line} is not in {log}");
     }
     assert_eq!(
