@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use fss::Config;
 use fss::server::{LogLimit, without_cookies};
-use fss::store::{EmbeddedStore, Finding, StoreError, StoreErrorKind};
+use fss::store::{EmbeddedStore, Finding, StoreError, StoreErrorKind, Verified};
 use ipnet::IpNet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -82,6 +82,7 @@ impl Service {
             stopper,
             broken: OnceLock::new(),
         });
+        service.tell_leftovers();
         service.watch_signals()?;
         service.every("sweeper", SWEEP, Self::sweep)?;
         if let Some(time) = options.verify_every {
@@ -196,16 +197,32 @@ impl Service {
                 self.heed_store(&error);
             }
         }
+        self.tell_leftovers();
+    }
+
+    fn tell_leftovers(&self) {
+        let leftovers = self.store.leftovers();
+        if let Some(first) = leftovers.first() {
+            let error = without_cookies(&first.to_string());
+            tracing::warn!(error, count = leftovers.len(), "cannot remove what is to be removed; the next sweep tries again");
+        }
     }
 
     fn verify(&self) {
-        let verified = self.store.verify(|_, finding| {
-            if let Finding::Damaged(error) = finding {
+        let verified = self.store.verify(|cookie, finding| match finding {
+            Finding::Damaged(error) => {
                 tracing::error!(error = without_cookies(&error.to_string()), "a file is damaged");
             }
+            Finding::Orphan => tracing::error!(cookie = cookie.short(), "a file has no record"),
+            Finding::Unreadable(error) => {
+                tracing::error!(error = without_cookies(&error.to_string()), "a file cannot be read");
+            }
+            _ => {}
         });
         match verified {
-            Ok(verified) => tracing::info!(whole = verified.whole, damaged = verified.damaged, "verified all files"),
+            Ok(Verified { whole, damaged, orphans, unreadable, .. }) => {
+                tracing::info!(whole, damaged, orphans, unreadable, "verified all files");
+            }
             Err(error) => tracing::error!(error = without_cookies(&error.to_string()), "cannot verify the files"),
         }
     }

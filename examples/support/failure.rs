@@ -83,6 +83,7 @@ impl From<fss::store::StoreError> for Failure {
             StoreErrorKind::Busy => (code::OTHER, "wait until the other process has ended, or choose another directory"),
             StoreErrorKind::Damaged => (code::OTHER, "restore the file from a backup"),
             StoreErrorKind::Foreign => (code::OTHER, "choose another directory"),
+            StoreErrorKind::Denied => (code::OTHER, "run it as the user that the directory belongs to"),
             _ => (code::OTHER, "check that the directory exists and that you may write to it"),
         };
         Self::new(code, "cannot use the stored data", error.to_string(), hint)

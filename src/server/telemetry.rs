@@ -239,9 +239,9 @@ fn tell_refusal(why: &Error) {
 
 /// Whether an operator has to do something about it, rather than a client.
 fn is_failure(why: &Error) -> bool {
-    use StoreErrorKind::{Damaged, Foreign, Full, Misuse, Stopped, Unavailable};
+    use StoreErrorKind::{Damaged, Denied, Foreign, Full, Misuse, Stopped, Unavailable};
     match why {
-        Error::Store(error) => matches!(error.kind(), Full | Damaged | Foreign | Unavailable | Misuse | Stopped),
+        Error::Store(error) => matches!(error.kind(), Full | Damaged | Denied | Foreign | Unavailable | Misuse | Stopped),
         Error::Disconnected(_) | Error::TimedOut(_) => false,
         _ => why.fault() != Fault::Peer,
     }

@@ -2,10 +2,9 @@
 //! (`docs/protocol.md` §9, §25.3). What is on its way in is in `.incoming`, and gets its name by one rename when it is
 //! durable.
 
-use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
@@ -66,10 +65,14 @@ impl FilesystemBlobs {
         self.root.join(INCOMING)
     }
 
+    /// The place of a staged blob.
+    fn place(&self, blob: &str) -> PathBuf {
+        self.incoming().join(blob)
+    }
+
     /// The place of a published blob. The name comes from a database that others can write, so it is not trusted.
-    fn published(&self, blob: &str) -> Result<PathBuf, StoreError> {
-        let plain = blob.starts_with(PREFIX) && !blob.contains(['/', '\\', '\0']);
-        if !plain {
+    fn published_place(&self, blob: &str) -> Result<PathBuf, StoreError> {
+        if !is_blob(blob) {
             let detail = format!("the index of {} names {blob:?}, which is not a directory of a file", self.root.display());
             return Err(StoreError::new(StoreErrorKind::Damaged, detail));
         }
@@ -79,8 +82,8 @@ impl FilesystemBlobs {
 
 impl Blobs for FilesystemBlobs {
     fn stage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError> {
-        let published = self.published(blob)?;
-        let directory = self.incoming().join(blob);
+        let published = self.published_place(blob)?;
+        let directory = self.place(blob);
         // Not durable by itself: a sync is, and the rename that publishes it.
         fs::DirBuilder::new().mode(0o700).create(&directory).map_err(failed("create", &directory))?;
         let path = directory.join(CONTENT);
@@ -90,8 +93,8 @@ impl Blobs for FilesystemBlobs {
     }
 
     fn restage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError> {
-        let published = self.published(blob)?;
-        let directory = self.incoming().join(blob);
+        let published = self.published_place(blob)?;
+        let directory = self.place(blob);
         if !is_there(&directory)? && is_there(&published)? {
             // It was published when the power was cut, and its record was not. Either place will do after the next cut.
             fs::rename(&published, &directory).map_err(failed("take back", &published))?;
@@ -107,24 +110,34 @@ impl Blobs for FilesystemBlobs {
         Ok(Box::new(Staged { content, directory, published, root, verifier, names_synced: false }))
     }
 
-    fn retain_staged(&self, keep: &HashSet<String>) -> Result<(), StoreError> {
-        let incoming = self.incoming();
-        let entries = fs::read_dir(&incoming).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-        for entry in entries.map_err(failed("read", &incoming))? {
-            if !entry.file_name().to_str().is_some_and(|name| keep.contains(name)) {
-                remove_tree(&entry.path())?;
-            }
+    fn staged(&self) -> Result<Vec<String>, StoreError> {
+        blobs_in(&self.incoming())
+    }
+
+    fn published(&self) -> Result<Vec<String>, StoreError> {
+        blobs_in(&self.root)
+    }
+
+    fn settle(&self, blob: &str) -> Result<(), StoreError> {
+        let (staged, published) = (self.place(blob), self.published_place(blob)?);
+        if !is_there(&staged)? {
+            return Ok(());
         }
-        Ok(())
+        if !is_there(&published)? {
+            let settled = fs::rename(&staged, &published).and_then(|()| sync_names(&self.root));
+            return settled.map_err(failed("store", &published));
+        }
+        // A directory that has two names loses its content under both.
+        if is_same(&staged, &published)? { Ok(()) } else { remove_tree(&staged).map(drop) }
     }
 
     fn exists(&self, blob: &str) -> Result<bool, StoreError> {
         // A name that no blob can have names nothing.
-        self.published(blob).map_or(Ok(false), |published| is_there(&published))
+        self.published_place(blob).map_or(Ok(false), |published| is_there(&published))
     }
 
     fn open(&self, blob: &str) -> Result<Box<dyn OpenBlob>, StoreError> {
-        let directory = self.published(blob)?;
+        let directory = self.published_place(blob)?;
         let verifier_path = directory.join(VERIFIER);
         let mut verifier = [0; Verifier::LENGTH];
         let (file, size) = open_regular(OpenOptions::new().read(true), &verifier_path)?;
@@ -144,13 +157,25 @@ impl Blobs for FilesystemBlobs {
     }
 
     fn discard(&self, blob: &str) -> Result<bool, StoreError> {
-        self.published(blob).map_or(Ok(false), |_| remove_tree(&self.incoming().join(blob)))
+        let Ok(published) = self.published_place(blob) else { return Ok(false) };
+        let staged = self.place(blob);
+        let is_published = is_there(&staged)? && is_same(&staged, &published)?;
+        let removed = remove_tree(&staged)?;
+        if is_published {
+            remove_tree(&published)?;
+        }
+        Ok(removed)
     }
 
     fn remove(&self, blob: &str) -> Result<(), StoreError> {
-        let Ok(published) = self.published(blob) else { return Ok(()) };
+        let Ok(published) = self.published_place(blob) else { return Ok(()) };
+        let staged = self.place(blob);
+        let is_staged = is_there(&published)? && is_same(&staged, &published)?;
         if remove_tree(&published)? {
             durable::sync_directory(&self.root).map_err(failed("sync", &self.root))?;
+        }
+        if is_staged {
+            remove_tree(&staged)?;
         }
         Ok(())
     }
@@ -202,12 +227,16 @@ impl StagedBlob for Staged {
             verifier.sync_all()?;
             self.content.sync_all()?;
             durable::sync_directory(&self.directory)?;
-            // Nobody else makes names here, for we hold the lock; and a rename never replaces a directory with files.
+            // Nobody else makes names here, for we hold the lock; and a rename never replaces a directory with files. What has
+            // the name already is ours only if a power cut has left it with both names.
             if self.published.symlink_metadata().is_ok() {
-                return Err(io::ErrorKind::AlreadyExists.into());
+                if !is_same(&self.directory, &self.published).is_ok_and(|same| same) {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                return sync_names(&self.root);
             }
             fs::rename(&self.directory, &self.published)?;
-            durable::sync_directory(&self.root).inspect_err(|_| {
+            sync_names(&self.root).inspect_err(|_| {
                 // The error to tell is this one; and a blob that is not durable must not be found.
                 let _ = fs::rename(&self.published, &self.directory);
             })
@@ -243,6 +272,35 @@ impl OpenBlob for Opened {
             Err(error) => Err(failed("read", &self.path)(error)),
         }
     }
+}
+
+/// Whether a name can be a blob's.
+fn is_blob(name: &str) -> bool {
+    name.starts_with(PREFIX) && !name.contains(['/', '\\', '\0'])
+}
+
+/// What has the name of a blob in a directory.
+fn blobs_in(directory: &Path) -> Result<Vec<String>, StoreError> {
+    let names = || fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>();
+    let names = names().map_err(failed("read", directory))?;
+    Ok(names.into_iter().filter_map(|name| name.into_string().ok()).filter(|name| is_blob(name)).collect())
+}
+
+/// Makes a rename durable under both names: else some file systems keep the old one too after a power cut, and what is
+/// removed there is gone from here.
+fn sync_names(root: &Path) -> io::Result<()> {
+    durable::sync_directory(root)?;
+    durable::sync_directory(&root.join(INCOMING))
+}
+
+/// Whether two names lead to the same directory; not so if one of them leads nowhere.
+fn is_same(one: &Path, other: &Path) -> Result<bool, StoreError> {
+    let identity = |path: &Path| match path.symlink_metadata() {
+        Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("look at", path)(error)),
+    };
+    Ok(identity(one)?.is_some_and(|one| identity(other).is_ok_and(|other| other == Some(one))))
 }
 
 fn is_there(path: &Path) -> Result<bool, StoreError> {

@@ -312,6 +312,8 @@ pub enum StoreErrorKind {
     Damaged,
     /// The place is there and is not a store of this kind.
     Foreign,
+    /// This process may not do that to what is stored: a permission is missing, or nothing can be written there.
+    Denied,
     /// The operating system or a remote service refused.
     Unavailable,
     /// A method was called when its contract does not allow it.
@@ -345,6 +347,7 @@ impl StoreError {
         let kind = match error.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreErrorKind::Full,
             ErrorKind::AlreadyExists => StoreErrorKind::Exists,
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreErrorKind::Denied,
             _ => StoreErrorKind::Unavailable,
         };
         Self::new(kind, format!("{what}: {error}"))

@@ -1,11 +1,12 @@
-//! Whether the files of a store are still what was stored: every record's chain against its bytes.
+//! Whether the files of a store are still what was stored: every record's chain against its bytes, and every blob's name
+//! against the records.
 
 #[cfg(all(feature = "sqlite", feature = "filesystem"))]
 use std::path::Path;
 
 #[cfg(all(feature = "sqlite", feature = "filesystem"))]
 use super::filesystem::FilesystemBlobs;
-use super::indexed::{Blobs, Index, IndexedStore, content_start};
+use super::indexed::{Blobs, Index, IndexedStore, content_start, cookie_of};
 #[cfg(all(feature = "sqlite", feature = "filesystem"))]
 use super::sqlite::SqliteIndex;
 use super::{StoreError, StoreErrorKind};
@@ -26,6 +27,10 @@ pub enum Finding {
     Unrecorded,
     /// It is damaged or missing, for this reason.
     Damaged(StoreError),
+    /// Its bytes are there, and no record, upload or note names them: the index is older than they are, or another one.
+    Orphan,
+    /// Whether it is damaged cannot be told, for this reason: most often a missing permission.
+    Unreadable(StoreError),
 }
 
 /// How many files were found in which state.
@@ -37,11 +42,28 @@ pub struct Verified {
     pub unrecorded: u64,
     /// Files that are damaged or missing.
     pub damaged: u64,
+    /// Files that no record names.
+    pub orphans: u64,
+    /// Files that could not be read.
+    pub unreadable: u64,
+}
+
+impl Verified {
+    fn count(&mut self, finding: &Finding) {
+        let count = match finding {
+            Finding::Whole => &mut self.whole,
+            Finding::Unrecorded => &mut self.unrecorded,
+            Finding::Damaged(_) => &mut self.damaged,
+            Finding::Orphan => &mut self.orphans,
+            Finding::Unreadable(_) => &mut self.unreadable,
+        };
+        *count += 1;
+    }
 }
 
 impl<I: Index, B: Blobs> IndexedStore<I, B> {
-    /// Reads every file and compares it with its record. Nothing is changed; `report` hears of each file. Whoever else uses
-    /// the store is not held up.
+    /// Reads every file and compares it with its record, and looks for files that have none. Nothing is changed; `report`
+    /// hears of each file. Whoever else uses the store is not held up.
     ///
     /// Files that come or go meanwhile are no finding.
     ///
@@ -52,18 +74,23 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
     }
 }
 
-/// Does what [`IndexedStore::verify`] does for a server directory, of which a server may be running: nothing is locked.
+/// Does what [`IndexedStore::verify`] does for a server directory, of which a server may be running: nothing is locked, and
+/// where nothing can be written, as in a snapshot, nothing is.
 ///
 /// # Errors
-/// [`StoreErrorKind::Foreign`] if there is none; else as [`IndexedStore::verify`].
+/// [`StoreErrorKind::Foreign`] if there is none, [`StoreErrorKind::Denied`] if it may not be read; else as
+/// [`IndexedStore::verify`].
 #[cfg(all(feature = "sqlite", feature = "filesystem"))]
 pub fn verify_directory(directory: &Path, report: impl FnMut(&Cookie, &Finding)) -> Result<Verified, StoreError> {
     let database = directory.join(super::sqlite::DATABASE);
-    if !database.is_file() {
+    if let Err(error) = std::fs::File::open(&database) {
+        if error.kind() != std::io::ErrorKind::NotFound {
+            return Err(StoreError::io(format_args!("cannot open {}", database.display()), &error));
+        }
         let detail = format!("{} is no server directory: it has no {}", directory.display(), super::sqlite::DATABASE);
         return Err(StoreError::new(StoreErrorKind::Foreign, detail));
     }
-    let (index, blobs) = (SqliteIndex::beside(&database)?, FilesystemBlobs::beside(directory));
+    let (index, blobs) = (SqliteIndex::to_read(&database)?, FilesystemBlobs::beside(directory));
     Files { index: &index, blobs: &blobs }.verify(report)
 }
 
@@ -78,14 +105,22 @@ impl<I: Index, B: Blobs> Files<'_, I, B> {
         let mut verified = Verified::default();
         for cookie in self.index.cookies(None)? {
             let Some(finding) = self.verify_one(&cookie)? else { continue };
-            match finding {
-                Finding::Whole => verified.whole += 1,
-                Finding::Unrecorded => verified.unrecorded += 1,
-                Finding::Damaged(_) => verified.damaged += 1,
-            }
+            verified.count(&finding);
             report(&cookie, &finding);
         }
+        for blob in self.blobs.published()? {
+            let Some(cookie) = self.orphan(&blob)? else { continue };
+            verified.count(&Finding::Orphan);
+            report(&cookie, &Finding::Orphan);
+        }
         Ok(verified)
+    }
+
+    /// The cookie of a blob that no record names, be it one that was on its way in or out when the blobs were listed.
+    fn orphan(&self, blob: &str) -> Result<Option<Cookie>, StoreError> {
+        let Some(cookie) = cookie_of(blob) else { return Ok(None) };
+        let is_orphan = self.index.owner(blob)?.is_none() && self.blobs.exists(blob)?;
+        Ok(is_orphan.then_some(cookie))
     }
 
     /// `None` if there is no such file any more.
@@ -106,6 +141,7 @@ impl<I: Index, B: Blobs> Files<'_, I, B> {
             (Ok(_), Some(_)) => damaged(format!("{blob} has other bytes than those that were stored")),
             // It may have been removed while it was read.
             (Err(_), _) if self.index.find(cookie)?.is_none() => return Ok(None),
+            (Err(error), _) if error.kind() == StoreErrorKind::Denied => Finding::Unreadable(error),
             (Err(error), _) => Finding::Damaged(error),
         };
         Ok(Some(finding))

@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use super::world::{NONE, Server, World, copy, run, succeeds};
 
 mod commits;
+mod names;
 
 /// The library to preload; `None` where there is no C compiler, or no such way to load one.
 fn library() -> Option<&'static Path> {
@@ -154,6 +155,11 @@ impl Faulty {
         walk(&self.world.path("data"), &mut tree);
         tree.sort();
         tree
+    }
+
+    /// How many contents of files there are, whoever's they are.
+    fn files(&self) -> usize {
+        self.tree().iter().filter(|(path, _)| path.ends_with("F")).count()
     }
 
     /// Kills the server and starts it without faults; a second start finds what the first one left.

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use rustix::process::{Signal, kill_process};
 
-use super::world::{NONE, Server, World, cookie, damage, fails, run, succeeds, until};
+use super::world::{NONE, Server, World, cookie, copy, damage, fails, run, succeeds, until};
 
 #[test]
 fn a_key_is_made_once_and_kept() {
@@ -225,5 +225,102 @@ fn verify_tells_which_files_are_damaged() {
         let damaged = verify();
         fails(&damaged, 15, &[tells, "restore from a backup"]);
         assert!(String::from_utf8_lossy(&damaged.stdout).contains(&format!("damaged: F-{cookie} has other bytes")));
+    }
+}
+
+/// A database that was lost, or is of another time, beside the files.
+#[test]
+fn verify_tells_which_files_have_no_record() {
+    let world = World::new();
+    let verify = || run(world.server_command().args(["--data", "data", "verify"]));
+    let server = world.serve(&NONE);
+    let cookie = world.upload(&server, "file", &[7; 5000]);
+    server.stop();
+    std::fs::create_dir(world.path("data/F-something else")).expect("created");
+    assert_eq!(succeeds(&verify()), "1 whole, 0 without a recorded digest, 0 damaged\n", "what cannot be a file is none");
+    for name in ["fssGlobal.db", "fssGlobal.db-wal", "fssGlobal.db-shm"] {
+        // The last two may not be there.
+        let _ = std::fs::remove_file(world.path("data").join(name));
+    }
+    world.serve(&NONE).stop();
+    let verified = verify();
+    fails(&verified, 15, &["a file is without a record", "restore the database"]);
+    let told = format!("without a record: F-{cookie}\n0 whole, 0 without a recorded digest, 0 damaged, 1 without a record\n");
+    assert_eq!(String::from_utf8_lossy(&verified.stdout), told);
+}
+
+/// Takes the right to write from all of a directory.
+fn make_read_only(path: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let is_directory = path.is_dir();
+    if is_directory {
+        std::fs::read_dir(path).expect("readable").for_each(|entry| make_read_only(&entry.expect("readable").path()));
+    }
+    let mode = if is_directory { 0o555 } else { 0o444 };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("changed");
+}
+
+/// A snapshot of a running server's directory, by a process that can write nothing there; what it may not read it says.
+#[test]
+fn verify_works_on_a_snapshot_that_cannot_be_written() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+    let world = World::new();
+    let server = world.serve(&NONE);
+    let cookie = world.upload(&server, "file", &[7; 5000]);
+    world.upload(&server, "more", &[8; 5000]);
+    copy(&world.path("data"), &world.path("running"));
+    assert!(!world.read("running/fssGlobal.db-wal").is_empty(), "its records are in the log");
+    std::fs::remove_file(world.path("running/fssGlobal.db-shm")).expect("removed");
+    server.stop();
+    run(world.server_command().args(["--data", "data", "users", "list"]));
+    copy(&world.path("data"), &world.path("stopped"));
+    let open = |name: &str| std::fs::set_permissions(world.path(name), std::fs::Permissions::from_mode(0o755)).expect("changed");
+    open("");
+    let verify = |data: &str| {
+        let mut command = world.server_command();
+        command.args(["--data", data, "verify"]);
+        if rustix::process::getuid().is_root() {
+            // Whoever may do all is held up by no permission.
+            command.uid(65_534).gid(65_534);
+        }
+        run(&mut command)
+    };
+    for snapshot in ["running", "stopped"] {
+        make_read_only(&world.path(snapshot));
+        let names = || {
+            let mut names: Vec<_> = std::fs::read_dir(world.path(snapshot))
+                .expect("readable")
+                .map(|entry| entry.expect("readable").file_name())
+                .collect();
+            names.sort();
+            names
+        };
+        let before = names();
+        assert_eq!(succeeds(&verify(snapshot)), "2 whole, 0 without a recorded digest, 0 damaged\n", "{snapshot}");
+        assert_eq!(names(), before);
+        let hide = |name: &str, mode| {
+            let path = world.path(snapshot).join(name);
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("changed");
+        };
+        hide(&format!("F-{cookie}"), 0o000);
+        let verified = verify(snapshot);
+        fails(&verified, 1, &["a file is unreadable", "a permission is missing"]);
+        let told = String::from_utf8_lossy(&verified.stdout);
+        assert!(told.contains("unreadable: ") && told.contains("Permission denied"), "{told}");
+        assert!(told.ends_with("1 whole, 0 without a recorded digest, 0 damaged, 1 unreadable\n"), "{told}");
+        hide("fssGlobal.db", 0o000);
+        fails(&verify(snapshot), 1, &["cannot use the stored data", "Permission denied", "as the user"]);
+        // What is removed at the end must be writable.
+        hide(&format!("F-{cookie}"), 0o755);
+        for directory in ["", ".incoming"] {
+            hide(directory, 0o755);
+        }
+        for entry in std::fs::read_dir(world.path(snapshot)).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("changed");
+            }
+        }
     }
 }

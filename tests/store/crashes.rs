@@ -1,6 +1,6 @@
 //! What a power cut leaves behind, whenever it comes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use fss::crypto::Fingerprint;
 use fss::crypto::legacy::Verifier;
 use fss::store::conformance::{chain, get, key, new_upload, put, put_sealed};
 use fss::store::filesystem::FilesystemBlobs;
-use fss::store::indexed::{Blobs, Index, OpenBlob, Pending, Progress, Record, Reservation, SignUp, StagedBlob, Taken};
+use fss::store::indexed::{BlobOwner, Blobs, Index, OpenBlob, Pending, Progress, Record, Reservation, SignUp, StagedBlob, Taken};
 use fss::store::sqlite::SqliteIndex;
 use fss::store::{
     Account, Claim, Deliveries, EmbeddedStore, IndexedStore, LEASE, Listing, NewFile, NewUpload, OpenOptions, Store, StoreError,
@@ -156,6 +156,10 @@ impl Index for CutIndex {
         self.0.unowned()
     }
 
+    fn owner(&self, blob: &str) -> Result<Option<BlobOwner>, StoreError> {
+        self.0.owner(blob)
+    }
+
     fn forget(&self, blob: &str) -> Result<(), StoreError> {
         self.1.step(|| self.0.forget(blob))
     }
@@ -184,8 +188,16 @@ impl Blobs for CutBlobs {
         self.1.step(|| self.0.restage(blob, verifier)).map(|staged| self.staged(staged, blob))
     }
 
-    fn retain_staged(&self, keep: &HashSet<String>) -> Result<(), StoreError> {
-        self.0.retain_staged(keep)
+    fn staged(&self) -> Result<Vec<String>, StoreError> {
+        self.0.staged()
+    }
+
+    fn published(&self) -> Result<Vec<String>, StoreError> {
+        self.0.published()
+    }
+
+    fn settle(&self, blob: &str) -> Result<(), StoreError> {
+        self.1.step(|| self.0.settle(blob))
     }
 
     fn exists(&self, blob: &str) -> Result<bool, StoreError> {
@@ -411,4 +423,36 @@ fn p15_a_cut_of_a_delivery_keeps_the_claim_or_ends_it() {
         assert_eq!(entries(directory.path()).len(), usize::from(there), "cut after {steps} steps");
         assert_eq!(unsettled(directory.path()), 0, "cut after {steps} steps");
     }
+}
+
+/// What cannot be removed keeps no answer and no start from coming, and is removed when that is possible.
+#[test]
+fn what_cannot_be_removed_is_left_to_the_sweep() {
+    let directory = directory();
+    let cookies: Vec<Cookie> = {
+        let store = OpenOptions::default().cookies(IndexCookies).open(directory.path()).expect("the store opens");
+        (0..3).map(|_| put(&store, b"content").expect("stored")).collect()
+    };
+    let heal = |cut: &PowerCut| cut.steps.store(u64::MAX, Ordering::Relaxed);
+    let cut = PowerCut::new(false);
+    {
+        let store = cut.open(directory.path());
+        for cookie in &cookies[..2] {
+            // The record is withdrawn, and no more than that.
+            cut.steps.store(1, Ordering::Relaxed);
+            assert_eq!(store.remove(cookie), Ok(true));
+            heal(&cut);
+            assert_eq!(store.open(cookie).map(|file| file.is_some()), Ok(false));
+        }
+        assert_eq!((store.leftovers().len(), entries(directory.path()).len()), (2, 3));
+    }
+    // Nor can the next start remove it.
+    cut.steps.store(0, Ordering::Relaxed);
+    let store = cut.open(directory.path());
+    assert_eq!((store.leftovers().len(), unsettled(directory.path())), (2, 2));
+    heal(&cut);
+    assert_eq!(get(&store, &cookies[2]), Ok(Some(b"content".to_vec())), "and the others are served");
+    assert_eq!(store.remove_expired(), Ok(0));
+    assert_eq!((store.leftovers(), unsettled(directory.path())), (vec![], 0));
+    assert_eq!(entries(directory.path()), ["F-3"]);
 }

@@ -93,7 +93,7 @@ fn verify_knows_files_that_were_stored_before_there_were_digests() {
     let old = u64::try_from(store.count().expect("counted")).expect("few");
     assert!(old > 0);
     put(&store, b"new").expect("stored");
-    assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 1, unrecorded: old, damaged: 0 }));
+    assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 1, unrecorded: old, damaged: 0, ..Verified::default() }));
 }
 
 /// What takes a cookie's name after it was reserved is not ours, whoever made it.
@@ -118,7 +118,7 @@ fn verify_finds_what_is_damaged_and_nothing_else() {
     let content: Vec<u8> = (0..200_000_u32).map(|i| i.to_le_bytes()[0]).collect();
     let cookies: Vec<Cookie> = (0..5).map(|_| put(&store, &content).expect("stored")).collect();
     put(&store, b"").expect("stored");
-    assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 6, unrecorded: 0, damaged: 0 }));
+    assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 6, unrecorded: 0, damaged: 0, ..Verified::default() }));
     let path = |index: usize| directory.path().join(format!("F-{}/F", cookies[index]));
     let mut flipped = content.clone();
     flipped[199_999] ^= 0x80;
@@ -131,7 +131,7 @@ fn verify_finds_what_is_damaged_and_nothing_else() {
         Finding::Damaged(error) if error.kind() == StoreErrorKind::Damaged => damaged.push(cookie.clone()),
         finding => assert_eq!(*finding, Finding::Whole),
     });
-    assert_eq!(verified, Ok(Verified { whole: 2, unrecorded: 0, damaged: 4 }));
+    assert_eq!(verified, Ok(Verified { whole: 2, unrecorded: 0, damaged: 4, ..Verified::default() }));
     assert_eq!(damaged, cookies[..4]);
 }
 
@@ -142,7 +142,7 @@ fn verify_finds_what_is_damaged_in_a_sealed_file() {
     let store = open(directory.path());
     let content = vec![7; 100_000];
     let cookies: Vec<Cookie> = (0..6).map(|_| put_sealed(&store, &content).expect("stored")).collect();
-    assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 6, unrecorded: 0, damaged: 0 }));
+    assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 6, unrecorded: 0, damaged: 0, ..Verified::default() }));
     let path = |index: usize| directory.path().join(format!("F-{}/F", cookies[index]));
     let stored = fs::read(path(0)).expect("readable");
     let flipped = |at: usize| {
@@ -161,7 +161,10 @@ fn verify_finds_what_is_damaged_in_a_sealed_file() {
             damaged.push(cookie.clone());
         }
     });
-    assert_eq!((verified, &damaged[..]), (Ok(Verified { whole: 1, unrecorded: 0, damaged: 5 }), &cookies[..5]));
+    assert_eq!(
+        (verified, &damaged[..]),
+        (Ok(Verified { whole: 1, unrecorded: 0, damaged: 5, ..Verified::default() }), &cookies[..5])
+    );
     for cookie in &cookies[3..5] {
         assert_eq!(kind(store.open(cookie).map(drop)), StoreErrorKind::Damaged, "it is not the size that it was");
     }
@@ -294,4 +297,58 @@ fn what_only_looks_like_the_table_of_2019_is_foreign() {
         drop(hostile);
         assert_eq!(kind(EmbeddedStore::in_directory(directory.path())), StoreErrorKind::Foreign, "{stored}");
     }
+}
+
+/// A power cut may keep the staged name of a file whose record was made, beside its own name or alone. A pending upload may
+/// have both names too.
+#[test]
+fn a_staged_blob_that_a_record_names_is_published_and_never_removed() {
+    let directory = directory();
+    let store = open(directory.path());
+    let cookies: Vec<Cookie> = (0..2).map(|_| put_sealed(&store, b"acknowledged").expect("stored")).collect();
+    drop(store);
+    let places = |cookie: &Cookie| {
+        let name = format!("F-{cookie}");
+        (directory.path().join(".incoming").join(&name), directory.path().join(name))
+    };
+    let (staged, published) = places(&cookies[0]);
+    fs::rename(published, staged).expect("renamed");
+    let (staged, published) = places(&cookies[1]);
+    fs::create_dir(&staged).expect("created");
+    copy(&published, &staged);
+    for _ in 0..2 {
+        let store = open(directory.path());
+        for cookie in &cookies {
+            assert_eq!(get(&store, cookie), Ok(Some(b"acknowledged".to_vec())));
+        }
+        assert_eq!(store.verify(|_, _| ()).map(|verified| verified.whole), Ok(2));
+    }
+}
+
+/// Two names of one directory, as some file systems have after a power cut. Only a mount can make that here.
+#[test]
+fn a_directory_with_both_names_is_one_file() {
+    let directory = directory();
+    let store = open(directory.path());
+    let cookie = put_sealed(&store, b"acknowledged").expect("stored");
+    drop(store);
+    let name = format!("F-{cookie}");
+    let (staged, published) = (directory.path().join(".incoming").join(&name), directory.path().join(name));
+    fs::create_dir(&staged).expect("created");
+    let mount = |arguments: &[&std::ffi::OsStr]| {
+        let mounted = std::process::Command::new("mount").args(arguments).output();
+        mounted.is_ok_and(|output| output.status.success())
+    };
+    if !mount(&["--bind".as_ref(), published.as_os_str(), staged.as_os_str()]) {
+        eprintln!("skipped: nothing can be mounted here");
+        return;
+    }
+    let found = {
+        let store = open(directory.path());
+        get(&store, &cookie)
+    };
+    let unmounted = std::process::Command::new("umount").arg(&staged).status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+    assert_eq!(found, Ok(Some(b"acknowledged".to_vec())));
+    assert_eq!(get(&open(directory.path()), &cookie), Ok(Some(b"acknowledged".to_vec())));
 }

@@ -1,7 +1,5 @@
 //! The contents of a store, which a file system keeps.
 
-use std::collections::HashSet;
-
 use bytes::Bytes;
 
 use crate::crypto::legacy::Verifier;
@@ -23,11 +21,23 @@ pub trait Blobs: Send + Sync + 'static {
     /// [`StoreError`]
     fn restage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError>;
 
-    /// Removes all that is staged but `keep`, of which some may not be there.
+    /// The names of all blobs that are staged.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn retain_staged(&self, keep: &HashSet<String>) -> Result<(), StoreError>;
+    fn staged(&self) -> Result<Vec<String>, StoreError>;
+
+    /// The names of all blobs that are published, and of what else could be one.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn published(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Publishes a blob that a record names, durably, if a power cut has left it staged. What is published stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn settle(&self, blob: &str) -> Result<(), StoreError>;
 
     /// Whether there is a published blob of this name.
     ///
@@ -49,13 +59,13 @@ pub trait Blobs: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Removes a staged blob, and says whether there was one.
+    /// Removes a staged blob, under each name that a power cut has left it, and says whether there was one.
     ///
     /// # Errors
     /// [`StoreError`]
     fn discard(&self, blob: &str) -> Result<bool, StoreError>;
 
-    /// Removes a published blob, durably. One that is not there is removed already.
+    /// Removes a published blob, durably, under each name that a power cut has left it. One that is not there is removed already.
     ///
     /// # Errors
     /// [`StoreError`]

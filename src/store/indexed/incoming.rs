@@ -64,10 +64,10 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
         match staged.and_then(|held| held.ok_or_else(superseded)) {
             Ok(held) => Ok(Self::new(shared, reservation, file.clone(), held, file.chain())),
             Err(error) => {
-                // The error to tell is this one. Should one of these fail, the next start cleans up.
+                // The error to tell is this one.
                 let _ = shared.index.abandon(cookie, None).and_then(|_| {
-                    shared.blobs.discard(blob)?;
-                    shared.index.forget(blob)
+                    let discarded = shared.blobs.discard(blob).and_then(|_| shared.index.forget(blob));
+                    shared.cleared(blob, discarded)
                 });
                 Err(error)
             }
@@ -221,9 +221,7 @@ impl<I: Index, B: Blobs> Drop for Incoming<I, B> {
             (Stage::Staged, NewFile::Legacy { .. }) => shared.blobs.discard(blob).map(drop),
             (Stage::Published, _) => shared.blobs.remove(blob),
         };
-        // Should this fail, the note in the index stays and the next start cleans up.
-        if removed.is_ok() {
-            let _ = shared.index.forget(blob);
-        }
+        // The next sweep tries again. Should the store have stopped, the next start does.
+        let _ = shared.cleared(blob, removed.and_then(|()| shared.index.forget(blob)));
     }
 }

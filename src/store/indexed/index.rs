@@ -130,6 +130,12 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn unowned(&self) -> Result<Vec<String>, StoreError>;
 
+    /// Whose a blob is; `None` if this index has never heard of it, or has forgotten it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn owner(&self, blob: &str) -> Result<Option<BlobOwner>, StoreError>;
+
     /// Forgets the note about a blob that is not there any more.
     ///
     /// # Errors
@@ -150,6 +156,17 @@ pub trait Index: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`]
     fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError>;
+}
+
+/// Whose a blob is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlobOwner {
+    /// A file's.
+    Record,
+    /// A pending upload's.
+    Upload,
+    /// It is noted as unowned: on its way in, or to be removed.
+    Unowned,
 }
 
 /// Somebody who wants to be a user.

@@ -6,7 +6,11 @@
 //! resume      take over → forget later checkpoints (index, durable) → cut the blob there (blobs)
 //! remove      withdraw the record, note the blob as unowned (index, durable) → remove it (blobs) → forget the note (index)
 //! open        for each blob that the index notes as unowned: remove it, forget the note
+//!             for each that is staged: publish it if a record names it, keep it if an upload does, else remove it
 //! ```
+//!
+//! The index first, then the blobs, wherever something is taken away. What cannot be removed keeps its note and is tried
+//! again by the sweep: it costs room, and no answer, and never a start.
 //!
 //! So at every moment a blob belongs to a record, or to a pending upload, or is noted as unowned, or is not ours and is left
 //! alone. A record is written last and withdrawn first: what it names is always whole. A checkpoint likewise: what is before
@@ -18,7 +22,8 @@ mod incoming;
 mod index;
 mod outgoing;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::memory::superseded;
 use super::{
@@ -31,11 +36,16 @@ use crate::sealed::Header;
 use active::Active;
 pub use blobs::{Blobs, OpenBlob, StagedBlob};
 use incoming::Incoming;
-pub use index::{Content, Index, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Record, Reservation, SignUp, Taken};
+pub use index::{
+    BlobOwner, Content, Index, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Record, Reservation, SignUp, Taken,
+};
 use outgoing::Outgoing;
 
 /// How many cookies are tried before a store says that it finds none that is free.
 pub(crate) const COOKIE_TRIES: usize = 16;
+
+/// The most blobs that a sweep tries to remove again: each is a few hundred bytes of memory.
+const MOST_LEFTOVERS: usize = 10_000;
 
 pub(crate) fn no_cookie_left() -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, format!("no free cookie found in {COOKIE_TRIES} tries"))
@@ -44,6 +54,16 @@ pub(crate) fn no_cookie_left() -> StoreError {
 /// Bytes of a blob before the content: a sealed file begins with its header (`docs/protocol.md` §25.3).
 pub(super) fn content_start(header: Option<&Header>) -> u64 {
     header.map_or(0, |_| Header::LENGTH as u64)
+}
+
+/// The name of the blob that goes with a cookie.
+pub(super) fn blob_of(cookie: &Cookie) -> String {
+    format!("F-{cookie}")
+}
+
+/// The cookie that a blob's name goes with, if it is such a name.
+pub(super) fn cookie_of(blob: &str) -> Option<Cookie> {
+    blob.strip_prefix("F-")?.parse().ok()
 }
 
 /// A store made of an index and blobs. Clones share the same files.
@@ -57,6 +77,8 @@ struct Shared<I, B> {
     options: OpenOptions,
     /// The sealed uploads that a connection goes on with.
     active: Arc<Active<Box<dyn StagedBlob>>>,
+    /// Blobs that could not be removed, and why.
+    leftovers: Mutex<BTreeMap<String, StoreError>>,
 }
 
 impl<I, B> Clone for IndexedStore<I, B> {
@@ -78,14 +100,13 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
     /// # Errors
     /// [`StoreError`]
     pub fn recover(index: I, blobs: B, options: OpenOptions) -> Result<Self, StoreError> {
-        let shared = Shared { index, blobs, options, active: Arc::default() };
-        for blob in shared.index.unowned()? {
-            shared.clear(&blob)?;
+        let shared = Shared { index, blobs, options, active: Arc::default(), leftovers: Mutex::default() };
+        // Of pending uploads that are not staged nothing was durable yet; those that are published already were cut off before
+        // their record was. A resume stages either again.
+        let unowned = shared.index.unowned()?;
+        for blob in shared.blobs.staged()?.into_iter().chain(unowned) {
+            shared.tidy(&blob)?;
         }
-        // Of those that are not there nothing was durable yet; those that are published already were cut off before their
-        // record was. A resume stages either again.
-        let pending = shared.index.uploads(None)?;
-        shared.blobs.retain_staged(&pending.into_iter().map(|upload| upload.blob).collect())?;
         for cookie in shared.index.delivered()? {
             // A crash came between the last delivery and the removal.
             shared.remove(&cookie)?;
@@ -95,19 +116,29 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
         Ok(store)
     }
 
-    /// Removes the files whose time is over and the broken uploads whose lease is, and says how many they were.
+    /// Removes the files whose time is over, the broken uploads whose lease is, and what could not be removed before, and
+    /// says how many files and uploads they were. What still cannot be removed, [`leftovers`](Self::leftovers) tells.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn remove_expired(&self) -> Result<usize, StoreError> {
         let shared = &self.shared;
         let now = shared.now();
+        let leftovers: Vec<String> = shared.leftovers().keys().cloned().collect();
+        for blob in leftovers {
+            shared.tidy(&blob)?;
+        }
         let mut removed = self.remove_all(&shared.index.cookies(Some(now))?)?;
         for Reservation { cookie, .. } in shared.index.uploads(Some(now))? {
             // A write that is running may renew the lease, so the question is asked between writes.
             removed += usize::from(shared.active.end_if(&cookie, || shared.abandon(&cookie, Some(now)))?);
         }
         Ok(removed)
+    }
+
+    /// Why what is to be removed is still there: a directory of another owner, say. Each sweep tries again.
+    pub fn leftovers(&self) -> Vec<StoreError> {
+        self.shared.leftovers().values().cloned().collect()
     }
 
     /// Removes every file, and says how many they were. Uploads that are not complete go on.
@@ -151,15 +182,15 @@ impl<I: Index, B: Blobs> Shared<I, B> {
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
         let Some(blob) = self.index.withdraw(cookie)? else { return Ok(false) };
-        self.blobs.remove(&blob)?;
-        self.index.forget(&blob)?;
+        let cleared = self.blobs.remove(&blob).and_then(|()| self.index.forget(&blob));
+        self.cleared(&blob, cleared)?;
         Ok(true)
     }
 
     /// Removes a pending upload, or one only whose lease is over at a moment, and says whether there was one.
     fn abandon(&self, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<bool, StoreError> {
         let Some(blob) = self.index.abandon(cookie, lapsed_at)? else { return Ok(false) };
-        self.clear(&blob)?;
+        self.cleared(&blob, self.clear(&blob))?;
         Ok(true)
     }
 
@@ -170,6 +201,35 @@ impl<I: Index, B: Blobs> Shared<I, B> {
             self.blobs.remove(blob)?;
         }
         self.index.forget(blob)
+    }
+
+    /// Does with a blob what its owner tells: what a crash or a failure has left behind is removed, if that is possible.
+    fn tidy(&self, blob: &str) -> Result<(), StoreError> {
+        let tidied = match self.index.owner(blob)? {
+            Some(BlobOwner::Record) => self.blobs.settle(blob),
+            Some(BlobOwner::Upload) => Ok(()),
+            Some(BlobOwner::Unowned) => self.clear(blob),
+            None => self.blobs.discard(blob).map(drop),
+        };
+        self.cleared(blob, tidied)
+    }
+
+    /// A blob was removed, or is left to the next sweep: no answer depends on that. Only a store that has stopped must not
+    /// go on.
+    fn cleared(&self, blob: &str, cleared: Result<(), StoreError>) -> Result<(), StoreError> {
+        let mut leftovers = self.leftovers();
+        match cleared {
+            Ok(()) => drop(leftovers.remove(blob)),
+            Err(error) if error.kind() == StoreErrorKind::Stopped => return Err(error),
+            // One too many is found by the next start.
+            Err(error) if leftovers.len() < MOST_LEFTOVERS => drop(leftovers.insert(blob.to_owned(), error)),
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    fn leftovers(&self) -> MutexGuard<'_, BTreeMap<String, StoreError>> {
+        self.leftovers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A file that has not expired.

@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior};
 
+use super::access::{self, Access};
 use super::writer::Writer;
 use super::{StoreError, StoreErrorKind};
 
@@ -75,6 +76,7 @@ const READER_CACHE: i64 = -256;
 #[derive(Debug)]
 pub(in crate::store) struct Database {
     path: PathBuf,
+    access: Access,
     writer: Writer,
     /// Connections that only read. They see what is committed, and wait for nobody who writes.
     readers: Mutex<Readers>,
@@ -98,12 +100,19 @@ impl Database {
     /// Opens a database that must be there.
     pub(in crate::store) fn open_existing(path: &Path) -> Result<Self, StoreError> {
         let connection = open_existing(path, &SCHEMA)?;
-        Ok(Self {
-            path: path.to_owned(),
-            writer: Writer::new(path.to_owned(), connection),
-            readers: Mutex::default(),
-            reader_is_free: Condvar::new(),
-        })
+        Ok(Self::new(path, Access::Shared, connection))
+    }
+
+    /// Opens a database that must be there, for reading only.
+    pub(super) fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let (access, connection) = access::open_to_read(path).map_err(|error| database_error(path, &error))?;
+        check_schema(path, &connection, &SCHEMA)?;
+        Ok(Self::new(path, access, connection))
+    }
+
+    fn new(path: &Path, access: Access, connection: Connection) -> Self {
+        let writer = Writer::new(path.to_owned(), connection);
+        Self { path: path.to_owned(), access, writer, readers: Mutex::default(), reader_is_free: Condvar::new() }
     }
 
     /// Reads what is committed, all at one moment.
@@ -144,8 +153,7 @@ impl Database {
 
     fn open_reader(&self) -> Result<Connection, StoreError> {
         let open = || {
-            let reader = connect(&self.path)?;
-            reader.pragma_update(None, "query_only", true)?;
+            let reader = self.access.reader(&self.path)?;
             reader.pragma_update(None, "cache_size", READER_CACHE)?;
             Ok(reader)
         };
@@ -248,7 +256,7 @@ fn open_existing(path: &Path, schema: &Schema) -> Result<Connection, StoreError>
     Ok(connection)
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     distrust_schema(&connection)?;
@@ -258,7 +266,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 /// A directory may come from anywhere, and its database with triggers, views and functions in its schema. None of ours has
 /// them, so none of them runs.
-fn distrust_schema(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn distrust_schema(connection: &Connection) -> rusqlite::Result<()> {
     for (option, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -300,6 +308,7 @@ pub(crate) fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError
         (Some(ErrorCode::DiskFull), _) => StoreErrorKind::Full,
         (Some(ErrorCode::ConstraintViolation), _) => StoreErrorKind::Exists,
         (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => StoreErrorKind::Busy,
+        (Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied), _) => StoreErrorKind::Denied,
         (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _)
         | (None, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)) => StoreErrorKind::Damaged,
         _ => StoreErrorKind::Unavailable,

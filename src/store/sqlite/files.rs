@@ -8,7 +8,7 @@ use crate::chain::{ChainDigest, DIGEST_LENGTH};
 use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::sealed::Header;
-use crate::store::indexed::{Content, Record, Reservation};
+use crate::store::indexed::{BlobOwner, Content, Record, Reservation};
 use crate::store::{Claim, Deliveries, Entry, LISTED_AT_ONCE, Listing};
 
 pub(super) fn insert(transaction: &Connection, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), Failure> {
@@ -176,6 +176,20 @@ pub(super) fn unowned(connection: &Connection) -> Result<Vec<String>, Failure> {
     let mut statement = connection.prepare(unowned)?;
     let rows = statement.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn owner(connection: &Connection, blob: &str) -> Result<Option<BlobOwner>, Failure> {
+    let tables = [
+        ("SELECT EXISTS(SELECT 1 FROM stored WHERE path = ?1)", BlobOwner::Record),
+        ("SELECT EXISTS(SELECT 1 FROM fss_pending WHERE blob = ?1)", BlobOwner::Upload),
+        ("SELECT EXISTS(SELECT 1 FROM fss_unowned WHERE path = ?1)", BlobOwner::Unowned),
+    ];
+    for (exists, owner) in tables {
+        if connection.query_row(exists, [blob], |row| row.get(0))? {
+            return Ok(Some(owner));
+        }
+    }
+    Ok(None)
 }
 
 pub(super) fn forget(transaction: &Connection, blob: &str) -> Result<(), Failure> {

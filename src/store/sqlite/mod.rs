@@ -3,6 +3,7 @@
 //!
 //! The same database opens with the code of 2019, which knows nothing of the side tables and loses nothing by it.
 
+mod access;
 mod database;
 mod files;
 mod uploads;
@@ -11,7 +12,7 @@ mod writer;
 
 use std::path::Path;
 
-use super::indexed::{Index, Pending, Progress, Record, Reservation, SignUp, Taken, no_cookie_left};
+use super::indexed::{BlobOwner, Index, Pending, Progress, Record, Reservation, SignUp, Taken, no_cookie_left};
 use super::{Account, Claim, Deliveries, Listing, StoreError, StoreErrorKind};
 use crate::chain::ChainDigest;
 use crate::cookie::{Cookie, CookieSource};
@@ -36,9 +37,10 @@ impl SqliteIndex {
         Database::open(path).map(Self)
     }
 
-    /// Opens the database of a store that is there, beside whoever else has it open.
-    pub(super) fn beside(path: &Path) -> Result<Self, StoreError> {
-        Database::open_existing(path).map(Self)
+    /// Opens the database of a store that is there, only to read it, beside whoever else has it open. It is not changed, and
+    /// where nothing can be written nothing is.
+    pub(super) fn to_read(path: &Path) -> Result<Self, StoreError> {
+        Database::open_to_read(path).map(Self)
     }
 }
 
@@ -119,6 +121,10 @@ impl Index for SqliteIndex {
 
     fn unowned(&self) -> Result<Vec<String>, StoreError> {
         self.0.read(files::unowned)
+    }
+
+    fn owner(&self, blob: &str) -> Result<Option<BlobOwner>, StoreError> {
+        self.0.read(|connection| files::owner(connection, blob))
     }
 
     fn forget(&self, blob: &str) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use crate::crypto::Fingerprint;
 use crate::crypto::legacy::Verifier;
 use crate::sealed::Header;
 use crate::store::NewUpload;
-use crate::store::indexed::{COOKIE_TRIES, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Reservation, Taken};
+use crate::store::indexed::{COOKIE_TRIES, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Reservation, Taken, blob_of};
 
 /// `None` if no free cookie was found. The numbers are used up even so, so that the next upload does not try them again.
 pub(super) fn reserve(
@@ -28,7 +28,7 @@ pub(super) fn reserve(
         transaction.execute("INSERT INTO fss_unowned(path) VALUES ('')", [])?;
         let number = transaction.last_insert_rowid();
         let cookie = cookies.cookie(number.unsigned_abs());
-        let blob = format!("F-{cookie}");
+        let blob = blob_of(&cookie);
         let known = "SELECT EXISTS(SELECT 1 FROM stored WHERE cookie = ?1 OR path = ?2)
                          OR EXISTS(SELECT 1 FROM fss_unowned WHERE path = ?2)";
         let known: bool = transaction.query_row(known, params![cookie.as_str(), blob], |row| row.get(0))?;
