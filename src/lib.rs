@@ -94,6 +94,8 @@ mod pem;
 pub mod profile;
 pub mod proxy;
 mod random;
+#[cfg(any(feature = "archive", feature = "profile"))]
+mod remove;
 pub mod sealed;
 mod secret;
 pub mod server;

@@ -11,7 +11,7 @@ use fss::chain::{CHECKPOINT, ChainDigest};
 use fss::crypto::{Fingerprint, aws_lc::AwsLc};
 use fss::locked_key::{KeyForm, LockedKey, Owner, Problem};
 use fss::profile::{
-    Checkpoint, DownloadRecord, FileRecord, Format, PasswordId, Passwords, Profile, ProfileError, ProtocolVersion,
+    Checkpoint, DownloadRecord, Downloads, FileRecord, Format, PasswordId, Passwords, Profile, ProfileError, ProtocolVersion,
     SourceIdentity, UploadRecord,
 };
 use fss::sealed::{Cost, Header};
@@ -21,8 +21,10 @@ use fss_test_support::keys;
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
 
-/// Holds back the last step of a change of password.
-const CUT: &str = "CREATE TRIGGER cut BEFORE DELETE ON fss_ring BEGIN SELECT RAISE(ABORT, 'cut'); END";
+/// Holds back the last step of a change of password: rings that something refers to are not deleted. (Triggers of a
+/// database do not run.)
+const CUT: &str = "PRAGMA foreign_keys = OFF; CREATE TABLE cut(generation INTEGER REFERENCES fss_ring(generation));
+    INSERT INTO cut VALUES (0), (1), (2), (3)";
 
 const RECORDED_PASSWORD: &str = "correct horse battery staple";
 
@@ -139,10 +141,10 @@ fn a_change_of_password_that_is_cut_short_loses_nothing() {
             }
             let key = directory.path().join(".pk");
             let old_key = fs::read(&key).expect("readable");
-            database(&directory).execute(CUT, []).expect("made");
+            database(&directory).execute_batch(CUT).expect("made");
             assert!(profile.change_password(&password("old"), &password("new")).is_err());
             assert_eq!(rings(&directory).len(), 2);
-            database(&directory).execute("DROP TRIGGER cut", []).expect("dropped");
+            database(&directory).execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE cut").expect("dropped");
             if !key_is_changed {
                 fs::write(&key, old_key).expect("written");
             }
@@ -232,9 +234,9 @@ fn a_profile_of_2019_that_is_taken_over_half_way_has_not_got_a_new_password() {
     let files_of_the_key = [".pk", ".vh"].map(|name| directory.path().join(name));
     let old_key = files_of_the_key.each_ref().map(|path| fs::read(path).expect("readable"));
     unlocked(&profile, RECORDED_PASSWORD);
-    database(&directory).execute(CUT, []).expect("made");
+    database(&directory).execute_batch(CUT).expect("made");
     assert!(profile.modernize(&password(RECORDED_PASSWORD), &password("new")).is_err());
-    database(&directory).execute("DROP TRIGGER cut", []).expect("dropped");
+    database(&directory).execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE cut").expect("dropped");
     for (path, bytes) in files_of_the_key.iter().zip(old_key) {
         fs::write(path, bytes).expect("written");
     }
@@ -423,30 +425,76 @@ fn the_journal_of_downloads_outlives_the_process() {
     let (directory, profile) = profile("old");
     let target = Path::new(OsStr::from_bytes(b"/not \xff UTF-8"));
     let chain = chain(3);
-    let mut download = DownloadRecord {
+    let mut download = DownloadRecord { server: Some("host:1".into()), header: Some(header()), ..download(target, target) };
+    profile.downloads().begin(&download).expect("noted");
+    assert!(profile.downloads().begin(&download).is_err(), "each part is one download");
+    assert_eq!(profile.downloads().find(target, &cookie("7")).expect("readable"), None, "nothing to go on with yet");
+    profile.downloads().progress(&download.part, 12, chain, 7).expect("noted");
+    // An earlier one to the same target, which has come less far.
+    profile.downloads().begin(&DownloadRecord { part: "/other".into(), ..download.clone() }).expect("noted");
+    drop(profile);
+    let profile = open(&directory);
+    (download.position, download.chain, download.checksum) = (12, chain, 7);
+    assert_eq!(download.bytes(), Some(12 * 65_536 - 3));
+    assert_eq!(profile.downloads().find(target, &cookie("7")).expect("readable"), Some(download.clone()));
+    assert_eq!(profile.downloads().find(target, &cookie("8")).expect("readable"), None);
+    profile.downloads().remove(&download.part).expect("removed");
+    assert_eq!(profile.downloads().find(target, &cookie("7")).expect("readable"), None);
+    assert!(profile.downloads().progress(&download.part, 13, chain, 0).is_err());
+}
+
+fn download(target: &Path, part: &Path) -> DownloadRecord {
+    DownloadRecord {
         target: target.into(),
         cookie: cookie("7"),
         server: None,
-        part: "/part".into(),
+        part: part.into(),
         header: None,
         position: 0,
-        chain,
+        chain: chain(0),
         metadata: vec![1, 2, 3],
         checksum: 0,
+    }
+}
+
+/// What is swept: what nothing can go on with, what nobody has gone on with for a week, and the second name of what is there.
+#[test]
+fn parts_that_nobody_goes_on_with_are_swept() {
+    let (directory, profile) = profile("old");
+    let target = directory.path().join("target");
+    let part = |content: Option<&str>| {
+        let part = Downloads::new_part(&target);
+        if let Some(content) = content {
+            fs::write(&part, content).expect("written");
+        }
+        profile.downloads().begin(&download(&target, &part)).expect("noted");
+        part
     };
-    profile.downloads().begin(&download).expect("noted");
-    download = DownloadRecord { server: Some("host:1".into()), header: Some(header()), checksum: u32::MAX, ..download };
-    profile.downloads().begin(&download).expect("the later one counts");
-    profile.downloads().progress(target, 12, chain, 7).expect("noted");
-    drop(profile);
-    let profile = open(&directory);
-    (download.position, download.checksum) = (12, 7);
-    assert_eq!(download.bytes(), Some(12 * 65_536 - 3));
-    assert_eq!(profile.downloads().find(target, &cookie("7")).expect("readable"), Some(download));
-    assert_eq!(profile.downloads().find(target, &cookie("8")).expect("readable"), None);
-    profile.downloads().remove(target).expect("removed");
-    assert_eq!(profile.downloads().find(target, &cookie("7")).expect("readable"), None);
-    assert!(profile.downloads().progress(target, 13, chain, 0).is_err());
+    let progress = |part: &Path| profile.downloads().progress(part, 1, chain(1), 0).expect("noted");
+    let [begun, usable, old, published, gone] = [Some("begun"), Some("usable"), Some("old"), Some("published"), None].map(part);
+    for part in [&usable, &old, &published, &gone] {
+        progress(part);
+    }
+    fs::hard_link(&published, &target).expect("made");
+    let tree = part(None);
+    fs::create_dir_all(tree.join("closed/in it")).expect("made");
+    fs::set_permissions(tree.join("closed"), fs::Permissions::from_mode(0o0)).expect("set");
+    let foreign = directory.path().join("foreign");
+    fs::write(&foreign, "no part").expect("written");
+    profile.downloads().begin(&download(&target, &foreign)).expect("noted");
+    let aged = "UPDATE fss_download SET noted = noted - 604801 WHERE part = ?1";
+    database(&directory).execute(aged, [old.as_os_str().as_bytes()]).expect("changed");
+
+    let other = open(&directory);
+    let downloading = other.downloads().start().expect("locked");
+    profile.downloads().sweep().expect("swept");
+    assert!([&begun, &old, &published, &tree].iter().all(|part| part.exists()), "somebody may be writing them");
+    drop(downloading);
+    profile.downloads().sweep().expect("swept");
+    assert!([&begun, &old, &published, &tree].iter().all(|part| part.symlink_metadata().is_err()));
+    assert!(usable.exists() && target.exists() && foreign.exists());
+    let left = "SELECT count(*) FROM fss_download";
+    assert_eq!(database(&directory).query_row(left, [], |row| row.get(0)), Ok(2));
 }
 
 /// Each makes the next call an error, and none a panic.
@@ -477,17 +525,7 @@ fn a_database_with_other_contents_gives_errors() {
         profile.uploads().begin(&upload("7", SOURCE)).expect("noted");
         profile.uploads().checkpoint(&cookie("7"), &Checkpoint { offset: 33, chain: chain(1) }).expect("noted");
     };
-    let download = DownloadRecord {
-        target: "/target".into(),
-        cookie: cookie("7"),
-        server: None,
-        part: "/part".into(),
-        header: Some(header()),
-        position: 0,
-        chain: chain(3),
-        metadata: vec![1, 2, 3],
-        checksum: 0,
-    };
+    let download = DownloadRecord { header: Some(header()), position: 1, ..download(Path::new("/target"), Path::new("/part")) };
     let failed = |profile: &Profile| -> Option<ProfileError> {
         let read = || -> Result<(), ProfileError> {
             profile.files().list()?;

@@ -33,6 +33,8 @@ mod partial;
 mod remote;
 #[path = "../client/report.rs"]
 mod report;
+#[path = "../client/room.rs"]
+mod room;
 #[path = "../client/session.rs"]
 mod session;
 #[path = "../client/sink.rs"]

@@ -51,7 +51,11 @@ impl Account {
             Some(directory) => directory.clone(),
             None => default_directory()?,
         };
-        Ok(Self { profile: Profile::open(&directory)?, reporter, directory, unlocked: RefCell::default() })
+        let profile = Profile::open(&directory)?;
+        // What commands that were killed have left. What cannot be removed now is removed by a later one.
+        let _ = profile.downloads().sweep();
+        let _ = profile.uploads().sweep();
+        Ok(Self { profile, reporter, directory, unlocked: RefCell::default() })
     }
 
     /// Opens the profile with its password; a new profile gets one.

@@ -1,5 +1,7 @@
 //! Downloads, in FSS/2: what broke off goes on from what is there.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use fss::client::{ClientEvent, ClientNeed, ClientSession, Download, LegacyDownload, Operation};
@@ -12,16 +14,17 @@ use crate::account::{Account, FILE_PASSWORD};
 use crate::call::Call;
 use crate::keyring::Keyring;
 use crate::listing::not_listed;
-use crate::names::local_name;
+use crate::names::{local_name, suggested_name};
 use crate::options::{Options, Protocol};
 use crate::output::Output;
 use crate::partial::Partial;
 use crate::report::Progress;
 use crate::session::Session;
-use crate::sink::{Sink, is_plain};
+use crate::sink::{Expected, Sink, is_plain};
 use crate::stopped::{Stopped, invalid_response, refused};
-use crate::support::failure::Failure;
-use crate::{interrupt, legacy};
+use crate::support::failure::{Failure, code};
+use crate::support::print;
+use crate::{legacy, room};
 
 /// What the user wants to download, and where to.
 pub struct Wish<'a> {
@@ -33,8 +36,12 @@ pub struct Wish<'a> {
 }
 
 impl Wish<'_> {
+    /// Where the file goes: to standard output only if the user says so, whatever it is called.
     pub fn output(&self, path: &Path) -> Result<Output, Failure> {
-        Output::new(path, self.force)
+        match self.output {
+            Some(output) if output == Path::new("-") => Ok(Output::Standard),
+            _ => Output::new(path, self.force),
+        }
     }
 
     /// The password of its own that the file has, if it has one.
@@ -103,7 +110,8 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         stated: wish.size,
         size: wish.size.or(record.as_ref().and_then(|record| record.size)),
         own,
-        is_unnamed: wish.output.is_none() && record.is_none(),
+        is_named: wish.output.is_some(),
+        is_confirmed: false,
         record,
         cookie,
         what: format!("cannot download {}", wish.file),
@@ -115,15 +123,27 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         decoded: None,
         progress: session.account.reporter.progress(wish.file, None),
     };
-    let ended = session.run(|machine, call| transfer.serve(machine, call));
+    let mut ended = session.run(|machine, call| transfer.serve(machine, call));
     transfer.progress.clear();
+    if let Err(Stopped::Unsure(failure)) = &ended
+        && print::can_ask()
+        && print::confirms(format_args!("{}: {}. Download it?", failure.what, failure.why))
+    {
+        transfer.begin_anew();
+        ended = session.run(|machine, call| transfer.serve(machine, call));
+        transfer.progress.clear();
+    }
+    // What is not finished is removed, unless it is to go on.
+    transfer.sink = Sink::Closed;
     match (ended, transfer.received) {
         // The file is here and whole; that its acknowledgement was lost is the server's concern.
         (_, Some((size, guessed))) => report(account, &transfer.path, size, guessed),
         (Err(stopped), None) => {
-            if let (Stopped::Session(fss::Error::Integrity(_)), Some(partial)) = (&stopped, transfer.partial.take()) {
-                interrupt::keep_part(false);
-                partial.give_up(&account.profile)?;
+            if let Some(partial) = transfer.partial.take() {
+                match &stopped {
+                    Stopped::Session(fss::Error::Integrity(_)) => partial.give_up(&account.profile)?,
+                    _ => partial.ended(&account.profile)?,
+                }
             }
             Err(stopped.failure(&transfer.what))
         }
@@ -147,9 +167,11 @@ struct Transfer<'a> {
     sink: Sink,
     /// Whether all is asked for that there is to ask.
     asked: bool,
-    /// Whether neither the user nor the list says what the file is called.
-    is_unnamed: bool,
-    /// What goes on, or can go on later.
+    /// Whether the user has said what the file is to be called.
+    is_named: bool,
+    /// The user has been asked, and wants it.
+    is_confirmed: bool,
+    /// What the journal knows of it, if it goes to a file.
     partial: Option<Partial>,
     received: Option<(u64, bool)>,
     /// Bytes of it when it is decoded, if its metadata says so.
@@ -173,7 +195,7 @@ impl Transfer<'_> {
                 self.check_listed_size(metadata.as_ref(), size)?;
                 let before = self.partial.as_ref().map_or(0, |partial| partial.before);
                 self.progress.begin(size.or(self.size), before);
-                self.start_output(metadata.as_ref())?;
+                self.start_output(metadata.as_ref(), size)?;
             }
             Call::Need(ClientNeed::Data) => {
                 let (data, count) = (machine.data(), machine.data().len());
@@ -191,11 +213,11 @@ impl Transfer<'_> {
             }
             // Only when the file is durable may the server be told so: it may then forget it.
             Call::Event(ClientEvent::Downloaded { size, guessed }) => {
-                self.sink.finish(&self.path)?;
+                self.path = self.sink.finish(&self.path)?;
                 let before = self.partial.as_ref().map_or(0, |partial| partial.before);
                 self.received = Some((self.decoded.unwrap_or(before + size), guessed));
                 if let Some(partial) = self.partial.take() {
-                    partial.finish(&self.session.account.profile)?;
+                    partial.ended(&self.session.account.profile)?;
                 }
             }
             Call::Event(ClientEvent::Refused(refusal)) => return Err(refused(&self.what, &refusal).into()),
@@ -204,26 +226,69 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// The file is coming: it is written under the name that it was sealed with, if nobody knows another.
-    fn start_output(&mut self, metadata: Option<&Metadata>) -> Result<(), Failure> {
-        let name = metadata.and_then(Metadata::name).and_then(local_name);
-        if let (true, Some(name), Some(output)) = (self.is_unnamed, name, self.sink.output()) {
-            output.rename(Path::new(name))?;
-            self.path = output.path().to_owned();
-        }
+    /// All that was learnt on a connection that has ended is learnt again.
+    fn begin_anew(&mut self) {
+        (self.is_confirmed, self.asked, self.partial) = (true, false, None);
+    }
+
+    /// The file is coming; `sent` is how many bytes it has before it is decoded.
+    fn start_output(&mut self, metadata: Option<&Metadata>, sent: Option<u64>) -> Result<(), Stopped> {
+        self.choose_name(metadata)?;
         self.decoded = metadata.and_then(Metadata::size).or(self.stated);
-        if !is_plain(metadata) {
-            // What is decoded or unpacked cannot go on in the middle.
-            self.partial = None;
-        }
-        match (&mut self.partial, self.sink.output()) {
-            (Some(partial), Some(output)) => {
-                partial.start(output, metadata)?;
-                output.keep_attributes(metadata);
-                Ok(())
+        self.check_room(metadata, sent)?;
+        let profile = &self.session.account.profile;
+        let part = match &mut self.partial {
+            None => None,
+            Some(partial) => {
+                if let (Some((part, position)), Some(output)) = (partial.there(), self.sink.output()) {
+                    output.go_on(part, position)?;
+                    output.keep_attributes(metadata);
+                    return Ok(());
+                }
+                Some(partial.begin(profile, &self.path, metadata)?)
             }
-            _ => self.sink.open(metadata, self.record.is_some(), self.stated),
+        };
+        let expected = Expected { own: self.record.is_some(), size: self.decoded };
+        Ok(self.sink.open(metadata, expected, part)?)
+    }
+
+    /// Where neither the user nor the list names the file its uploader may suggest something. A listed name may have been cut
+    /// down to UTF-8; the one that was sealed is whole.
+    fn choose_name(&mut self, metadata: Option<&Metadata>) -> Result<(), Failure> {
+        let sealed = metadata.and_then(Metadata::name_bytes).filter(|_| !self.is_named);
+        let (Some(sealed), Some(output)) = (sealed, self.sink.output()) else { return Ok(()) };
+        if self.record.is_some() {
+            let name = sealed.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+            let is_listed = Path::new(&*String::from_utf8_lossy(name)) == output.path();
+            if is_listed && std::str::from_utf8(name).is_err() {
+                output.rename(OsStr::from_bytes(name))?;
+            }
+        } else if let Some(name) = suggested_name(&sealed) {
+            output.suggest(&name)?;
+            if output.path().file_name() != Some(&name) {
+                let (name, path) = (name.display(), output.path().display());
+                self.session.say(&format!("{name} is there already, and only its uploader calls it so: it becomes {path}"));
+            }
         }
+        self.path = output.path().to_owned();
+        Ok(())
+    }
+
+    /// Before anything is made: whether there is room for all of it, and whether somebody wants so much.
+    fn check_room(&mut self, metadata: Option<&Metadata>, sent: Option<u64>) -> Result<(), Stopped> {
+        let becomes = if is_plain(metadata) { sent } else { self.decoded.or(sent) };
+        let Some(becomes) = becomes.or(self.size) else { return Ok(()) };
+        if self.sink.output().is_some_and(|output| output.replaces().is_some()) {
+            let before = self.partial.as_ref().map_or(0, |partial| partial.before);
+            room::check_free(&self.path, becomes.saturating_sub(before))?;
+        }
+        let is_wanted = self.is_confirmed || self.record.is_some() || self.stated == Some(becomes);
+        if !is_wanted && sent.is_some_and(|sent| room::is_suspicious(becomes, sent)) {
+            let why = format!("{} bytes are to become {becomes}", sent.unwrap_or(0));
+            let hint = format!("--size {becomes}, if you know whose it is and want it");
+            return Err(Stopped::Unsure(Failure::new(code::INTEGRITY, &self.what, why, hint)));
+        }
+        Ok(())
     }
 
     /// A listed file has the size that it was uploaded with: before it was encoded, where that was known then.
@@ -282,6 +347,10 @@ impl Transfer<'_> {
 
     fn legacy_download(&mut self) -> Result<Operation, Failure> {
         self.asked = true;
+        if let Some(output) = self.sink.output() {
+            let (profile, cookie) = (&self.session.account.profile, self.cookie.clone().into());
+            self.partial = Partial::new(profile, output, &self.session.server, &cookie, None)?;
+        }
         let password = match (&self.own, &self.record) {
             (Some(own), _) => own.clone(),
             (None, Some(record)) => self.session.unlocked.password_of(record.password)?.clone(),

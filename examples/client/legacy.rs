@@ -9,12 +9,13 @@ use fss::profile::{FileRecord, Format, ProtocolVersion};
 use crate::account::{Account, Unlocked};
 use crate::call::Call;
 use crate::download::{Found, Wish, report};
-use crate::drive;
 use crate::options::Options;
+use crate::partial::Partial;
 use crate::source::{Compress, Source};
 use crate::stopped::{NOT_PROCEEDED, Stopped, invalid_response, key_changed};
 use crate::support::failure::{Failure, code};
 use crate::upload::{How, Uploaded};
+use crate::{drive, room};
 
 /// What must hold before a password is sent: nothing in FSS 1.0 shows that the server's key is its own, but another key than
 /// that which is known is not spoken to.
@@ -122,6 +123,10 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     };
     let size = wish.size.or(record.as_ref().and_then(|record| record.size));
     let mut session = ClientSession::download(unlocked.config.clone(), &cookie, password, size);
+    if let (Some(size), Some(_)) = (size, output.replaces()) {
+        room::check_free(&path, size)?;
+    }
+    let mut partial = Partial::new(&account.profile, &output, &server, &cookie, None)?;
     let mut received = None;
     let ended = drive::run(&mut session, &server, |session, call| {
         match call {
@@ -136,11 +141,21 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
                 output.finish()?;
                 received = Some((size, guessed));
             }
-            Call::Event(ClientEvent::DownloadStarted) => drop(output.create()?),
+            Call::Event(ClientEvent::DownloadStarted) => {
+                let part = match &mut partial {
+                    Some(partial) => Some(partial.begin(&account.profile, &path, None)?),
+                    None => None,
+                };
+                output.create(part)?;
+            }
             Call::Need(FileNeed::Supply) | Call::Event(_) => {}
         }
         Ok(())
     });
+    drop(output);
+    if let Some(partial) = &partial {
+        partial.ended(&account.profile)?;
+    }
     match (ended, received) {
         // The file is here and whole; that its acknowledgement was lost is the server's concern.
         (_, Some((size, guessed))) => report(account, &path, size, guessed),

@@ -17,6 +17,7 @@ mod output;
 mod partial;
 mod remote;
 mod report;
+mod room;
 mod session;
 mod sink;
 mod source;

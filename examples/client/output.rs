@@ -1,23 +1,44 @@
 //! Where a downloaded file goes: under a temporary name until it is whole and durable, and then in one step to its own.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fss::SystemRng;
 use fss::sealed::Metadata;
-use rand_core::Rng as _;
+use rustix::fs::Mode;
 
 use crate::interrupt::{self, Part};
-use crate::support::failure::{Failure, code};
+use crate::support::failure::{Failure, code, io_code};
+
+/// The most files whose names differ only by a number at the end.
+const MOST_ALIKE: u32 = 10_000;
 
 /// A file that is being written. Dropping it unfinished removes what has been written, unless it is to go on.
 pub enum Output {
     Standard,
-    File { file: Option<File>, path: PathBuf, force: bool, attributes: Attributes, written: u64 },
+    File(Box<NamedOutput>),
+}
+
+pub struct NamedOutput {
+    file: Option<File>,
+    /// What the user asked for.
+    target: PathBuf,
+    path: PathBuf,
+    naming: Naming,
+    attributes: Attributes,
+    written: u64,
+}
+
+/// Whose name it is that the file gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    /// The user's own, from the command line or the list: what has it is replaced, if `force`.
+    Users { force: bool },
+    /// The uploader's: it replaces nothing, and gives way to what is there.
+    Uploaders,
 }
 
 /// What a file has besides its bytes.
@@ -33,46 +54,20 @@ fn is_empty(directory: &Path) -> bool {
 }
 
 impl Output {
-    /// Standard output for `-`, else a new file, which is not there before [`Output::create`].
+    /// A new file, which is not there before [`Output::create`].
     pub fn new(path: &Path, force: bool) -> Result<Self, Failure> {
-        if path == Path::new("-") {
-            return Ok(Self::Standard);
-        }
-        let what = || format!("{} is not overwritten", path.display());
-        match path.metadata() {
-            Ok(there) if there.is_dir() && !force => {
-                let why = "there is a directory of this name";
-                return Err(Failure::new(code::OTHER, what(), why, "-o with a name inside it"));
-            }
-            // What is in it may be nobody's to lose.
-            Ok(there) if there.is_dir() && !is_empty(path) => {
-                let why = "there is a directory of this name, and it is not empty";
-                return Err(Failure::new(code::OTHER, what(), why, "remove it first, or -o with another name"));
-            }
-            Ok(there) if force && !there.is_dir() && !there.is_file() => {
-                let why = "it is a device or a pipe, and not a file";
-                return Err(Failure::new(code::OTHER, what(), why, "-o - and a redirection"));
-            }
-            _ => {}
-        }
-        if !force && path.symlink_metadata().is_ok() {
-            return Err(exists(path));
-        }
-        if path.file_name().is_none() {
-            return Err(Failure::usage(
-                format!("cannot write {}", path.display()),
-                "it is no name of a file",
-                "-o with another name",
-            ));
-        }
-        Ok(Self::File { file: None, path: path.to_owned(), force, attributes: Attributes::default(), written: 0 })
+        check_place(path, force)?;
+        let target = std::path::absolute(path).map_err(|error| cannot_write(path, &error))?;
+        let naming = Naming::Users { force };
+        let (path, attributes) = (path.to_owned(), Attributes::default());
+        Ok(Self::File(Box::new(NamedOutput { file: None, target, path, naming, attributes, written: 0 })))
     }
 
     /// Where the file is to be.
     pub fn path(&self) -> &Path {
         match self {
             Self::Standard => Path::new("-"),
-            Self::File { path, .. } => path,
+            Self::File(named) => &named.path,
         }
     }
 
@@ -80,65 +75,71 @@ impl Output {
     pub fn replaces(&self) -> Option<bool> {
         match self {
             Self::Standard => None,
-            Self::File { force, .. } => Some(*force),
+            Self::File(named) => Some(named.naming == Naming::Users { force: true }),
         }
     }
 
-    /// The file gets another name, which must be free too. Only before it is created.
-    pub fn rename(&mut self, name: &Path) -> Result<(), Failure> {
-        if let Self::File { path, force, .. } = self {
-            *self = Self::new(&path.with_file_name(name), *force)?;
-        }
+    /// The file gets another name of the user's, which must be free too. Only before it is created.
+    pub fn rename(&mut self, name: &OsStr) -> Result<(), Failure> {
+        let Self::File(named) = self else { return Ok(()) };
+        let path = named.path.with_file_name(name);
+        check_place(&path, named.naming == Naming::Users { force: true })?;
+        named.path = path;
         Ok(())
     }
 
-    /// The file gets mode and time of the one that was sealed. Nobody gets more rights by it than to read, write and run.
+    /// The file gets the name that its uploader suggests, or one like it if that is taken. Only before it is created.
+    pub fn suggest(&mut self, name: &OsStr) -> Result<(), Failure> {
+        let Self::File(named) = self else { return Ok(()) };
+        named.naming = Naming::Uploaders;
+        named.path = free_name(&named.path.with_file_name(name))?;
+        Ok(())
+    }
+
+    /// The file gets mode and time of the one that was sealed. Nobody gets more rights by it than to read, write and run, and
+    /// nobody any that the umask keeps back.
     pub fn keep_attributes(&mut self, metadata: Option<&Metadata>) {
-        if let (Self::File { attributes, .. }, Some(metadata)) = (self, metadata) {
+        if let (Self::File(named), Some(metadata)) = (self, metadata) {
             let mode = metadata.get("mode").and_then(|mode| u32::from_str_radix(mode, 8).ok());
             let modified = metadata.get("mtime").and_then(|time| time.parse().ok());
-            attributes.mode = mode.map(|mode| mode & 0o777);
-            attributes.modified = modified.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+            named.attributes.mode = mode.map(|mode| mode & 0o777 & !umask());
+            named.attributes.modified = modified.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
         }
     }
 
-    /// The file's own name, which it gets in the end.
-    pub fn target(&self) -> Result<Option<PathBuf>, Failure> {
+    /// What the user asked the file to be written to, by which the same wish is known again.
+    pub fn target(&self) -> Option<&Path> {
         match self {
-            Self::Standard => Ok(None),
-            Self::File { path, .. } => std::path::absolute(path).map(Some).map_err(|error| cannot_write(path, &error)),
+            Self::Standard => None,
+            Self::File(named) => Some(&named.target),
         }
     }
 
-    /// Begins to write, under a temporary name beside the file's own; gives that.
-    pub fn create(&mut self) -> Result<Option<PathBuf>, Failure> {
-        let Self::File { file, path, .. } = self else { return Ok(None) };
-        if path.is_dir() {
-            let why = "there is a directory of this name";
-            return Err(Failure::new(code::OTHER, format!("cannot write {}", path.display()), why, "-o with another name"));
+    /// Begins to write under a temporary name; standard output has none.
+    pub fn create(&mut self, temporary: Option<&Path>) -> Result<(), Failure> {
+        let (Self::File(named), Some(temporary)) = (self, temporary) else { return Ok(()) };
+        if named.path.is_dir() {
+            let what = format!("cannot write {}", named.path.display());
+            return Err(Failure::new(code::OTHER, what, "there is a directory of this name", "-o with another name"));
         }
-        let mut name = OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(format!(".{:08x}.fss-part", SystemRng.next_u32()));
-        let temporary = path.with_file_name(name);
-        // Noted first, so that an interruption at any moment finds it.
-        interrupt::set_part(Some(Part { path: temporary.clone(), keep: false }));
-        let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
-        let created = created.map_err(|error| cannot_write(path, &error))?;
-        be_alone(&created, path)?;
-        *file = Some(created);
-        Ok(Some(temporary))
+        let _writing = interrupt::writing();
+        interrupt::set_part(Some(Part { path: temporary.to_owned(), keep: false }));
+        let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary);
+        let created = created.map_err(|error| cannot_write(&named.path, &error))?;
+        be_alone(&created, &named.path)?;
+        named.file = Some(created);
+        Ok(())
     }
 
     /// Goes on with what is under a temporary name already, after `position` bytes.
     pub fn go_on(&mut self, temporary: &Path, position: u64) -> Result<(), Failure> {
-        let Self::File { file, path, written, .. } = self else { return Ok(()) };
-        let mut opened = OpenOptions::new().write(true).open(temporary).map_err(|error| cannot_write(path, &error))?;
-        be_alone(&opened, path)?;
+        let Self::File(named) = self else { return Ok(()) };
+        let failed = |error: io::Error| cannot_write(&named.path, &error);
+        let mut opened = OpenOptions::new().write(true).open(temporary).map_err(failed)?;
+        be_alone(&opened, &named.path)?;
         interrupt::set_part(Some(Part { path: temporary.to_owned(), keep: true }));
-        let there = opened.set_len(position).and_then(|()| opened.seek(SeekFrom::Start(position)));
-        there.map_err(|error| cannot_write(path, &error))?;
-        (*file, *written) = (Some(opened), position);
+        opened.set_len(position).and_then(|()| opened.seek(SeekFrom::Start(position))).map_err(failed)?;
+        (named.file, named.written) = (Some(opened), position);
         Ok(())
     }
 
@@ -148,8 +149,9 @@ impl Output {
 
     /// Makes durable what has been written, and keeps it even if the program ends.
     pub fn sync(&mut self) -> Result<(), Failure> {
-        let Self::File { file: Some(file), path, .. } = self else { return Ok(()) };
-        file.sync_data().map_err(|error| cannot_write(path, &error))?;
+        let Self::File(named) = self else { return Ok(()) };
+        let Some(file) = &named.file else { return Ok(()) };
+        file.sync_data().map_err(|error| cannot_write(&named.path, &error))?;
         interrupt::keep_part(true);
         Ok(())
     }
@@ -158,24 +160,34 @@ impl Output {
     pub fn finish(&mut self) -> Result<(), Failure> {
         match self {
             Self::Standard => io::stdout().flush().map_err(|error| cannot_write(Path::new("standard output"), &error)),
-            Self::File { file, path, force, attributes, written } => {
-                let Some((file, temporary)) = file.take().zip(interrupt::part_path()) else { return Ok(()) };
-                attributes.give_to(&file);
-                let synced = file.sync_all().and_then(|()| file.metadata());
-                if let Some(length) = synced.as_ref().ok().map(fs::Metadata::len).filter(|length| length != written) {
-                    return Err(changed(path, *written, length));
-                }
-                let published = synced.and_then(|_| publish(&temporary, path, *force));
-                let _ = fs::remove_file(&temporary);
-                interrupt::set_part(None);
-                match published {
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(exists(path)),
-                    published => published.map_err(|error| cannot_write(path, &error))?,
-                }
-                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| cannot_write(path, &error))
-            }
+            Self::File(named) => named.finish(),
         }
+    }
+}
+
+impl NamedOutput {
+    fn finish(&mut self) -> Result<(), Failure> {
+        let _writing = interrupt::writing();
+        let Some((file, temporary)) = self.file.take().zip(interrupt::part_path()) else { return Ok(()) };
+        self.attributes.give_to(&file);
+        let synced = file.sync_all().and_then(|()| file.metadata());
+        if let Some(length) = synced.as_ref().ok().map(fs::Metadata::len).filter(|length| *length != self.written) {
+            return Err(changed(&self.path, self.written, length));
+        }
+        let mut published = synced.and_then(|_| publish(&temporary, &self.path, self.naming));
+        while self.naming == Naming::Uploaders && published.as_ref().is_err_and(is_taken) {
+            self.path = free_name(&self.path)?;
+            published = publish(&temporary, &self.path, self.naming);
+        }
+        let _ = fs::remove_file(&temporary);
+        interrupt::set_part(None);
+        match published {
+            Err(error) if is_taken(&error) => return Err(exists(&self.path)),
+            published => published.map_err(|error| cannot_write(&self.path, &error))?,
+        }
+        File::open(parent(&self.path))
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| cannot_write(&self.path, &error))
     }
 }
 
@@ -191,9 +203,37 @@ impl Attributes {
     }
 }
 
-/// Gives a file its own name; unless `force`, only if nothing has it.
-fn publish(temporary: &Path, path: &Path, force: bool) -> io::Result<()> {
-    if force {
+/// The directory that a file is in.
+pub fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The mode bits that new files do not get.
+fn umask() -> u32 {
+    // It can only be read by setting it. The other thread of this program makes no files.
+    let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    rustix::process::umask(umask);
+    umask.bits()
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AlreadyExists
+}
+
+/// This name, or the first of `NAME.1`, `NAME.2`, … that nothing has.
+fn free_name(path: &Path) -> Result<PathBuf, Failure> {
+    let numbered = (1..=MOST_ALIKE).map(|number| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    });
+    let mut names = std::iter::once(path.to_owned()).chain(numbered);
+    names.find(|path| path.symlink_metadata().is_err()).ok_or_else(|| exists(path))
+}
+
+/// Gives a file its own name; unless what has it is to be replaced, only if nothing has.
+fn publish(temporary: &Path, path: &Path, naming: Naming) -> io::Result<()> {
+    if naming == (Naming::Users { force: true }) {
         return fs::rename(temporary, path);
     }
     match fs::hard_link(temporary, path) {
@@ -209,8 +249,11 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Standard => io::stdout().write(bytes),
-            Self::File { file: Some(file), written, .. } => file.write(bytes).inspect(|count| *written += *count as u64),
-            Self::File { file: None, .. } => Ok(bytes.len()),
+            Self::File(named) => {
+                let NamedOutput { file: Some(file), written, .. } = &mut **named else { return Ok(bytes.len()) };
+                let _writing = interrupt::writing();
+                file.write(bytes).inspect(|count| *written += *count as u64)
+            }
         }
     }
 
@@ -221,12 +264,45 @@ impl Write for Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
+        let _writing = interrupt::writing();
         interrupt::drop_part();
     }
 }
 
+/// Whether a file may get this name.
+fn check_place(path: &Path, force: bool) -> Result<(), Failure> {
+    let what = || format!("{} is not overwritten", path.display());
+    match path.metadata() {
+        Ok(there) if there.is_dir() && !force => {
+            let why = "there is a directory of this name";
+            return Err(Failure::new(code::OTHER, what(), why, "-o with a name inside it"));
+        }
+        // What is in it may be nobody's to lose.
+        Ok(there) if there.is_dir() && !is_empty(path) => {
+            let why = "there is a directory of this name, and it is not empty";
+            return Err(Failure::new(code::OTHER, what(), why, "remove it first, or -o with another name"));
+        }
+        Ok(there) if force && !there.is_dir() && !there.is_file() => {
+            let why = "it is a device or a pipe, and not a file";
+            return Err(Failure::new(code::OTHER, what(), why, "-o - and a redirection"));
+        }
+        _ => {}
+    }
+    if !force && path.symlink_metadata().is_ok() {
+        return Err(exists(path));
+    }
+    if path.file_name().is_none() {
+        return Err(Failure::usage(
+            format!("cannot write {}", path.display()),
+            "it is no name of a file",
+            "-o with another name",
+        ));
+    }
+    Ok(())
+}
+
 /// Two that write the same part file would make another file of it.
-fn be_alone(part: &File, path: &Path) -> Result<(), Failure> {
+pub fn be_alone(part: &File, path: &Path) -> Result<(), Failure> {
     match part.try_lock() {
         Err(TryLockError::WouldBlock) => {
             let what = format!("cannot write {}", path.display());
@@ -250,8 +326,7 @@ fn exists(path: &Path) -> Failure {
 }
 
 pub fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    let (code, hint) =
-        if full { (code::NO_ROOM, "make room on the disk") } else { (code::OTHER, "-o with a place where you may write") };
+    let code = io_code(error);
+    let hint = if code == code::NO_ROOM { "make room on the disk" } else { "-o with a place where you may write" };
     Failure::new(code, format!("cannot write {}", path.display()), error.to_string(), hint)
 }

@@ -1,28 +1,33 @@
-//! A download that can go on: what of it is in its part file for good, and the journal's note of it.
+//! What the journal knows of a download: where its part is, so that it is found if the program is killed, and what of it is
+//! there for good, so that it can go on.
 
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crc32fast::Hasher;
-use fss::Cookie;
 use fss::chain::{Chain, ChainDigest, PIECE};
 use fss::client::Received;
-use fss::profile::{DownloadRecord, Profile};
+use fss::profile::{DownloadRecord, Downloading, Downloads, Profile};
 use fss::sealed::{CHUNK, Header, Metadata};
+use fss::{Cookie, OpaqueCookie};
 
-use crate::output::Output;
+use crate::output::{Output, be_alone};
+use crate::sink::is_plain;
 use crate::support::failure::Failure;
 
 pub struct Partial {
-    /// What is noted, or will be: a short download needs no note.
+    /// What is noted, or will be when the part is begun.
     record: DownloadRecord,
     noted: bool,
+    /// Whether a later command can go on with it.
+    resumable: bool,
     /// Bytes of the file so far, and their checksum.
     bytes: u64,
     checksum: Hasher,
     /// Bytes of the file when this program began.
     pub before: u64,
+    _downloading: Downloading,
 }
 
 impl Partial {
@@ -34,19 +39,43 @@ impl Partial {
         cookie: &Cookie,
         header: &Header,
     ) -> Result<Option<Self>, Failure> {
-        let Some(target) = output.target()? else { return Ok(None) };
-        if let Some(record) = profile.downloads().find(&target, &cookie.clone().into())? {
-            if let Some((bytes, checksum)) = usable(&record, header) {
-                return Ok(Some(Self { record, noted: true, bytes, checksum, before: bytes }));
-            }
-            discard(profile, &record)?;
+        let cookie = cookie.clone().into();
+        let Some(new) = Self::new(profile, output, server, &cookie, Some(header))? else { return Ok(None) };
+        let Some(record) = profile.downloads().find(&new.record.target, &cookie)? else { return Ok(Some(new)) };
+        if let Ok(part) = File::open(&record.part) {
+            be_alone(&part, output.path())?;
         }
-        let (server, header) = (Some(server.to_owned()), Some(header.clone()));
-        // Metadata comes with the first chunk, and the part file gets its name when it is made.
-        let (cookie, part, metadata) = (cookie.clone().into(), PathBuf::new(), Vec::new());
-        let chain = Chain::new(b"").digest();
-        let record = DownloadRecord { target, cookie, server, part, header, position: 0, chain, metadata, checksum: 0 };
-        Ok(Some(Self { record, noted: false, bytes: 0, checksum: Hasher::new(), before: 0 }))
+        if let Some((bytes, checksum)) = usable(&record, header) {
+            return Ok(Some(Self { record, noted: true, resumable: true, bytes, checksum, before: bytes, ..new }));
+        }
+        discard(profile, &record)?;
+        Ok(Some(new))
+    }
+
+    /// A download from its beginning; `None` where the output is no file. One of FSS 1.0 has no header.
+    pub fn new(
+        profile: &Profile,
+        output: &Output,
+        server: &str,
+        cookie: &OpaqueCookie,
+        header: Option<&Header>,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(target) = output.target() else { return Ok(None) };
+        let record = DownloadRecord {
+            target: target.to_owned(),
+            cookie: cookie.clone(),
+            server: Some(server.to_owned()),
+            part: PathBuf::new(),
+            header: header.cloned(),
+            position: 0,
+            chain: Chain::new(b"").digest(),
+            // It comes with the first chunk.
+            metadata: Vec::new(),
+            checksum: 0,
+        };
+        let downloading = profile.downloads().start()?;
+        let (bytes, checksum) = (0, Hasher::new());
+        Ok(Some(Self { record, noted: false, resumable: false, bytes, checksum, before: 0, _downloading: downloading }))
     }
 
     /// What there is to go on from, if anything.
@@ -56,17 +85,21 @@ impl Partial {
         Some(Received { offset: position.checked_mul(PIECE)?, chain: *chain, metadata })
     }
 
-    /// The server has approved: the part file is begun, or gone on with.
-    pub fn start(&mut self, output: &mut Output, metadata: Option<&Metadata>) -> Result<(), Failure> {
-        if self.noted {
-            return output.go_on(&self.record.part, self.bytes);
-        }
+    /// The part that is there already, and how many bytes of it count.
+    pub fn there(&self) -> Option<(&Path, u64)> {
+        self.noted.then_some((&*self.record.part, self.bytes))
+    }
+
+    /// The server has approved, and the file is to be at `path` in the end: notes where its part will be, and gives that.
+    pub fn begin(&mut self, profile: &Profile, path: &Path, metadata: Option<&Metadata>) -> Result<&Path, Failure> {
+        let part = Downloads::new_part(path);
+        self.record.part = std::path::absolute(&part).unwrap_or(part);
         self.record.metadata = metadata.and_then(|metadata| metadata.encode().ok()).unwrap_or_default();
-        if let (Some(part), Some(target)) = (output.create()?, output.target()?) {
-            self.record.part = std::path::absolute(&part).unwrap_or(part);
-            self.record.target = target;
-        }
-        Ok(())
+        // What is decoded or unpacked cannot go on in the middle.
+        self.resumable = self.record.header.is_some() && is_plain(metadata);
+        profile.downloads().begin(&self.record)?;
+        self.noted = true;
+        Ok(&self.record.part)
     }
 
     /// These bytes were written more.
@@ -77,16 +110,11 @@ impl Partial {
 
     /// What was written so far ends with the chunk at this offset of the stored bytes: it is made durable, and noted.
     pub fn note(&mut self, profile: &Profile, output: &mut Output, offset: u64, chain: ChainDigest) -> Result<(), Failure> {
-        output.sync()?;
-        let checksum = self.checksum.clone().finalize();
-        let position = offset / PIECE;
-        (self.record.position, self.record.chain, self.record.checksum) = (position, chain, checksum);
-        if std::mem::replace(&mut self.noted, true) {
-            profile.downloads().progress(&self.record.target, position, chain, checksum)?;
-        } else {
-            profile.downloads().begin(&self.record)?;
+        if !self.resumable {
+            return Ok(());
         }
-        Ok(())
+        output.sync()?;
+        Ok(profile.downloads().progress(&self.record.part, offset / PIECE, chain, self.checksum.clone().finalize())?)
     }
 
     /// What is there is not what it should be: the same download begins anew.
@@ -94,10 +122,10 @@ impl Partial {
         if self.noted { discard(profile, &self.record) } else { Ok(()) }
     }
 
-    /// The file is complete: nothing is to go on.
-    pub fn finish(self, profile: &Profile) -> Result<(), Failure> {
-        if self.noted {
-            profile.downloads().remove(&self.record.target)?;
+    /// The part is gone, or it is kept to go on with.
+    pub fn ended(&self, profile: &Profile) -> Result<(), Failure> {
+        if self.noted && self.record.part.symlink_metadata().is_err() {
+            profile.downloads().remove(&self.record.part)?;
         }
         Ok(())
     }
@@ -124,5 +152,5 @@ fn usable(record: &DownloadRecord, header: &Header) -> Option<(u64, Hasher)> {
 fn discard(profile: &Profile, record: &DownloadRecord) -> Result<(), Failure> {
     // It may be gone already.
     let _ = fs::remove_file(&record.part);
-    Ok(profile.downloads().remove(&record.target)?)
+    Ok(profile.downloads().remove(&record.part)?)
 }

@@ -3,6 +3,7 @@
 //! `--json` prints one object a line. Each has `event`; its other fields are those of the functions here, and are only ever
 //! added to. The last object is the summary.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal as _, stderr};
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ use unicode_width::UnicodeWidthChar as _;
 use crate::options::{Command, Options};
 use crate::support::failure::{Failure, code};
 use crate::support::print;
-use crate::support::text::printable;
+use crate::support::text::{is_deceptive, printable};
 
 /// The most columns of a name before a progress bar.
 const LABEL_COLUMNS: usize = 24;
@@ -125,7 +126,9 @@ impl Reporter {
         Ok(())
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "it is made to be shown")]
     fn object(self, object: Value) -> Result<(), Failure> {
+        let object = plain_json(&object.to_string());
         if self.occupied {
             print::aside(object);
             return Ok(());
@@ -212,6 +215,22 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+/// JSON in which nothing is deceptive: within a string any character may be written as an escape.
+fn plain_json(object: &str) -> String {
+    let mut plain = String::new();
+    for c in object.chars() {
+        if is_deceptive(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String does not fail.
+                let _ = write!(plain, "\\u{unit:04x}");
+            }
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
 }
 
 /// The name of what is transferred, as long as it leaves room for the rest of the line.

@@ -1,7 +1,7 @@
 //! Where the content of a download goes: to a file, or unpacked to a directory, decompressed before if need be.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fss::archive::{self, Unpack, UnpackOptions};
 use fss::compress::Decoder;
@@ -22,7 +22,27 @@ pub enum Sink {
 
 pub enum Destination {
     File(Output),
-    Directory(Box<Unpack>),
+    Directory(Directory),
+}
+
+/// A directory that is being unpacked. What is not finished is removed.
+pub struct Directory(Option<Box<Unpack>>);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _writing = interrupt::writing();
+        self.0 = None;
+        interrupt::set_part(None);
+    }
+}
+
+/// What is known of what comes, besides its metadata.
+#[derive(Clone, Copy)]
+pub struct Expected {
+    /// The user has packed it, and nobody else.
+    pub own: bool,
+    /// Its bytes when it is decoded.
+    pub size: Option<u64>,
 }
 
 /// Whether what comes are the bytes of a file as they are.
@@ -32,29 +52,29 @@ pub fn is_plain(metadata: Option<&Metadata>) -> bool {
 }
 
 impl Sink {
-    /// Gets ready for what the metadata says that will come. `own` is what the user has packed himself, and nobody else;
-    /// `size` is what the user says that it has, in bytes.
-    pub fn open(&mut self, metadata: Option<&Metadata>, own: bool, size: Option<u64>) -> Result<(), Failure> {
+    /// Gets ready for what the metadata says that will come, and makes it at `part`, unless it goes to standard output.
+    pub fn open(&mut self, metadata: Option<&Metadata>, how: Expected, part: Option<&Path>) -> Result<(), Failure> {
         let Self::Waiting(mut output) = std::mem::replace(self, Self::Closed) else { return Ok(()) };
         let path = output.path().to_owned();
         let failed = |error: io::Error| failed(&path, &error);
-        let size = metadata.and_then(Metadata::size).or(size);
+        let Expected { own, size } = how;
         let is_compressed = metadata.and_then(|metadata| metadata.get("encoding")) == Some("zstd");
         if is_compressed && size.is_none() && !own {
             return Err(unbounded(&path));
         }
         let is_directory = metadata.and_then(|metadata| metadata.get("kind")) == Some("directory");
-        let destination = match output.replaces() {
-            Some(replace) if is_directory => {
+        let destination = match (output.replaces(), part.and_then(Path::file_name)) {
+            (Some(replace), Some(temporary)) if is_directory => {
                 drop(output);
                 let options = UnpackOptions { replace, outward_links: own };
-                let unpack = Unpack::new(&path, size, options).map_err(|error| failed(error.into()))?;
+                let _writing = interrupt::writing();
+                let unpack = Unpack::with_temporary(&path, temporary, size, options).map_err(|error| failed(error.into()))?;
                 interrupt::set_part(Some(Part { path: unpack.temporary(), keep: false }));
-                Destination::Directory(Box::new(unpack))
+                Destination::Directory(Directory(Some(Box::new(unpack))))
             }
             // What goes to standard output is the tar stream.
             _ => {
-                output.create()?;
+                output.create(part)?;
                 output.keep_attributes(metadata);
                 Destination::File(output)
             }
@@ -85,20 +105,22 @@ impl Sink {
         written.map_err(|error| failed(path, &error))
     }
 
-    /// Makes all durable under its own name.
-    pub fn finish(&mut self, path: &Path) -> Result<(), Failure> {
+    /// Makes all durable under its own name, which may be another than `path` by now, and gives it.
+    pub fn finish(&mut self, path: &Path) -> Result<PathBuf, Failure> {
         let destination = match std::mem::replace(self, Self::Closed) {
             Self::Waiting(output) => Destination::File(output),
             Self::Plain(destination) => destination,
             Self::Compressed(decoder) => decoder.finish().map_err(|error| failed(path, &error))?,
-            Self::Closed => return Ok(()),
+            Self::Closed => return Ok(path.to_owned()),
         };
         match destination {
-            Destination::File(mut output) => output.finish(),
-            Destination::Directory(unpack) => {
-                unpack.finish().map_err(|error| failed(path, &error.into()))?;
-                interrupt::set_part(None);
-                Ok(())
+            Destination::File(mut output) => output.finish().map(|()| output.path().to_owned()),
+            Destination::Directory(mut directory) => {
+                let _writing = interrupt::writing();
+                if let Some(unpack) = directory.0.take() {
+                    unpack.finish().map_err(|error| failed(path, &error.into()))?;
+                }
+                Ok(path.to_owned())
             }
         }
     }
@@ -108,7 +130,11 @@ impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::File(output) => output.write(bytes),
-            Self::Directory(unpack) => unpack.write(bytes),
+            Self::Directory(Directory(Some(unpack))) => {
+                let _writing = interrupt::writing();
+                unpack.write(bytes)
+            }
+            Self::Directory(Directory(None)) => Ok(bytes.len()),
         }
     }
 

@@ -29,6 +29,8 @@ pub enum Stopped {
     Program(Failure),
     /// Nobody knows the server.
     Stranger,
+    /// The user is to be asked first, and not while a server waits; without a terminal it is this failure.
+    Unsure(Failure),
 }
 
 impl From<Failure> for Stopped {
@@ -47,7 +49,7 @@ impl Stopped {
     /// The failure as it is shown; `what` was not done.
     pub fn failure(self, what: &str) -> Failure {
         let error = match self {
-            Self::Program(failure) => return failure,
+            Self::Program(failure) | Self::Unsure(failure) => return failure,
             Self::Stranger => return invalid_response("nobody knows it"),
             Self::Session(error) => error,
         };

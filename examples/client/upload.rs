@@ -74,7 +74,6 @@ pub fn upload_all(
     match options.protocol {
         Protocol::V1 => paths.iter().try_for_each(|path| tally.add(legacy::upload(account, &unlocked, options, path, &how)))?,
         Protocol::V2 => {
-            account.profile.uploads().sweep()?;
             let session = Session::new(account, &unlocked, options, None);
             let keyring = Keyring::new(&unlocked, how.own.clone());
             let waiting = paths.iter().cloned().collect();

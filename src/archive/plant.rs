@@ -6,12 +6,12 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
-use rustix::fs::{fchmod, fstat, futimens, mkdirat, openat, symlinkat, utimensat};
+use rustix::fs::{fchmod, fstat, futimens, mkdirat, openat, statat, symlinkat, unlinkat, utimensat};
 use rustix::io::Errno;
 
 use super::entry::{Entry, Kind, PERMISSIONS};
@@ -24,6 +24,8 @@ use super::{Damage, Error, names};
 pub(super) struct Planter {
     tree: Tree,
     outward_links: bool,
+    /// What the umask, or what stands for it on the file system, leaves of a mode.
+    allowed: Mode,
     /// The directory that is being filled, after those above it.
     open: Vec<Attributes>,
     file: Option<(File, Attributes)>,
@@ -59,13 +61,14 @@ impl Planter {
     pub(super) fn new(tree: Tree, outward_links: bool) -> Result<Self, Error> {
         let root = PathBuf::new();
         let stat = fstat(tree.root()).map_err(Error::local("look at", &root))?;
+        let allowed = probe(tree.root()).map_err(Error::local("create in", &root))?;
         let root = Attributes { path: root, mode: permissions(&stat), mtime: mtime(&stat) };
-        Ok(Self { tree, outward_links, open: vec![root], file: None })
+        Ok(Self { tree, outward_links, allowed, open: vec![root], file: None })
     }
 
     pub(super) fn entry(&mut self, entry: Entry) -> Result<(), Refused> {
         let Entry { path, kind, mode, mtime } = entry;
-        let attributes = Attributes { path, mode, mtime };
+        let attributes = Attributes { path, mode: mode & self.allowed, mtime };
         match kind {
             Kind::File { .. } => self.begin_file(attributes),
             Kind::Link { target } => self.link(&attributes, &target),
@@ -166,6 +169,16 @@ impl Planter {
         });
         left.map_err(Error::local("finish", &last.path))
     }
+}
+
+/// The permissions that a new directory gets of all that there are. The umask itself can only be read by setting it, for the
+/// whole process.
+fn probe(root: BorrowedFd<'_>) -> rustix::io::Result<Mode> {
+    const NAME: &str = "probe";
+    mkdirat(root, NAME, PERMISSIONS)?;
+    let stat = statat(root, NAME, AtFlags::SYMLINK_NOFOLLOW);
+    unlinkat(root, NAME, AtFlags::REMOVEDIR)?;
+    Ok(permissions(&stat?))
 }
 
 fn apply(made: impl AsFd, attributes: &Attributes) -> rustix::io::Result<()> {

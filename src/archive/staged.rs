@@ -1,19 +1,15 @@
 //! A new directory under a temporary name beside its own, which it gets when it is whole.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rand_core::Rng as _;
 use rustix::fs::{AtFlags, Mode, RenameFlags, fsync, mkdirat, open, renameat, renameat_with, statat};
 use rustix::io::Errno;
 
 use super::Error;
 use super::tree::{DIRECTORY, Tree, open_directory};
-use crate::random::SystemRng;
+use crate::remove::remove_all;
 
 /// What has the temporary name is removed in the end: this directory, or what it has replaced.
 #[derive(Debug)]
@@ -38,12 +34,11 @@ enum Leftover {
 }
 
 impl Staged {
-    /// Makes the directory. Until it is published only its owner can look into it.
-    pub(super) fn new(target: &Path, replace: bool) -> Result<(Self, Tree), Error> {
+    /// Makes the directory under this temporary name. Until it is published only its owner can look into it.
+    pub(super) fn new(target: &Path, temporary: OsString, replace: bool) -> Result<(Self, Tree), Error> {
         let create = |error: Errno| Error::local("create", target)(error);
         let name = target.file_name().ok_or(Errno::INVAL).map_err(create)?.to_owned();
         let parent = open(parent(target), DIRECTORY, Mode::empty()).map_err(Error::local("open", parent(target)))?;
-        let temporary = format!(".fss-{:016x}.tmp", SystemRng.next_u64()).into();
         let staged = Self { target: target.to_owned(), parent, name, temporary, replace, leftover: Leftover::Ours };
         if !replace && staged.is_taken(&staged.name).map_err(create)? {
             return Err(create(Errno::EXIST));
@@ -107,29 +102,11 @@ impl Drop for Staged {
             return;
         }
         let there = parent(&self.target).join(&self.temporary);
-        // There may be nothing any more, and there is nobody to tell of what cannot be removed.
-        let _ = match fs::remove_dir_all(&there) {
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(&there),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.leftover == Leftover::Ours => {
-                open_up(&there).and_then(|()| fs::remove_dir_all(&there))
-            }
-            removed => removed,
-        };
+        // There is nobody to tell of what cannot be removed.
+        let _ = remove_all(&there, self.leftover == Leftover::Ours);
     }
 }
 
 fn parent(target: &Path) -> &Path {
     target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Takes back what the modes in an archive forbid. It follows names, so it is only for what nobody else writes to.
-fn open_up(directory: &Path) -> io::Result<()> {
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
-        }
-    }
-    Ok(())
 }

@@ -1,14 +1,17 @@
 //! A tar stream, taken in pieces, becomes a directory.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rand_core::Rng as _;
 use rustix::io::Errno;
 
 use super::Error;
 use super::decode::{Decoder, Event};
 use super::plant::{Planter, Refused};
 use super::staged::Staged;
+use crate::random::SystemRng;
 
 /// What may be done that is not done unless somebody wants it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +34,8 @@ pub struct UnpackOptions {
 /// - Hard links, devices, pipes, sparse files, and a name that comes twice are refused.
 /// - Names are at most [`super::MAX_NAME`] bytes, within the archive at most [`super::MAX_PATH`] and [`super::MAX_DEPTH`]
 ///   deep. How many there are is not limited, but each takes 512 bytes of the stream.
-/// - Of modes only the permissions are kept, so nothing is set-user-id; and everything belongs to whoever unpacks.
+/// - Of modes only the permissions are kept, and of those what the umask leaves, so nothing is set-user-id; and everything
+///   belongs to whoever unpacks.
 /// - There must be two blocks of zeros at the end, and nothing but zeros behind.
 ///
 /// Other names are taken as they are: they need not be UTF-8, and may hold escape sequences. Errors show them escaped.
@@ -52,7 +56,16 @@ impl Unpack {
     /// # Errors
     /// [`Error::Local`], also if something has this name and is not to be replaced.
     pub fn new(target: &Path, size: Option<u64>, options: UnpackOptions) -> Result<Self, Error> {
-        let (staged, tree) = Staged::new(target, options.replace)?;
+        let temporary = format!(".fss-{:016x}.tmp", SystemRng.next_u64());
+        Self::with_temporary(target, temporary.as_ref(), size, options)
+    }
+
+    /// As [`Unpack::new`], with a temporary name of the caller's, who can so note it before there is anything of this name.
+    ///
+    /// # Errors
+    /// As [`Unpack::new`]; also if something has the temporary name.
+    pub fn with_temporary(target: &Path, temporary: &OsStr, size: Option<u64>, options: UnpackOptions) -> Result<Self, Error> {
+        let (staged, tree) = Staged::new(target, temporary.to_owned(), options.replace)?;
         let planter = Planter::new(tree, options.outward_links)?;
         Ok(Self { decoder: Decoder::new(size.unwrap_or(u64::MAX)), planter: Some(planter), staged })
     }

@@ -38,9 +38,9 @@ const SCHEMA: Schema = Schema {
         cookie TEXT NOT NULL, position INTEGER NOT NULL, chain BLOB NOT NULL, PRIMARY KEY(cookie, position)
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS fss_download(
-        target BLOB PRIMARY KEY NOT NULL, cookie TEXT NOT NULL, server TEXT, part BLOB NOT NULL, header BLOB,
+        part BLOB PRIMARY KEY NOT NULL, target BLOB NOT NULL, cookie TEXT NOT NULL, server TEXT, header BLOB,
         position INTEGER NOT NULL, chain BLOB NOT NULL, metadata BLOB NOT NULL, checksum INTEGER NOT NULL,
-        began INTEGER NOT NULL
+        noted INTEGER NOT NULL
     );",
 };
 

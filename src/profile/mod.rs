@@ -39,7 +39,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use downloads::{DownloadRecord, Downloads};
+pub use downloads::{DownloadRecord, Downloading, Downloads};
 pub use files::{FileRecord, Files, Format};
 pub use known_servers::{KnownServer, KnownServers, ProtocolVersion};
 pub use passwords::{PasswordId, Passwords};
@@ -102,7 +102,7 @@ impl Profile {
 
     /// The downloads that have begun.
     pub fn downloads(&self) -> Downloads<'_> {
-        Downloads::new(&self.database)
+        Downloads::new(&self.database, &self.directory)
     }
 
     /// The servers that it knows.

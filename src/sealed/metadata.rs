@@ -48,6 +48,15 @@ impl Metadata {
         self.get("name")
     }
 
+    /// The file's name as it was, which need not be UTF-8; `None` also if its escapes are malformed.
+    pub fn name_bytes(&self) -> Option<Vec<u8>> {
+        let name = self.name()?;
+        match self.get("name-encoding") {
+            Some("percent") => percent_decode(name),
+            _ => Some(name.into()),
+        }
+    }
+
     /// The file's size in bytes, decoded, if it was known beforehand.
     pub fn size(&self) -> Option<u64> {
         self.get("size")?.parse().ok()
@@ -127,6 +136,20 @@ fn percent_encode(name: &[u8]) -> String {
         }
     }
     text
+}
+
+fn percent_decode(name: &str) -> Option<Vec<u8>> {
+    let mut pieces = name.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2)?;
+        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    Some(bytes)
 }
 
 /// Why metadata cannot be read or written.

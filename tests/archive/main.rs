@@ -125,3 +125,8 @@ fn noise(length: usize, seed: u64) -> Vec<u8> {
     };
     (0..length).map(|_| next()).collect()
 }
+
+/// Modes come back as they were only where the umask keeps nothing back.
+fn without_umask() {
+    rustix::process::umask(rustix::fs::Mode::empty());
+}

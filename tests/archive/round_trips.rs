@@ -60,6 +60,7 @@ pub(crate) fn kept(root: &Path) -> BTreeMap<PathBuf, Thing> {
 
 #[test]
 fn everything_comes_back_however_the_stream_is_cut() {
+    crate::without_umask();
     let place = Place::new();
     let from = place.path("from");
     variety(&from);
@@ -114,6 +115,7 @@ fn as_deep_as_allowed_comes_back_and_deeper_is_not_packed() {
 
 #[test]
 fn what_has_the_name_stays_unless_it_is_to_be_replaced() {
+    crate::without_umask();
     let place = Place::new();
     let from = place.path("from");
     variety(&from);
@@ -188,6 +190,7 @@ proptest! {
     fn any_tree_comes_back(files in proptest::collection::vec(
         (proptest::collection::vec(component(), 1..6), 0_usize..2000, 0_u32..0o1000, any::<u32>()), 0..12,
     ), cut in 1_usize..3000) {
+        crate::without_umask();
         let place = Place::new();
         let from = place.path("from");
         fs::create_dir(&from).unwrap();

@@ -1,5 +1,7 @@
 //! Every command of the client.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
 use super::world::{NONE, World, client_program, cookie, fails, run, run_to_its_end, succeeds, until};
@@ -379,6 +381,22 @@ fn a_list_can_be_that_of_one_server() {
         assert!(first.contains(&here) && !first.contains(&there), "{first}");
         assert!(second.contains(&there) && !second.contains(&here), "{second}");
         assert_eq!(world.does(&server, command).lines().count(), 2, "no server is named, so all are shown");
+    }
+}
+
+#[test]
+fn a_name_that_is_not_utf_8_comes_back_as_it_was() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    let name = OsStr::from_bytes(b"caf\xe9 100%");
+    std::fs::write(world.directory.path().join(name), b"x").expect("written");
+    let cookie = cookie(&run(world.client_command(&server).arg("upload").arg(name)));
+    std::fs::remove_file(world.directory.path().join(name)).expect("removed");
+    for file in [cookie.as_str(), "caf\u{fffd} 100%"] {
+        world.does(&server, &["download", file]);
+        assert_eq!(std::fs::read(world.directory.path().join(name)).expect("it has its name"), b"x");
+        fails(&world.client(&server, &["download", file]), 1, &["is not overwritten"]);
+        std::fs::remove_file(world.directory.path().join(name)).expect("removed");
     }
 }
 

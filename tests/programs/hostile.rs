@@ -1,6 +1,10 @@
 //! Archives of strangers: what they packed is unpacked beneath its own directory, or nothing of it is.
 
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Output};
 
 use bytes::Bytes;
 use fss::crypto::{Fingerprint, default_provider};
@@ -8,7 +12,7 @@ use fss::sealed::{Cost, Header, Master, Metadata, Writer};
 use fss::store::{EmbeddedStore, NewFile, NewUpload, Store as _};
 use fss::{Password, SystemRng};
 
-use super::world::{NONE, World, fails, run};
+use super::world::{NONE, Server, World, fails, run};
 
 #[allow(dead_code, reason = "the tests of archives use all of it")]
 #[path = "../archive/raw.rs"]
@@ -85,4 +89,115 @@ fn a_hostile_archive_writes_nothing_and_is_15() {
             .collect();
         assert!(left.is_empty(), "{name}: {left:?}");
     }
+}
+
+fn download(world: &World, server: &Server, cookie: &str, arguments: &[&str]) -> Output {
+    let mut download = world.stranger(server, &[&["download", cookie, "--own-password"], arguments].concat());
+    run(download.env("FSS_FILE_PASSWORD", "its own"))
+}
+
+/// What is in the world besides the server and the profile.
+fn files(world: &World) -> Vec<OsString> {
+    let entries = std::fs::read_dir(world.directory.path()).expect("readable");
+    let names = entries.map(|entry| entry.expect("readable").file_name());
+    let mut names: Vec<_> = names.filter(|name| !["data", "stranger"].iter().any(|known| name == known)).collect();
+    names.sort();
+    names
+}
+
+/// The uploader's name is a suggestion: it is no option, hides nothing, and replaces nothing.
+#[test]
+fn a_name_of_a_stranger_decides_nothing() {
+    let long = "l".repeat(400) + ".txt";
+    let cut = "l".repeat(236) + ".txt";
+    let names: [(&[u8], &[u8]); 12] = [
+        (b"-", b"_"),
+        (b"-rf", b"_rf"),
+        (b"--force", b"_-force"),
+        (b".bashrc", b"_bashrc"),
+        (b"/etc/passwd", b"passwd"),
+        (b"../../up", b"up"),
+        (b"up/.", b""),
+        (b"..", b""),
+        ("a\u{202e}fdp.exe".as_bytes(), b"a_fdp.exe"),
+        (b"\x1b[2J", b"_[2J"),
+        (b"caf\xe9", b"caf\xe9"),
+        (long.as_bytes(), cut.as_bytes()),
+    ];
+    let world = World::new();
+    let cookies = names.map(|(name, _)| put(&world, b"a gift", &Metadata::with_name_bytes(name)));
+    let server = world.serve(&NONE);
+    for ((name, written), cookie) in names.into_iter().zip(cookies) {
+        let output = download(&world, &server, &cookie, &["--force"]);
+        let told = fails(&output, 0, &["(6 bytes)"]);
+        assert_eq!(output.stdout, b"", "{name:?}");
+        assert!(!told.contains('\x1b') && !told.contains('\u{202e}'), "{told}");
+        let written = if written.is_empty() { cookie.as_bytes() } else { written };
+        assert_eq!(files(&world), [OsStr::from_bytes(written)], "{name:?}");
+        std::fs::remove_file(world.directory.path().join(OsStr::from_bytes(written))).expect("it is there");
+    }
+}
+
+/// `--force` is for names that the user has given.
+#[test]
+fn a_name_of_a_stranger_replaces_nothing() {
+    let world = World::new();
+    let gift = put(&world, b"all: ; rm -rf /", &Metadata::named("Makefile"));
+    let server = world.serve(&NONE);
+    world.write("Makefile", b"mine");
+    for (arguments, name) in [([].as_slice(), "Makefile.1"), (&["--force"], "Makefile.2")] {
+        let told = [&*format!("Makefile is there already, and only its uploader calls it so: it becomes {name}"), name];
+        fails(&download(&world, &server, &gift, arguments), 0, &told);
+        assert_eq!(world.read("Makefile"), b"mine");
+        assert_eq!(world.read(name), b"all: ; rm -rf /");
+    }
+    fails(&download(&world, &server, &gift, &["-o", "Makefile"]), 1, &["is not overwritten"]);
+    fails(&download(&world, &server, &gift, &["-o", "Makefile", "--force"]), 0, &["Makefile (15 bytes)"]);
+    assert_eq!(world.read("Makefile"), b"all: ; rm -rf /");
+}
+
+#[test]
+fn the_umask_holds_whatever_mode_a_stranger_gives() {
+    let world = World::new();
+    let file = put(&world, b"#!/bin/sh", &Metadata::named("tool").with("mode", "6777"));
+    let archive = [(b'0', b"tool"), (b'5', b"dirs")]
+        .into_iter()
+        .fold(Raw::default(), |archive, (kind, name)| {
+            archive.changed(kind, name, |block| block[100..107].copy_from_slice(b"0006777"))
+        })
+        .end();
+    let said = Metadata::named("tree").with("kind", "directory").with("size", archive.len().to_string());
+    let tree = put(&world, &archive, &said);
+    let server = world.serve(&NONE);
+    for (umask, mode) in [("027", 0o750), ("077", 0o700), ("000", 0o777)] {
+        for cookie in [&file, &tree] {
+            let mut client = world.stranger(&server, &[]);
+            client.args(["download", cookie, "--own-password", "-o", cookie]);
+            let mut masked = Command::new("sh");
+            masked.args(["-c", "umask \"$0\" && exec \"$@\"", umask]).arg(client.get_program()).args(client.get_args());
+            masked.current_dir(world.directory.path()).env("FSS_FILE_PASSWORD", "its own");
+            masked.envs(client.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            fails(&run(&mut masked), 0, &[]);
+        }
+        let of = |path: &str| std::fs::metadata(world.path(path)).expect("there").permissions().mode() & 0o7777;
+        assert_eq!(of(&file), mode, "{umask}");
+        assert_eq!((of(&format!("{tree}/tool")), of(&format!("{tree}/dirs"))), (mode, mode), "{umask}");
+        std::fs::remove_file(world.path(&file)).expect("removed");
+        std::fs::remove_dir_all(world.path(&tree)).expect("removed");
+    }
+}
+
+/// It says truly how much it becomes. Somebody has to want that, and the disk to have it.
+#[test]
+fn what_becomes_far_more_is_asked_about_before_anything_is_written() {
+    let world = World::new();
+    let said = |size: u64| Metadata::named("gift").with("encoding", "zstd").with("size", size.to_string());
+    let large = 10 << 30;
+    let [suspicious, endless] = [large, 1 << 62].map(|size| put(&world, &bomb(), &said(size)));
+    let server = world.serve(&NONE);
+    let told = fails(&download(&world, &server, &suspicious, &[]), 15, &["are to become 10737418240", "--size 10737418240"]);
+    assert!(told.contains("cannot download"), "{told}");
+    fails(&download(&world, &server, &endless, &[]), 14, &["4611686018427387904 bytes", "are free there"]);
+    fails(&download(&world, &server, &endless, &["--size", "4611686018427387904"]), 14, &["make room"]);
+    assert_eq!(files(&world), Vec::<OsString>::new());
 }

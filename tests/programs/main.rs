@@ -7,6 +7,7 @@ mod faults;
 mod hostile;
 mod hostile_servers;
 mod known_servers;
+mod leftovers;
 mod legacy;
 mod line;
 #[cfg(target_os = "linux")]
