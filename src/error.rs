@@ -168,6 +168,9 @@ pub enum Refusal {
     /// An upload ends elsewhere than it said, or goes on behind its end.
     #[error("the file does not have the size that was announced")]
     OtherSize,
+    /// A part of an upload came after one of fewer than 4096 bytes, which only the end may follow.
+    #[error("a part of the file followed a short one")]
+    PartAfterShortPart,
     /// An offset that is neither between two pieces nor the end of the file.
     #[error("the offset is not the beginning of a piece")]
     InvalidOffset,

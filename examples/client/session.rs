@@ -38,7 +38,7 @@ impl<'a> Session<'a> {
     ) -> Result<(), Stopped> {
         let mut expected = self.expected()?;
         loop {
-            let mut machine = ClientSession::new(self.unlocked.config.clone());
+            let mut machine = ClientSession::new(self.unlocked.config.clone()).continue_after_refusals();
             if let Some(expected) = expected {
                 machine = machine.expecting(expected);
             }

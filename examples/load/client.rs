@@ -93,7 +93,7 @@ impl Client {
     /// Connects, and says hello.
     pub async fn connect(&self, address: &str) -> Result<Connection, Trouble> {
         let stream = timeout(PATIENCE, TcpStream::connect(address)).await.unwrap_or_else(|late| Err(io::Error::from(late)))?;
-        let session = ClientSession::new(self.config.clone());
+        let session = ClientSession::new(self.config.clone()).continue_after_refusals();
         let mut connection = Connection { client: self.clone(), driver: Driver::new(stream), session };
         connection.until(|call| matches!(call, Call::Need(ClientNeed::Operation))).await?;
         Ok(connection)

@@ -1,11 +1,15 @@
 //! The asynchronous driver: carries bytes between a machine and a socket of tokio. The whole of it is here.
 
 use std::io;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use fss::{Machine, Step, Time};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::call::Call;
 
@@ -13,13 +17,24 @@ use super::call::Call;
 pub struct Driver {
     stream: TcpStream,
     start: Instant,
+    woken: Arc<Woken>,
+}
+
+/// Ends a wait.
+#[derive(Default)]
+struct Woken(Notify);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
 }
 
 impl Driver {
     pub fn new(stream: TcpStream) -> Self {
         // A socket that cannot be set up is as good as a closed one: the machine gets to see that.
         let _ = stream.set_nodelay(true);
-        Self { stream, start: Instant::now() }
+        Self { stream, start: Instant::now(), woken: Arc::default() }
     }
 
     /// The time of the machine.
@@ -29,11 +44,12 @@ impl Driver {
 
     /// Runs a machine until it has something for its program; `None` at its end.
     pub async fn next<M: Machine>(&mut self, machine: &mut M) -> Result<Option<Call<M>>, fss::Error> {
+        machine.set_waker(Waker::from(Arc::clone(&self.woken)));
         loop {
             match machine.poll(self.now())? {
                 Step::Send => exchange(machine, &mut self.stream, true, self.start).await,
                 Step::Receive => exchange(machine, &mut self.stream, false, self.start).await,
-                Step::Wait(time) => tokio::time::sleep(time).await,
+                Step::Wait(time) => drop(timeout(time, self.woken.0.notified()).await),
                 Step::Need(need) => return Ok(Some(Call::Need(need))),
                 Step::Event(event) => return Ok(Some(Call::Event(event))),
                 Step::Yield => tokio::task::yield_now().await,

@@ -2,6 +2,9 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use fss::{Machine, Step, Time};
@@ -19,11 +22,12 @@ pub fn run<M: Machine, E: From<fss::Error>>(
     let start = Instant::now();
     // A socket that cannot be set up is as good as a closed one: the machine gets to see that.
     let _ = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true));
+    machine.set_waker(Waker::from(Arc::new(Unpark(thread::current()))));
     loop {
         match machine.poll(Time::since(start)) {
             Ok(Step::Send) => exchange(machine, stream, true, start),
             Ok(Step::Receive) => exchange(machine, stream, false, start),
-            Ok(Step::Wait(time)) => std::thread::sleep(time),
+            Ok(Step::Wait(time)) => thread::park_timeout(time),
             Ok(Step::Need(need)) => serve(machine, Call::Need(need))?,
             Ok(Step::Event(event)) => serve(machine, Call::Event(event))?,
             Ok(Step::Yield) => {}
@@ -33,6 +37,15 @@ pub fn run<M: Machine, E: From<fss::Error>>(
             Ok(Step::Close) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Ends the parking of a thread, whatever it is parked for: it only polls early.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 

@@ -211,7 +211,9 @@ pub enum ClientEvent {
         /// The user, if the client's key has signed up.
         account: Option<Account>,
     },
-    /// The server has refused the operation; the connection goes on.
+    /// The server has refused the operation; the connection goes on. Only after
+    /// [`ClientSession::continue_after_refusals`]: otherwise a refusal ends the connection with
+    /// [`Error::PeerRefused`](crate::Error::PeerRefused), so that who looks at no event takes no refusal for a success.
     Refused(Refused),
 }
 

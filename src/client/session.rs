@@ -40,6 +40,16 @@ impl ClientSession {
         self
     }
 
+    /// Goes on with the next operation when one was refused: refusals are then reported as [`ClientEvent::Refused`], and
+    /// are no errors. For callers that do several operations on a connection, and look at what became of each.
+    ///
+    /// Without this the first refusal ends the connection with [`Error::PeerRefused`].
+    #[must_use]
+    pub fn continue_after_refusals(mut self) -> Self {
+        self.core.side.continue_after_refusals();
+        self
+    }
+
     /// The same with random numbers of your own, for tests. Only before the first poll.
     #[must_use]
     pub fn with_random_numbers(mut self, rng: impl CryptoRng + Send + 'static) -> Self {

@@ -13,7 +13,7 @@
 //!            └──finish──▶ Finished
 //! ```
 //!
-//! An `E` in `Requested` ends only the operation. States are structs moved by value: a state that is left cannot be used
+//! An `E` in `Requested` ends only the operation, if the caller wants to go on after refusals. States are structs moved by value: a state that is left cannot be used
 //! again.
 
 use super::download::{Receiving, Wanted};
@@ -41,6 +41,8 @@ pub(super) struct Client {
     /// What is to be done next.
     next: Option<Operation>,
     finishing: bool,
+    /// Whether the connection goes on when an operation was refused.
+    continues: bool,
 }
 
 enum State {
@@ -84,7 +86,11 @@ enum Asked {
 
 impl Client {
     pub(super) fn new() -> Self {
-        Self { state: State::KeyExchange, expected: None, binding: None, next: None, finishing: false }
+        Self { state: State::KeyExchange, expected: None, binding: None, next: None, finishing: false, continues: false }
+    }
+
+    pub(super) fn continue_after_refusals(&mut self) {
+        self.continues = true;
     }
 
     pub(super) fn expect_server(&mut self, server: Fingerprint) {
@@ -279,12 +285,6 @@ impl Asked {
 /// The answer to a request.
 fn on_answer(asked: Asked, reply: Reply<'_>, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
     match (asked, reply) {
-        // A code that is not known ends the connection, like `protocol` (§20.1).
-        (_, Reply::Refusal(refused)) if refused.code.is_some_and(|code| !code.ends_connection()) => {
-            turn.events.push_back(ClientEvent::Refused(refused));
-            Ok(State::Resting)
-        }
-        (_, Reply::Refusal(refused)) => Err(Error::PeerRefused(refused)),
         (Asked::Upload(file), Reply::Accepted { cookie, offset, window, chain, expires }) => {
             let file = file.accepted(cookie.clone(), offset, window, chain)?;
             turn.events.push_back(ClientEvent::UploadStarted { cookie, position: file.file_position(), offset, expires });
@@ -475,7 +475,15 @@ impl Side for Client {
             State::AwaitingLimits(binding) => self.on_limits(binding, &message, turn)?,
             State::Requested(asked) => {
                 let reply = Reply::parse(message.as_slice(), asked.awaited())?;
-                on_answer(asked, reply, turn)?
+                match reply {
+                    // A code that is not known ends the connection, like `protocol` (§20.1).
+                    Reply::Refusal(refused) if self.continues && refused.code.is_some_and(|code| !code.ends_connection()) => {
+                        turn.events.push_back(ClientEvent::Refused(refused));
+                        State::Resting
+                    }
+                    Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
+                    reply => on_answer(asked, reply, turn)?,
+                }
             }
             State::Supplying(mut file) => match on_acknowledgement(&mut file, &message)? {
                 None => State::Supplying(file),

@@ -1,6 +1,7 @@
 //! The server machine with a store: what most programs want.
 
 use std::fmt;
+use std::task::Waker;
 
 use rand_core::CryptoRng;
 
@@ -92,6 +93,10 @@ impl<S: Store> Machine for ServerSession<S> {
 
     fn send_failed(&mut self) {
         self.engine.send_failed();
+    }
+
+    fn set_waker(&mut self, waker: Waker) {
+        self.engine.set_waker(waker);
     }
 
     fn deadline(&self) -> Option<Time> {

@@ -32,7 +32,7 @@ use crate::crypto::legacy::Verifier;
 use crate::crypto::proof::Proof;
 use crate::error::{Error, Moment, Refusal};
 use crate::sealed::Header;
-use crate::session::{LastWords, Message, Side, Turn, Wants};
+use crate::session::{LastWords, Lease, Message, Side, Turn, Wants};
 use crate::store::transfer::{RequestId, ResumedUpload, StoreOperation, StoreReply, StoreRequest};
 use crate::store::{Listing, NewFile, StoreError, StoreErrorKind, StoredFile};
 use crate::wire::frame::Frame;
@@ -47,6 +47,12 @@ const DOWNLOAD_WINDOW: u64 = 8 * 1024 * 1024;
 
 /// Pieces in one record.
 const PIECES: u64 = 4;
+
+/// The shortest part of an upload that another may follow: storage is asked for each (§17.6).
+const SHORTEST_PART: u64 = 4096;
+
+/// The least that an acknowledgement of a download tells, but for the last (§18.7).
+const SHORTEST_STEP: u64 = 64 * 1024;
 
 /// How far an upload may be ahead of what is acknowledged.
 pub(super) fn upload_window(limits: &Limits) -> u64 {
@@ -77,20 +83,47 @@ enum State {
 
 /// What the answer of storage is for.
 enum Asked {
-    Creating { size: Option<u64> },
-    FindingUpload { header: Header, cookie: Cookie, proof: Proof, offset: u64 },
-    Resuming { cookie: Cookie },
-    Writing(Incoming),
+    Creating {
+        size: Option<u64>,
+    },
+    FindingUpload {
+        header: Header,
+        cookie: Cookie,
+        proof: Proof,
+        offset: u64,
+    },
+    Resuming {
+        cookie: Cookie,
+    },
+    /// What is written counts as a record in memory until the store has answered, and not longer: what the store keeps is
+    /// its own.
+    Writing(Incoming, Option<Lease>),
     Committing(Incoming),
-    Challenging { cookie: Cookie },
-    Opening { cookie: Cookie, proof: Proof, offset: u64 },
-    Claiming { file: Outgoing, approval: Approval },
+    Challenging {
+        cookie: Cookie,
+    },
+    Opening {
+        cookie: Cookie,
+        proof: Proof,
+        offset: u64,
+    },
+    Claiming {
+        file: Outgoing,
+        approval: Approval,
+    },
     Reading(Outgoing, usize),
     Delivering(Outgoing),
-    FindingToRemove { cookie: Cookie, proof: Option<Proof> },
-    Removing { cookie: Cookie },
+    FindingToRemove {
+        cookie: Cookie,
+        proof: Option<Proof>,
+    },
+    Removing {
+        cookie: Cookie,
+    },
     Listing,
-    SigningUp { attempt: Option<Attempt> },
+    SigningUp {
+        attempt: Option<Attempt>,
+    },
     FindingAccount,
 }
 
@@ -101,6 +134,8 @@ struct Incoming {
     start: u64,
     received: u64,
     acknowledged: u64,
+    /// The last part was a short one, so only the end may follow.
+    short_part: bool,
     /// The size that was announced.
     size: Option<u64>,
 }
@@ -125,11 +160,13 @@ struct Approval {
 }
 
 impl Outgoing {
-    /// How many bytes the next record may have; none while the window is full.
+    /// How many bytes the next record may have; none while the window has no room for a whole one, so that a client that
+    /// acknowledges little by little does not make many small ones of it.
     fn next_length(&self) -> u64 {
         let room = DOWNLOAD_WINDOW.saturating_sub(self.sent - self.acknowledged);
-        let whole = room.min(PIECES * PIECE) / self.unit * self.unit;
-        whole.min(self.size - self.sent)
+        let whole = PIECES * PIECE / self.unit * self.unit;
+        let next = whole.min(self.size - self.sent);
+        if next <= room { next } else { 0 }
     }
 }
 
@@ -174,6 +211,7 @@ impl Fss2Server {
             Err(error) => match refusal_code(&error) {
                 Some((code, retry)) if is_answer && !code.ends_connection() => {
                     turn.link.send(&Refused::new(code, retry).encode())?;
+                    turn.link.budget.spend();
                     turn.events.push_back(ServerEvent::Refused { why: error });
                     State::Ready
                 }
@@ -188,7 +226,7 @@ impl Fss2Server {
         match &self.state {
             State::Ready => true,
             State::Asking(_, asked) => {
-                !matches!(asked, Asked::Writing(_) | Asked::Committing(_) | Asked::Reading(..) | Asked::Delivering(_))
+                !matches!(asked, Asked::Writing(..) | Asked::Committing(_) | Asked::Reading(..) | Asked::Delivering(_))
             }
             State::Uploading(_) | State::Complete(..) | State::Sending(_) | State::Gone => false,
         }
@@ -287,17 +325,23 @@ impl Fss2Server {
         if file.received > limits.largest_file {
             return Err(Refusal::FileTooLarge { limit: limits.largest_file }.into());
         }
+        if file.short_part {
+            return Err(Refusal::PartAfterShortPart.into());
+        }
+        file.short_part = length < SHORTEST_PART;
         if file.received - file.acknowledged > upload_window(limits) {
             return Err(Refusal::BeyondWindow.into());
         }
         message.advance(Frame::DATA_PREFIX.len());
-        let data = message.into_bytes();
-        Ok(self.ask(StoreOperation::Write { offset, data }, Asked::Writing(file)))
+        let (data, lease) = message.into_bytes();
+        Ok(self.ask(StoreOperation::Write { offset, data }, Asked::Writing(file, lease)))
     }
 
     fn on_taken(&mut self, mut file: Outgoing, message: &Message) -> Result<State, Error> {
         match Request::parse(message.as_slice())? {
-            Request::Taken { offset } if (file.acknowledged..=file.sent).contains(&offset) => {
+            Request::Taken { offset }
+                if offset <= file.sent && (offset >= file.acknowledged.saturating_add(SHORTEST_STEP) || offset == file.size) =>
+            {
                 file.acknowledged = offset;
                 if offset < file.size {
                     return Ok(State::Sending(file));
@@ -325,7 +369,8 @@ impl Fss2Server {
             (Asked::Resuming { cookie }, StoreReply::Resumed(resumed)) => {
                 resume(&cookie, &resumed.ok_or(Refusal::UnknownCookie)?, turn)
             }
-            (Asked::Writing(mut file), StoreReply::Done) => {
+            (Asked::Writing(mut file, lease), StoreReply::Done) => {
+                drop(lease);
                 let window = upload_window(turn.link.config().limits());
                 if file.received - file.acknowledged >= window / 8 {
                     send(turn, &Reply::Received { offset: file.received, chain: None })?;
@@ -394,11 +439,13 @@ impl Fss2Server {
                     turn.link.config().guesses().succeeded(attempt);
                 }
                 turn.events.push_back(ServerEvent::SignedUp { name: account.name.clone() });
+                turn.link.budget.spend();
                 send(turn, &Reply::Information { limits: None, account: Some(account) })?;
                 Ok(State::Ready)
             }
             (Asked::FindingAccount, StoreReply::Account(account)) => {
                 let limits = Some(server_limits(turn));
+                turn.link.budget.spend();
                 send(turn, &Reply::Information { limits, account })?;
                 Ok(State::Ready)
             }
@@ -419,7 +466,7 @@ fn accept(cookie: &Cookie, start: &Accepted, turn: &mut Turn<'_, ServerEvent>) -
     let window = upload_window(turn.link.config().limits());
     let Accepted { offset, chain, size, expires } = *start;
     send(turn, &Reply::Accepted { cookie: cookie.clone(), offset, window, chain, expires })?;
-    Ok(Incoming { cookie: cookie.clone(), start: offset, received: offset, acknowledged: offset, size })
+    Ok(Incoming { cookie: cookie.clone(), start: offset, received: offset, acknowledged: offset, short_part: false, size })
 }
 
 fn resume(cookie: &Cookie, resumed: &ResumedUpload, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
@@ -438,6 +485,7 @@ fn list(listing: Listing, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Err
     for entry in listing.files {
         send(turn, &Reply::Entry(entry))?;
     }
+    turn.link.budget.spend();
     send(turn, &Reply::EndOfList { more: listing.more })?;
     Ok(State::Ready)
 }
@@ -449,6 +497,7 @@ fn challenge(cookie: &Cookie, file: Option<StoredFile>, turn: &mut Turn<'_, Serv
         Some(StoredFile { header: Some(header), .. }) => Format::Sealed(header),
         Some(StoredFile { header: None, .. }) => Format::Legacy,
     };
+    turn.link.budget.spend();
     send(turn, &Reply::Challenge(format))?;
     Ok(State::Ready)
 }

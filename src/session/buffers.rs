@@ -1,9 +1,10 @@
 //! The byte buffers of a session. Neither grows with what a peer says: small ones belong to a session, and big ones, each
 //! for one record, come from a pool that all sessions of a [`crate::Config`] share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use bytes::Bytes;
 use zeroize::{Zeroize, Zeroizing};
@@ -31,31 +32,62 @@ struct PoolState {
     left: usize,
     /// How many each source has that has any.
     sources: HashMap<Source, usize>,
+    /// Sessions that wait for a buffer, longest first: at most one entry for each session.
+    waiting: VecDeque<Waiter>,
+    /// Those whose turn has come, and for whom a buffer is counted already.
+    granted: HashSet<u64>,
+    next_number: u64,
+}
+
+struct Waiter {
+    /// Ascending in the queue.
+    number: u64,
+    source: Option<Source>,
+    waker: Option<Waker>,
 }
 
 impl Pool {
     /// A pool that lends at most so many at a time.
     pub(crate) fn new(most: usize) -> Arc<Self> {
         let most = most.max(2);
-        Arc::new(Self { most, state: Mutex::new(PoolState { idle: Vec::new(), left: most, sources: HashMap::new() }) })
+        let state = PoolState {
+            idle: Vec::new(),
+            left: most,
+            sources: HashMap::new(),
+            waiting: VecDeque::new(),
+            granted: HashSet::new(),
+            next_number: 0,
+        };
+        Arc::new(Self { most, state: Mutex::new(state) })
     }
 
     /// A buffer, unless all are lent. When hardly any are left, who has a quarter of all gets no more.
-    pub(crate) fn lend(self: &Arc<Self>, source: Option<Source>) -> Option<RecordBuffer> {
-        let idle = {
-            let mut state = self.state();
-            let of_source = source.map_or(0, |source| state.sources.get(&source).copied().unwrap_or(0));
-            if state.left <= self.most / 8 && of_source > self.most / 4 {
-                return None;
-            }
-            state.left = state.left.checked_sub(1)?;
-            if let Some(source) = source {
-                *state.sources.entry(source).or_default() += 1;
-            }
-            state.idle.pop()
+    ///
+    /// Who gets none has a place in the queue from then on, in `ticket`, and is woken when a buffer is there for it: nobody
+    /// can take that one. Ask again then, with the same ticket.
+    pub(crate) fn lend(
+        self: &Arc<Self>,
+        source: Option<Source>,
+        ticket: &mut Option<Ticket>,
+        waker: Option<&Waker>,
+    ) -> Option<RecordBuffer> {
+        let mut state = self.state();
+        let lent = match ticket {
+            Some(ticket) => state.granted.remove(&ticket.number),
+            // While anybody waits who may have a buffer, none is left.
+            None => state.count(self.most, source),
         };
+        if !lent {
+            let number = state.enqueue(ticket.as_ref().map(|ticket| ticket.number), source, waker);
+            drop(state);
+            ticket.get_or_insert_with(|| Ticket { pool: Arc::clone(self), number, source });
+            return None;
+        }
+        let idle = state.idle.pop();
+        drop(state);
+        *ticket = None;
         let bytes = idle.unwrap_or_else(|| vec![0; RECORD].into());
-        Some(RecordBuffer { bytes, pool: Arc::clone(self), source })
+        Some(RecordBuffer { bytes, pool: Arc::clone(self), lease: Some(Lease { pool: Arc::clone(self), source }) })
     }
 
     /// Whether hardly any are left, so that who has one must not keep it long.
@@ -63,8 +95,77 @@ impl Pool {
         self.state().left <= self.most / 8
     }
 
+    /// A buffer that was counted for this source is free; wakes those whose turn has come.
+    fn give_back(&self, source: Option<Source>) {
+        let woken = {
+            let mut state = self.state();
+            state.left += 1;
+            if let Some(source) = source
+                && let Some(of_source) = state.sources.get_mut(&source)
+            {
+                *of_source -= 1;
+                if *of_source == 0 {
+                    state.sources.remove(&source);
+                }
+            }
+            state.grant(self.most)
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+
     fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PoolState {
+    /// Counts a buffer for a source, if it may have one.
+    fn count(&mut self, most: usize, source: Option<Source>) -> bool {
+        let of_source = source.map_or(0, |source| self.sources.get(&source).copied().unwrap_or(0));
+        if self.left == 0 || (self.left <= most / 8 && of_source > most / 4) {
+            return false;
+        }
+        self.left -= 1;
+        if let Some(source) = source {
+            *self.sources.entry(source).or_default() += 1;
+        }
+        true
+    }
+
+    /// Gives what is left to those who wait and may have it, in their order.
+    fn grant(&mut self, most: usize) -> Vec<Waker> {
+        let (mut woken, mut place) = (Vec::new(), 0);
+        while self.left > 0
+            && let Some(waiter) = self.waiting.get(place)
+        {
+            if !self.count(most, waiter.source) {
+                place += 1;
+                continue;
+            }
+            if let Some(waiter) = self.waiting.remove(place) {
+                self.granted.insert(waiter.number);
+                woken.extend(waiter.waker);
+            }
+        }
+        woken
+    }
+
+    /// A new place at the end, or who is to be woken at the place that there is.
+    fn enqueue(&mut self, number: Option<u64>, source: Option<Source>, waker: Option<&Waker>) -> u64 {
+        if let Some(number) = number {
+            if let Some(waiter) = self.place(number).and_then(|place| self.waiting.get_mut(place)) {
+                waiter.waker = waker.cloned();
+            }
+            return number;
+        }
+        let number = self.next_number;
+        self.next_number += 1;
+        self.waiting.push_back(Waiter { number, source, waker: waker.cloned() });
+        number
+    }
+
+    fn place(&self, number: u64) -> Option<usize> {
+        self.waiting.binary_search_by_key(&number, |waiter| waiter.number).ok()
     }
 }
 
@@ -80,11 +181,46 @@ impl std::fmt::Debug for Pool {
     }
 }
 
+/// A place among those who wait for a buffer. It is given up when it is dropped, and what was granted goes to the next.
+pub(crate) struct Ticket {
+    pool: Arc<Pool>,
+    number: u64,
+    source: Option<Source>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let was_granted = {
+            let mut state = self.pool.state();
+            if let Some(place) = state.place(self.number) {
+                state.waiting.remove(place);
+            }
+            state.granted.remove(&self.number)
+        };
+        if was_granted {
+            self.pool.give_back(self.source);
+        }
+    }
+}
+
+/// That a buffer is counted as lent. Dropping it makes room for another.
+pub(crate) struct Lease {
+    pool: Arc<Pool>,
+    source: Option<Source>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.pool.give_back(self.source);
+    }
+}
+
 /// Room for one record. It goes back to its pool when it is dropped.
 pub(crate) struct RecordBuffer {
     bytes: Box<[u8]>,
     pool: Arc<Pool>,
-    source: Option<Source>,
+    /// `None` once the bytes are handed out, with a lease of their own.
+    lease: Option<Lease>,
 }
 
 impl AsRef<[u8]> for RecordBuffer {
@@ -103,15 +239,6 @@ impl Drop for RecordBuffer {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         let mut state = self.pool.state();
-        state.left += 1;
-        if let Some(source) = self.source
-            && let Some(of_source) = state.sources.get_mut(&source)
-        {
-            *of_source -= 1;
-            if *of_source == 0 {
-                state.sources.remove(&source);
-            }
-        }
         if state.idle.len() < KEPT {
             state.idle.push(bytes);
         } else {
@@ -119,6 +246,7 @@ impl Drop for RecordBuffer {
             // It may have held a part of somebody's file.
             bytes.zeroize();
         }
+        // The lease is dropped after this, when nothing is locked.
     }
 }
 
@@ -164,11 +292,15 @@ impl Message {
         self.plaintext.start = (self.plaintext.start + count).min(self.plaintext.end);
     }
 
-    /// The bytes, shared without a copy if they fill a buffer of their own.
-    pub(crate) fn into_bytes(self) -> Bytes {
+    /// The bytes, shared without a copy if they fill a buffer of their own; and the lease of that buffer. Who keeps the
+    /// bytes keeps the memory, but others wait for it only while the lease is held.
+    pub(crate) fn into_bytes(self) -> (Bytes, Option<Lease>) {
         match self.held {
-            Held::Small(mut bytes) => Bytes::from(std::mem::take(&mut *bytes)).slice(self.plaintext),
-            Held::Record(buffer) => Bytes::from_owner(buffer).slice(self.plaintext),
+            Held::Small(mut bytes) => (Bytes::from(std::mem::take(&mut *bytes)).slice(self.plaintext), None),
+            Held::Record(mut buffer) => {
+                let lease = buffer.lease.take();
+                (Bytes::from_owner(buffer).slice(self.plaintext), lease)
+            }
         }
     }
 }
@@ -352,6 +484,8 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
 
     use super::*;
 
@@ -359,16 +493,114 @@ mod tests {
         address.parse::<IpAddr>().unwrap().into()
     }
 
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Somebody who asks for buffers.
+    #[derive(Default)]
+    struct Session {
+        source: Option<Source>,
+        ticket: Option<Ticket>,
+        woken: Arc<Woken>,
+    }
+
+    impl Session {
+        fn from(address: &str) -> Self {
+            Self { source: Some(source(address)), ..Self::default() }
+        }
+
+        fn asks(&mut self, pool: &Arc<Pool>) -> Option<RecordBuffer> {
+            pool.lend(self.source, &mut self.ticket, Some(&Arc::clone(&self.woken).into()))
+        }
+
+        fn woken(&self) -> usize {
+            self.woken.0.load(Ordering::Relaxed)
+        }
+    }
+
     #[test]
     fn one_source_does_not_get_all_buffers() {
         let pool = Pool::new(16);
-        let greedy = Some(source("10.0.0.1"));
-        let lent: Vec<_> = (0..16).map_while(|_| pool.lend(greedy)).collect();
+        let asks = |address: &str| Session::from(address).asks(&pool);
+        let lent: Vec<_> = (0..16).map_while(|_| asks("10.0.0.1")).collect();
         assert_eq!(lent.len(), 14, "the last are for others");
         assert!(pool.is_short());
-        let others = [pool.lend(Some(source("10.0.0.2"))), pool.lend(None)];
-        assert!(others.iter().all(Option::is_some) && pool.lend(Some(source("10.0.0.3"))).is_none());
+        let others = [asks("10.0.0.2"), Session::default().asks(&pool)];
+        assert!(others.iter().all(Option::is_some) && asks("10.0.0.3").is_none());
         drop((lent, others));
-        assert!(pool.state().sources.is_empty() && pool.lend(greedy).is_some());
+        assert!(pool.state().sources.is_empty() && asks("10.0.0.1").is_some());
+    }
+
+    #[test]
+    fn those_who_wait_are_woken_in_their_order_and_nobody_comes_between() {
+        let pool = Pool::new(2);
+        let mut sessions: Vec<_> = (0..6).map(|_| Session::default()).collect();
+        let mut lent: Vec<_> = sessions[..2].iter_mut().map(|session| session.asks(&pool).unwrap()).collect();
+        assert!(sessions[2..].iter_mut().all(|session| session.asks(&pool).is_none()));
+        for next in 2..5 {
+            assert!(sessions[next].asks(&pool).is_none(), "asking again changes nothing");
+            lent.remove(0);
+            let woken: Vec<_> = sessions.iter().map(Session::woken).collect();
+            let expected: Vec<_> = (0..6).map(|index| usize::from((2..=next).contains(&index))).collect();
+            assert_eq!(woken, expected);
+            assert!(Session::default().asks(&pool).is_none(), "it is for who was woken");
+            lent.push(sessions[next].asks(&pool).unwrap());
+        }
+    }
+
+    #[test]
+    fn who_gives_up_leaves_the_queue_and_what_was_granted_goes_to_the_next() {
+        let pool = Pool::new(2);
+        let [mut first, mut second, mut third] = [(); 3].map(|()| Session::default());
+        let mut lent = vec![Session::default().asks(&pool), Session::default().asks(&pool)];
+        assert!([&mut first, &mut second, &mut third].map(|session| session.asks(&pool)).iter().all(Option::is_none));
+        first.ticket = None;
+        lent.pop();
+        assert_eq!((second.woken(), third.woken()), (1, 0));
+        second.ticket = None;
+        assert_eq!(third.woken(), 1, "the second was granted one and did not take it");
+        assert!(third.asks(&pool).is_some());
+        drop(lent);
+        let state = pool.state();
+        assert!((state.left, state.waiting.len(), state.granted.len()) == (2, 0, 0));
+    }
+
+    #[test]
+    fn a_source_that_has_enough_is_passed_over_until_it_has_less() {
+        let pool = Pool::new(16);
+        let mut greedy = Session::from("10.0.0.1");
+        let mut its: Vec<_> = (0..14).map(|_| Session::from("10.0.0.1").asks(&pool).unwrap()).collect();
+        assert!(greedy.asks(&pool).is_none());
+        let others: Vec<_> = (2..4).map(|host| Session::from(&format!("10.0.0.{host}")).asks(&pool).unwrap()).collect();
+        let mut modest = Session::from("10.0.0.9");
+        assert!(modest.asks(&pool).is_none());
+        its.pop();
+        assert_eq!((greedy.woken(), modest.woken()), (0, 1));
+        assert!(modest.asks(&pool).is_some() && greedy.asks(&pool).is_none());
+        its.truncate(8);
+        assert_eq!(greedy.woken(), 1);
+        assert!(greedy.asks(&pool).is_some());
+        drop(others);
+    }
+
+    #[test]
+    fn bytes_that_are_kept_keep_nobody_waiting() {
+        let pool = Pool::new(2);
+        let mut kept = Vec::new();
+        for _ in 0..10 {
+            let buffer = Session::default().asks(&pool).expect("one is free");
+            let (bytes, lease) = Message::record(buffer, 0..RECORD).into_bytes();
+            assert_eq!(pool.state().left, 1, "it counts while its lease is held");
+            drop(lease);
+            kept.push(bytes);
+        }
+        assert_eq!(pool.state().left, 2);
     }
 }

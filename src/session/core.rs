@@ -12,8 +12,10 @@ use super::{Link, Step};
 use crate::error::{Error, Moment};
 use crate::time::Time;
 
-/// How long to wait for a buffer when all are lent.
-const BREATHER: Duration = Duration::from_millis(10);
+/// How often a request may be repeated within [`SPAN`] without an answer. A driver that answers later polls a few times
+/// meanwhile; one that does not answer at all would poll without end.
+const REPEATED: u32 = 10_000;
+const SPAN: Duration = Duration::from_secs(1);
 
 /// The states of one side.
 pub(crate) trait Side {
@@ -94,11 +96,13 @@ pub(crate) struct Core<S: Side> {
     ending: Option<Ending>,
     /// Whether the last poll ended waiting for the caller.
     needs_caller: bool,
+    /// How often the same was needed of the caller, since when.
+    repeated: Option<(u32, Time)>,
 }
 
 impl<S: Side> Core<S> {
     pub(crate) fn new(side: S, link: Link) -> Self {
-        Self { side, link, events: VecDeque::new(), pause: None, ending: None, needs_caller: false }
+        Self { side, link, events: VecDeque::new(), pause: None, ending: None, needs_caller: false, repeated: None }
     }
 
     pub(crate) fn poll(&mut self, now: Time) -> Result<Step<S::Event, S::Need>, Error> {
@@ -113,12 +117,16 @@ impl<S: Side> Core<S> {
                 return Ok(Step::Event(event));
             }
             if let Some(ending) = &mut self.ending {
+                self.link.leave_queue();
                 return ending.poll(&mut self.link, now);
             }
             match self.advance(now, &mut worked) {
                 Ok(Some(step)) => {
                     if let Step::Send | Step::Receive = step {
                         self.link.wait(now, self.in_transfer());
+                    }
+                    if !matches!(step, Step::Wait(_)) {
+                        self.link.leave_queue();
                     }
                     return Ok(step);
                 }
@@ -145,6 +153,11 @@ impl<S: Side> Core<S> {
         match self.side.wants() {
             Wants::End => self.ending = Some(Ending::new(Ok(()))),
             Wants::Need(need) => {
+                let (count, since) = self.repeated.filter(|(_, since)| now < *since + SPAN).unwrap_or((0, now));
+                if count >= REPEATED {
+                    return Err(Error::Misuse("what the machine needs was asked for again and again, and not answered"));
+                }
+                self.repeated = Some((count + 1, since));
                 self.needs_caller = true;
                 return Ok(Some(Step::Need(need)));
             }
@@ -167,11 +180,17 @@ impl<S: Side> Core<S> {
             Wants::Buffer => {
                 // That is not the peer's fault.
                 turn.link.expect_within_idle(now);
-                return Ok(Some(Step::Wait(BREATHER)));
+                return Ok(Some(Step::Wait(turn.link.wait_for_buffer())));
             }
             Wants::Peer if turn.link.is_patience_over(now) => return Err(Error::TimedOut(self.side.moment())),
             Wants::Peer if *worked => return Ok(Some(Step::Yield)),
             Wants::Peer => {
+                if self.side.moment() == Moment::Rest
+                    && let Some(wait) = self.link.budget.wait(now)
+                {
+                    self.link.expect_within_idle(now);
+                    return Ok(Some(Step::Wait(wait)));
+                }
                 if let Some(step) = self.heed_peer(now, worked)? {
                     return Ok(step);
                 }
@@ -198,7 +217,7 @@ impl<S: Side> Core<S> {
             Progress::Yield => return Ok(Some(Some(Step::Yield))),
             Progress::NoBuffer => {
                 turn.link.expect_within_idle(now);
-                return Ok(Some(Some(Step::Wait(BREATHER))));
+                return Ok(Some(Some(Step::Wait(turn.link.wait_for_buffer()))));
             }
             Progress::Key => self.side.on_key(&mut turn)?,
             Progress::Message(message) => {
@@ -242,6 +261,7 @@ impl<S: Side> Core<S> {
         if self.ending.is_some() {
             return;
         }
+        self.repeated = None;
         let mut turn = Turn { link: &mut self.link, events: &mut self.events };
         if let Err(error) = step(&mut self.side, &mut turn) {
             self.fail(error);

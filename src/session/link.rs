@@ -4,11 +4,13 @@
 //! messages to send: RSA messages at first, and records once both hellos are said.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use rand_core::CryptoRng;
 
-use super::buffers::{Input, Message, Output, RecordBuffer};
+use super::budget::Budget;
+use super::buffers::{Input, Message, Output, RecordBuffer, Ticket};
 use super::pace::{OnItsWay, Pace};
 use crate::config::Config;
 use crate::crypto::aead::TAG_LENGTH;
@@ -21,6 +23,11 @@ use crate::wire::frame::Frame;
 use crate::wire::prelude;
 use crate::wire::refusal::Refused;
 use crate::wire::rsa_channel::{MAX_MESSAGE, Opened, Receiver, seal_message};
+
+/// How long to wait for a buffer at a time, by whoever is woken when it is there: should that get lost, it is not for ever.
+const WOKEN: Duration = Duration::from_secs(1);
+/// The same by whoever is not woken.
+const NOT_WOKEN: Duration = Duration::from_millis(10);
 
 pub(crate) struct Link {
     config: Config,
@@ -38,6 +45,11 @@ pub(crate) struct Link {
     source: Option<Source>,
     /// How long the peer has for its first message.
     handshake: Duration,
+    /// Our place among those who wait for a buffer, while we do.
+    ticket: Option<Ticket>,
+    /// What the peer has asked for that moved no file.
+    pub(crate) budget: Budget,
+    waker: Option<Waker>,
 }
 
 struct Peer {
@@ -80,7 +92,22 @@ impl Link {
         let channel = Channel::Rsa(Receiver::new(Arc::clone(config.identity())));
         let (pace, handshake) = (Pace::new(config.limits()), config.limits().handshake);
         let (input, peer, patience, source) = (Input::new(), None, None, None);
-        Self { config, rng, input, output, peer, channel, patience, sending: true, pace, source, handshake }
+        Self {
+            config,
+            rng,
+            input,
+            output,
+            peer,
+            channel,
+            patience,
+            sending: true,
+            pace,
+            source,
+            handshake,
+            ticket: None,
+            budget: Budget::new(),
+            waker: None,
+        }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -94,6 +121,20 @@ impl Link {
     /// One source does not get all buffers.
     pub(crate) fn set_source(&mut self, source: Source) {
         self.source = Some(source);
+    }
+
+    pub(crate) fn set_waker(&mut self, waker: Waker) {
+        self.waker = Some(waker);
+    }
+
+    /// How long to wait, at a time, for a buffer that was not there.
+    pub(crate) fn wait_for_buffer(&self) -> Duration {
+        if self.waker.is_some() { WOKEN } else { NOT_WOKEN }
+    }
+
+    /// No buffer is waited for.
+    pub(crate) fn leave_queue(&mut self) {
+        self.ticket = None;
     }
 
     /// The peer has at most this long for its first message.
@@ -129,7 +170,7 @@ impl Link {
                 next_of_blocks(receiver, &mut self.input, &mut *self.rng, self.config.limits().private_operations)?
             }
             Channel::Records(records) => {
-                let lend = || self.config.pool().lend(self.source);
+                let lend = || self.config.pool().lend(self.source, &mut self.ticket, self.waker.as_ref());
                 next_record(&mut records.receive, &mut self.input, in_transfer, lend)?
             }
         };
@@ -168,7 +209,8 @@ impl Link {
 
     /// Takes a buffer to compose an `F` in, and says whether there was one.
     pub(crate) fn begin_data(&mut self) -> bool {
-        let Some(mut buffer) = self.config.pool().lend(self.source) else { return false };
+        let lent = self.config.pool().lend(self.source, &mut self.ticket, self.waker.as_ref());
+        let Some(mut buffer) = lent else { return false };
         let start = PREFIX + Frame::DATA_PREFIX.len();
         buffer.as_mut()[PREFIX..start].copy_from_slice(Frame::DATA_PREFIX);
         self.output.begin_record(buffer);

@@ -1,6 +1,7 @@
 //! What both sides have in common: how a driver talks to a machine, buffers, the link to the peer, and how a connection
 //! ends. Which frames go when is not decided here but in the states of `server` and `client`.
 
+mod budget;
 mod buffers;
 mod core;
 mod ending;
@@ -9,10 +10,11 @@ mod link;
 mod pace;
 
 use std::convert::Infallible;
+use std::task::Waker;
 use std::time::Duration;
 
 pub(crate) use self::core::{Core, LastWords, Side, Turn, Wants};
-pub(crate) use buffers::{Message, Pool};
+pub(crate) use buffers::{Lease, Message, Pool};
 pub(crate) use greeting::Greeting;
 pub(crate) use link::{Link, Records};
 
@@ -22,12 +24,13 @@ use crate::time::Time;
 /// A pure state machine that speaks for one end of one connection, and never touches a socket or a clock.
 ///
 /// A driver asks [`Machine::poll`] for the one thing to do, does it, and asks again. This one speaks over a blocking
-/// socket; the one in `examples/support` has deadlines too:
+/// socket, and waits for the peer no longer than the machine's deadline. It does not read while it writes; the one in
+/// `examples/support` does:
 ///
 /// ```
-/// use std::io::{Read, Write};
+/// use std::io::{Error as IoError, ErrorKind, Read, Write};
 /// use std::net::{Shutdown, TcpListener, TcpStream};
-/// use std::time::Instant;
+/// use std::time::{Duration, Instant};
 /// use fss::client::legacy::{ClientSession, FileNeed};
 /// use fss::{Config, Error, Machine, MemoryStore, Password, ServerSession, Step, Time};
 ///
@@ -38,16 +41,26 @@ use crate::time::Time;
 ///     mut report: impl FnMut(M::Event),
 /// ) -> Result<(), Error> {
 ///     let start = Instant::now();
+///     let is_over = |error: &IoError| matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock);
 ///     loop {
-///         match machine.poll(Time::since(start))? {
+///         let step = machine.poll(Time::since(start))?;
+///         let left = machine.deadline().map(|deadline| deadline.saturating_since(Time::since(start)));
+///         // A timeout of nothing is none; and a socket without one would be waited for without end.
+///         let patience = left.map(|left| left.max(Duration::from_millis(1)));
+///         if stream.set_read_timeout(patience).and_then(|()| stream.set_write_timeout(patience)).is_err() {
+///             machine.received(0); // A socket that cannot be set up is as good as a closed one.
+///         }
+///         match step {
 ///             Step::Send => match stream.write(machine.buffers().1) {
 ///                 Ok(count) => machine.sent(count),
+///                 Err(error) if is_over(&error) => {} // The next poll says what becomes of it.
 ///                 Err(_) => machine.send_failed(),
 ///             },
-///             Step::Receive => {
-///                 let count = stream.read(machine.buffers().0).unwrap_or(0);
-///                 machine.received(count);
-///             }
+///             Step::Receive => match stream.read(machine.buffers().0) {
+///                 Ok(count) => machine.received(count),
+///                 Err(error) if is_over(&error) => {}
+///                 Err(_) => machine.received(0),
+///             },
 ///             Step::Wait(time) => std::thread::sleep(time),
 ///             Step::Need(need) => serve(machine, need),
 ///             Step::Event(event) => report(event),
@@ -92,6 +105,15 @@ use crate::time::Time;
 /// # };
 /// # drive(&mut client, TcpStream::connect(address)?, take, drop)?;
 /// # assert_eq!(file, b"a file");
+/// # // A client that says nothing is waited for no longer than the limit of the handshake.
+/// # let mut limits = fss::Limits::default();
+/// # limits.handshake = Duration::from_millis(100);
+/// # let listener = TcpListener::bind("127.0.0.1:0")?;
+/// # let silent = TcpStream::connect(listener.local_addr()?)?;
+/// # let mut session = ServerSession::with_config(&store, Config::process_wide().with_limits(limits));
+/// # let ended = drive(&mut session, listener.accept()?.0, |_, need| match need {}, drop);
+/// # assert!(matches!(ended, Err(Error::TimedOut(_))), "{ended:?}");
+/// # drop(silent);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -129,6 +151,10 @@ pub trait Machine {
     /// is still read, for it may be the reason; so go on.
     fn send_failed(&mut self);
 
+    /// Who is to be woken when what a [`Step::Wait`] waits for may have come before its time is over: room for a record,
+    /// for which sessions wait in turn. Say it once, before the first poll. Without it such a wait is short and repeated.
+    fn set_waker(&mut self, waker: Waker);
+
     /// When to poll again at the latest, whatever happens; `None` while nothing but the caller is waited for.
     fn deadline(&self) -> Option<Time>;
 }
@@ -160,6 +186,10 @@ macro_rules! machine_with_core {
                 self.core.link.output.clear();
             }
 
+            fn set_waker(&mut self, waker: ::std::task::Waker) {
+                self.core.link.set_waker(waker);
+            }
+
             fn deadline(&self) -> Option<$crate::Time> {
                 self.core.deadline()
             }
@@ -175,9 +205,11 @@ pub enum Step<E, N = Infallible> {
     Send,
     /// Read into the buffer, until the deadline. There is room.
     Receive,
-    /// Let this much time go by. (There is nothing to read, so a driver must not insist on reading something.)
+    /// Let this much time go by, or poll when the waker is woken ([`Machine::set_waker`]); to poll earlier does no harm.
+    /// (There is nothing to read, so a driver must not insist on reading something.)
     Wait(Duration),
-    /// The machine needs something of you. Until it has that, it has nothing else to do.
+    /// The machine needs something of you. Until it has that, it has nothing else to do. A driver that polls on and on
+    /// without answering, ten thousand times within a second, gets [`Error::Misuse`].
     Need(N),
     /// Something happened.
     Event(E),

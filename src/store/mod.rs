@@ -189,6 +189,10 @@ pub trait Upload: Send {
     /// header. Returning means accepted, not durable, except that the checkpoints of a sealed file
     /// (`docs/protocol.md` §22.3) become durable by themselves, soon after they were passed.
     ///
+    /// The bytes may be kept without a copy. While this runs they count as one of
+    /// [`Limits::record_buffers`](crate::Limits::record_buffers); what is kept after it has returned is the store's own to
+    /// bound, 257 KiB for each `data` however short a slice of it is kept.
+    ///
     /// # Errors
     /// [`StoreError`]; the upload is then only good for dropping. [`StoreErrorKind::Superseded`] if another one took over.
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError>;

@@ -2,6 +2,8 @@
 //!
 //! The numbers P1, P2, … are those of `docs/design.md`, and § refers to `docs/protocol.md`.
 
+mod costs;
+mod embedding;
 mod flipped_bits;
 mod guessing;
 mod hidden_files;
@@ -146,7 +148,7 @@ impl Scenario {
     }
 
     fn client(&self) -> ClientSession {
-        ClientSession::new(self.client.clone()).with_random_numbers(SeededRng(self.seed + 1))
+        ClientSession::new(self.client.clone()).continue_after_refusals().with_random_numbers(SeededRng(self.seed + 1))
     }
 
     /// A client that does these operations, and then closes.

@@ -201,7 +201,7 @@ fn superseded() -> (Server, Server, MemoryStore) {
     let (scenario, store) = (Scenario::fast(), store());
     let [mut old, mut new] = [(); 2].map(|()| scenario.with_client_by_hand(store.clone()));
     old.ask(&Request::Upload(new_upload()));
-    old.say(&Request::Data(b"of the old one").encode());
+    old.say(&Request::Data(&[b'o'; 5000]).encode());
     let answer = resume_by_hand(&mut new, 0);
     assert!(matches!(Reply::parse(&answer, Awaited::Upload), Ok(Reply::Accepted { offset: 0, chain: None, .. })));
     (old, new, store)
@@ -212,16 +212,16 @@ fn superseded() -> (Server, Server, MemoryStore) {
 fn a_resume_takes_over() {
     for frame in [b"more".as_slice(), b""] {
         let (mut old, mut new, store) = superseded();
-        new.say(&Request::Data(b"of the ").encode());
+        new.say(&Request::Data(&[b'n'; 5000]).encode());
         old.say(&Request::Data(frame).encode());
         assert_eq!(old.hear_refusal().code, Some(RefusalCode::Superseded));
         assert!(old.leave().is_err());
         drop(old);
         assert_eq!((store.len(), store.pending()), (0, 1));
-        new.say(&Request::Data(b"new one").encode());
+        new.say(&Request::Data(b"new").encode());
         let end = new.ask(&Request::Data(b""));
-        assert!(matches!(Reply::parse(&end, Awaited::Upload), Ok(Reply::Received { offset: 14, chain: Some(_) })));
-        assert_eq!(sealed_bytes(&store), b"of the new one");
+        assert!(matches!(Reply::parse(&end, Awaited::Upload), Ok(Reply::Received { offset: 5003, chain: Some(_) })));
+        assert_eq!(sealed_bytes(&store), [&[b'n'; 5000][..], b"new"].concat());
     }
 }
 

@@ -64,7 +64,7 @@ fn version_2(client: &str) -> Vec<u8> {
 
 /// Signs up with an invite that is none, again and again; says how often that was refused before it had to wait.
 fn guess(address: SocketAddr, config: &Config) -> usize {
-    let mut session = ClientSession::new(config.clone());
+    let mut session = ClientSession::new(config.clone()).continue_after_refusals();
     let mut guesses = 0;
     let stream = TcpStream::connect(address).expect("it listens");
     let ended = drive(&mut session, &stream, |session, call| {

@@ -1,6 +1,7 @@
 //! An engine answered by hand, which is what a driver with storage of its own does.
 
 use std::convert::Infallible;
+use std::task::Waker;
 
 use fss::server::{ServerEngine, ServerEvent};
 use fss::store::Store;
@@ -59,6 +60,10 @@ impl<S: Store> Machine for Answered<S> {
 
     fn send_failed(&mut self) {
         self.engine.send_failed();
+    }
+
+    fn set_waker(&mut self, waker: Waker) {
+        self.engine.set_waker(waker);
     }
 
     fn deadline(&self) -> Option<Time> {

@@ -248,7 +248,7 @@ pub fn fss2_operation(kind: u8) -> Operation {
 /// A whole client of FSS/2 after the hellos, which does what the first byte says: each piece of the rest is a record.
 pub fn fss2_client(data: &[u8]) {
     let Some((&kind, data)) = data.split_first() else { return };
-    let client = ClientSession::new(client_config()).with_random_numbers(SeededRng(1));
+    let client = ClientSession::new(client_config()).continue_after_refusals().with_random_numbers(SeededRng(1));
     let client = Scripted { client, operations: [fss2_operation(kind), Operation::Information].into() };
     let source = [6; 3000];
     hear_all(Hand::as_server(client, fss2_config(crate::keys::server(&NoSecurity)), &source), data);

@@ -223,6 +223,11 @@ impl<'a, M: Served> Hand<'a, M> {
         self.end.as_ref()
     }
 
+    /// The time of the machine.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
     /// Says nothing for so long.
     pub fn let_pass(&mut self, time: Duration) {
         self.now = self.now + time;

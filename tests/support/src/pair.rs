@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::Read as _;
+use std::task::Waker;
 use std::time::Duration;
 
 use fss::client::{ClientNeed, ClientSession, Operation, legacy};
@@ -146,6 +147,10 @@ impl Machine for Scripted {
 
     fn send_failed(&mut self) {
         self.client.send_failed();
+    }
+
+    fn set_waker(&mut self, waker: Waker) {
+        self.client.set_waker(waker);
     }
 
     fn deadline(&self) -> Option<Time> {

@@ -25,6 +25,8 @@ struct Watch {
     /// How it fails.
     kind: StoreErrorKind,
     asked: Mutex<Vec<&'static str>>,
+    /// What was written, where that is kept.
+    written: Option<Mutex<Vec<Bytes>>>,
 }
 
 impl Watch {
@@ -50,7 +52,13 @@ impl Watched {
 
     /// Fails at step `step`, counted from 0, with an error of this kind.
     pub fn failing_with(store: MemoryStore, step: i64, kind: StoreErrorKind) -> Self {
-        Self { store, watch: Arc::new(Watch { left: step.into(), kind, asked: Mutex::default() }) }
+        Self { store, watch: Arc::new(Watch { left: step.into(), kind, asked: Mutex::default(), written: None }) }
+    }
+
+    /// Never fails, and keeps all data that is written to it, as a store does that writes in the background.
+    pub fn keeping(store: MemoryStore) -> Self {
+        let (kind, written) = (StoreErrorKind::Full, Some(Mutex::default()));
+        Self { store, watch: Arc::new(Watch { left: (-1).into(), kind, asked: Mutex::default(), written }) }
     }
 
     /// The names of the steps since the last call.
@@ -125,6 +133,9 @@ impl Upload for WatchedFile<dyn Upload> {
 
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {
         self.watch.step("write")?;
+        if let Some(written) = &self.watch.written {
+            written.lock().expect("no test thread panicked").push(data.clone());
+        }
         self.inner.write(offset, data)
     }
 
