@@ -185,11 +185,11 @@ fn a_key_file_with_other_parameters_does_not_open() {
     let text = fs::read_to_string(&path).expect("text");
     let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
     let mut der = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body).expect("base64");
-    // N = 2^14 and r = 8, as INTEGERs.
-    let at = der.windows(7).position(|bytes| bytes == [2, 2, 0x40, 0, 2, 1, 8]).expect("scrypt's parameters");
-    for (n, r) in [([0x7f, 0xff], 8), ([0x40, 0], 0x7f), ([0, 0], 8), ([0, 1], 8), ([0x40, 0], 0)] {
-        der[at + 2..at + 4].copy_from_slice(&n);
-        der[at + 6] = r;
+    // N = 2^16, r = 10 and p = 1, as INTEGERs: no less than the 64 MiB of a sealed file.
+    let at = der.windows(11).position(|bytes| bytes == [2, 3, 1, 0, 0, 2, 1, 10, 2, 1, 1]).expect("scrypt's parameters");
+    for (n, r) in [([0x7f, 0xff, 0xff], 10), ([0x40, 0, 0], 10), ([0, 0, 0], 10), ([0, 0, 1], 10), ([1, 0, 0], 0)] {
+        der[at + 2..at + 5].copy_from_slice(&n);
+        der[at + 7] = r;
         let bytes = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &der);
         fs::write(&path, format!("-----BEGIN ENCRYPTED PRIVATE KEY-----\n{bytes}\n-----END ENCRYPTED PRIVATE KEY-----\n"))
             .expect("written");
