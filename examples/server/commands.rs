@@ -56,6 +56,7 @@ fn run(options: &Options, serve: impl FnOnce(&Arc<Service>, Start) -> Result<(),
             }
             let (service, start) = Service::start(options, config, store, listeners)?;
             serve(&service, start)?;
+            service.rest();
             service.outcome()
         }
     }

@@ -117,6 +117,13 @@ impl Service {
         let _ = (&self.stopper).write_all(&[0]);
     }
 
+    /// What is done when no connection is served any more.
+    pub fn rest(&self) {
+        if let Err(error) = self.store.checkpoint() {
+            tracing::warn!(error = without_cookies(&error.to_string()), "the database's log stays as it is");
+        }
+    }
+
     /// What the server that has stopped says to whoever started it.
     pub fn outcome(&self) -> Result<(), Failure> {
         let Some(error) = self.broken.get() else { return Ok(()) };

@@ -36,6 +36,14 @@ impl OpenOptions {
 }
 
 impl EmbeddedStore {
+    /// Brings what is in the database's log into the database, as a server does when it stops. Nothing depends on it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        self.index().checkpoint()
+    }
+
     /// Opens the store in a directory with the default options.
     ///
     /// # Errors

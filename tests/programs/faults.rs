@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use super::world::{NONE, Server, World, copy, run, succeeds};
 
 mod commits;
+mod full;
 mod names;
 
 /// The library to preload; `None` where there is no C compiler, or no such way to load one.

@@ -12,6 +12,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior};
 
 use super::access::{self, Access};
+use super::log::{self, Log};
 use super::writer::Writer;
 use super::{StoreError, StoreErrorKind};
 
@@ -35,9 +36,10 @@ const SIDE_TABLES: &str = "
 
     CREATE TABLE IF NOT EXISTS fss_file(
         cookie TEXT PRIMARY KEY, stored INTEGER NOT NULL, expires INTEGER, size INTEGER, chain BLOB, owner BLOB, header BLOB,
-        downloads INTEGER, delivered INTEGER NOT NULL DEFAULT 0
+        downloads INTEGER, delivered INTEGER NOT NULL DEFAULT 0, number INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS fss_file_owner ON fss_file(owner) WHERE owner IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS fss_file_owner ON fss_file(owner, number) WHERE owner IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS fss_file_expires ON fss_file(expires) WHERE expires IS NOT NULL;
     DELETE FROM fss_file WHERE cookie NOT IN (SELECT cookie FROM stored);
     CREATE TABLE IF NOT EXISTS fss_claim(
         cookie TEXT NOT NULL, key BLOB NOT NULL, lease INTEGER NOT NULL, PRIMARY KEY (cookie, key)
@@ -62,11 +64,8 @@ const SIDE_TABLES: &str = "
 const SCHEMA: Schema = Schema { table: "stored", columns: &["cookie", "path", "date"], create: STORED, side: SIDE_TABLES };
 
 /// How long to wait for another process that is writing to the same database.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pages of 4 KiB in the log before they are brought into the database: so that it stays well within what is kept free on the
-/// disk, also while somebody reads.
-const LOG_PAGES: i64 = 400;
 /// The most connections for reading: as many as disks and processors make use of. Each has three files open.
 const MOST_READERS: usize = 16;
 /// What each of them caches, in KiB, which SQLite wants negative: a record is found in a few pages.
@@ -77,6 +76,7 @@ const READER_CACHE: i64 = -256;
 pub(in crate::store) struct Database {
     path: PathBuf,
     access: Access,
+    log: Log,
     writer: Writer,
     /// Connections that only read. They see what is committed, and wait for nobody who writes.
     readers: Mutex<Readers>,
@@ -88,6 +88,8 @@ pub(in crate::store) struct Database {
 struct Readers {
     idle: Vec<Connection>,
     busy: usize,
+    /// The log is being cut: who comes waits.
+    paused: bool,
 }
 
 impl Database {
@@ -100,6 +102,7 @@ impl Database {
     /// Opens a database that must be there.
     pub(in crate::store) fn open_existing(path: &Path) -> Result<Self, StoreError> {
         let connection = open_existing(path, &SCHEMA)?;
+        Log::of(path).open(&connection).map_err(|error| database_error(path, &error))?;
         Ok(Self::new(path, Access::Shared, connection))
     }
 
@@ -112,7 +115,8 @@ impl Database {
 
     fn new(path: &Path, access: Access, connection: Connection) -> Self {
         let writer = Writer::new(path.to_owned(), connection);
-        Self { path: path.to_owned(), access, writer, readers: Mutex::default(), reader_is_free: Condvar::new() }
+        let (path, log) = (path.to_owned(), Log::of(path));
+        Self { path, access, log, writer, readers: Mutex::default(), reader_is_free: Condvar::new() }
     }
 
     /// Reads what is committed, all at one moment.
@@ -128,13 +132,41 @@ impl Database {
 
     /// Does all or nothing, durably.
     pub(in crate::store) fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
-        self.writer.write(work)
+        let written = self.writer.write(work);
+        if self.log.is_large() {
+            self.cut_log();
+        }
+        written
+    }
+
+    /// Brings what is in the log into the database, so that a copy of the file alone has it.
+    pub(super) fn checkpoint(&self) -> Result<(), StoreError> {
+        self.writer.alone(|connection| log::checkpoint(connection, "PASSIVE"))
+    }
+
+    /// Cuts the log while nobody reads. Reading is short, and waits for no writer.
+    fn cut_log(&self) {
+        let mut readers = self.readers();
+        if std::mem::replace(&mut readers.paused, true) {
+            return;
+        }
+        while readers.busy > 0 {
+            readers = self.reader_is_free.wait(readers).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(readers);
+        // If the store has stopped, what is in the log is left to the next start.
+        let _ = self.writer.alone(|connection| {
+            self.log.cut(connection);
+            Ok(())
+        });
+        self.readers().paused = false;
+        self.reader_is_free.notify_all();
     }
 
     /// A connection that is free, or a new one, or the next that is given back.
     fn take_reader(&self) -> Result<Reader<'_>, StoreError> {
         let mut readers = self.readers();
-        while readers.idle.is_empty() && readers.busy >= MOST_READERS {
+        while readers.paused || readers.idle.is_empty() && readers.busy >= MOST_READERS {
             readers = self.reader_is_free.wait(readers).unwrap_or_else(PoisonError::into_inner);
         }
         readers.busy += 1;
@@ -154,6 +186,7 @@ impl Database {
     fn open_reader(&self) -> Result<Connection, StoreError> {
         let open = || {
             let reader = self.access.reader(&self.path)?;
+            log::leave(&reader)?;
             reader.pragma_update(None, "cache_size", READER_CACHE)?;
             Ok(reader)
         };
@@ -181,7 +214,8 @@ impl Drop for Reader<'_> {
         readers.busy -= 1;
         readers.idle.extend(self.connection.take());
         drop(readers);
-        self.database.reader_is_free.notify_one();
+        // Both those who want to read and who cuts the log may be waiting.
+        self.database.reader_is_free.notify_all();
     }
 }
 
@@ -246,7 +280,6 @@ fn open_existing(path: &Path, schema: &Schema) -> Result<Connection, StoreError>
     check_schema(path, &connection, schema)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).map_err(failed)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     if !has_tables(&transaction).map_err(failed)? {
         transaction.execute_batch(schema.create).map_err(failed)?;
@@ -339,4 +372,61 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     result.map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, kind, Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// Whoever reads, and however often: the log does not grow beyond its bound, and is shorter after a start.
+    #[test]
+    fn the_log_is_bounded_while_there_is_always_somebody_who_reads() {
+        const BOUND: u64 = 3 * log::RESERVED;
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("database");
+        let length = || std::fs::metadata(directory.path().join("database-wal")).map_or(0, |log| log.len());
+        let database = Database::open(&path).expect("it opens");
+        assert_eq!(length(), log::RESERVED, "its room is there beforehand");
+        database.write(|connection| Ok(connection.execute_batch("CREATE TABLE t(n BLOB)")?)).expect("created");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let sum = || "SELECT sum(length(n)) FROM t";
+                    while !done.load(Ordering::Relaxed) {
+                        let read = database.read(|reader| {
+                            let now: Option<i64> = reader.query_row(sum(), [], |row| row.get(0))?;
+                            std::thread::yield_now();
+                            let later: Option<i64> = reader.query_row(sum(), [], |row| row.get(0))?;
+                            Ok(now == later)
+                        });
+                        assert_eq!(read, Ok(true), "a read sees one moment");
+                    }
+                });
+            }
+            for _ in 0..1500 {
+                let insert = "INSERT INTO t VALUES (zeroblob(8000))";
+                database.write(|connection| Ok(connection.execute(insert, [])?)).expect("written");
+                assert!(length() <= BOUND, "{}", length());
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        drop(database);
+        Database::open(&path).expect("it opens");
+        assert!(length() <= 2 * log::RESERVED);
+    }
+
+    /// A log that another program has made large is cut by the next start.
+    #[test]
+    fn a_start_cuts_a_large_log() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("database");
+        drop(Database::open(&path).expect("it opens"));
+        let log = std::fs::OpenOptions::new().append(true).open(directory.path().join("database-wal")).expect("there");
+        log.set_len(80 << 20).expect("made large");
+        drop(Database::open(&path).expect("it opens"));
+        assert_eq!(log.metadata().expect("there").len(), log::RESERVED);
+    }
 }

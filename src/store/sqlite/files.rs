@@ -16,8 +16,9 @@ pub(super) fn insert(transaction: &Connection, reservation: &Reservation, stored
     let Record { expires, owner, header, content, downloads } = record;
     let insert = "INSERT INTO stored(cookie, path, date) VALUES (?1, ?2, date(?3, 'unixepoch', 'localtime'))";
     transaction.execute(insert, params![cookie.as_str(), blob, sql_integer(stored)])?;
-    let insert = "INSERT INTO fss_file(cookie, stored, expires, owner, header, size, chain, downloads)
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let insert = "INSERT INTO fss_file(cookie, stored, expires, owner, header, size, chain, downloads, number)
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
+                      (SELECT coalesce(max(number), 0) + 1 FROM fss_file WHERE owner = ?4))";
     transaction.execute(
         insert,
         params![
@@ -109,9 +110,13 @@ pub(super) fn count(connection: &Connection) -> Result<usize, Failure> {
 }
 
 pub(super) fn cookies(connection: &Connection, expired_at: Option<u64>) -> Result<Vec<Cookie>, Failure> {
-    let cookies =
-        "SELECT cookie FROM stored LEFT JOIN fss_file USING (cookie) WHERE ?1 IS NULL OR expires <= ?1 ORDER BY stored.rowid";
-    select_cookies(connection, cookies, [expired_at.map(sql_integer)])
+    match expired_at {
+        None => select_cookies(connection, "SELECT cookie FROM stored ORDER BY rowid", []),
+        Some(now) => {
+            let expired = "SELECT cookie FROM fss_file JOIN stored USING (cookie) WHERE expires <= ?1 ORDER BY expires";
+            select_cookies(connection, expired, [sql_integer(now)])
+        }
+    }
 }
 
 fn select_cookies(connection: &Connection, select: &str, parameters: impl rusqlite::Params) -> Result<Vec<Cookie>, Failure> {
@@ -120,6 +125,14 @@ fn select_cookies(connection: &Connection, select: &str, parameters: impl rusqli
     // A cookie that is none can be asked for by nobody, so it is no file of this store.
     Ok(rows.filter_map(|row| row.map(|text| text.parse().ok()).transpose()).collect::<Result<_, _>>()?)
 }
+
+/// The files of an owner after one of them, in the order of an index: so a page costs what is in it.
+const LIST: &str = "SELECT cookie, size, stored, expires, downloads, delivered,
+                    (SELECT count(*) FROM fss_claim WHERE fss_claim.cookie = fss_file.cookie AND lease > ?3) AS claimed
+                FROM fss_file
+                WHERE owner = ?1 AND number > ?2 AND (expires IS NULL OR expires > ?3)
+                    AND EXISTS(SELECT 1 FROM stored WHERE stored.cookie = fss_file.cookie)
+                ORDER BY number LIMIT ?4";
 
 pub(super) fn list(
     connection: &Connection,
@@ -131,7 +144,7 @@ pub(super) fn list(
     let start = match after {
         None => 0,
         Some(after) => {
-            let position = "SELECT stored.rowid FROM stored JOIN fss_file USING (cookie)
+            let position = "SELECT number FROM stored JOIN fss_file USING (cookie)
                             WHERE stored.cookie = ?1 AND owner = ?2 AND (expires IS NULL OR expires > ?3)";
             let position = connection.query_row(position, params![after.as_str(), owner, now], |row| row.get(0));
             match position.optional()? {
@@ -140,12 +153,7 @@ pub(super) fn list(
             }
         }
     };
-    let list = "SELECT cookie, size, fss_file.stored AS stored, expires, downloads, delivered,
-                    (SELECT count(*) FROM fss_claim WHERE fss_claim.cookie = fss_file.cookie AND lease > ?3) AS claimed
-                FROM fss_file JOIN stored USING (cookie)
-                WHERE owner = ?1 AND stored.rowid > ?2 AND (expires IS NULL OR expires > ?3)
-                ORDER BY stored.rowid LIMIT ?4";
-    let mut statement = connection.prepare(list)?;
+    let mut statement = connection.prepare(LIST)?;
     let one_more = sql_integer(LISTED_AT_ONCE as u64 + 1);
     let mut files = statement.query_map(params![owner, start, now, one_more], entry)?.collect::<Result<Vec<_>, _>>()?;
     let more = files.len() > LISTED_AT_ONCE;
@@ -195,4 +203,56 @@ pub(super) fn owner(connection: &Connection, blob: &str) -> Result<Option<BlobOw
 pub(super) fn forget(transaction: &Connection, blob: &str) -> Result<(), Failure> {
     transaction.execute("DELETE FROM fss_unowned WHERE path = ?1", [blob])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::super::SqliteIndex;
+    use super::*;
+    use crate::store::indexed::Index as _;
+
+    /// Steps that SQLite takes for a list that begins at a file.
+    fn steps(connection: &Connection, owner: &Fingerprint, start: i64) -> i32 {
+        let mut statement = connection.prepare(LIST).expect("it is SQL");
+        let rows = statement.query_map(params![owner.as_bytes(), start, 0, 257], entry).expect("listed");
+        assert_eq!(rows.count(), 257);
+        statement.get_status(StatementStatus::VmStep)
+    }
+
+    /// A list of very many files costs for each page what the first one costs.
+    #[test]
+    fn a_list_is_read_in_its_order_without_a_scan() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let index = SqliteIndex::open(&directory.path().join("database")).expect("it opens");
+        let owner = Fingerprint::from_bytes([7; 32]);
+        index
+            .0
+            .write(|transaction| {
+                for number in 0..5000 {
+                    let cookie = Cookie::from_index(number);
+                    let reservation = Reservation { blob: format!("F-{cookie}"), cookie };
+                    let content = Content { size: 1, chain: ChainDigest::from_bytes([0; DIGEST_LENGTH]) };
+                    let record = Record { owner: Some(owner), content: Some(content), ..Record::default() };
+                    insert(transaction, &reservation, number, &record)?;
+                }
+                Ok(())
+            })
+            .expect("written");
+        let (first, last) =
+            index.0.read(|connection| Ok((steps(connection, &owner, 0), steps(connection, &owner, 4000)))).expect("read");
+        assert!(last <= first + first / 10, "{first} steps, and {last}");
+        let mut after = None;
+        let mut count = 0;
+        loop {
+            let listing = index.list(&owner, after.as_ref(), 0).expect("read").expect("listed");
+            count += listing.files.len();
+            after = listing.files.last().map(|entry| entry.cookie.clone());
+            if !listing.more {
+                break;
+            }
+        }
+        assert_eq!(count, 5000);
+    }
 }

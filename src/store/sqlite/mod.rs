@@ -6,6 +6,7 @@
 mod access;
 mod database;
 mod files;
+mod log;
 mod uploads;
 pub(super) mod users;
 mod writer;
@@ -41,6 +42,13 @@ impl SqliteIndex {
     /// where nothing can be written nothing is.
     pub(super) fn to_read(path: &Path) -> Result<Self, StoreError> {
         Database::open_to_read(path).map(Self)
+    }
+}
+
+impl SqliteIndex {
+    /// Brings what is in SQLite's log into the database.
+    pub(super) fn checkpoint(&self) -> Result<(), StoreError> {
+        self.0.checkpoint()
     }
 }
 

@@ -95,6 +95,16 @@ impl Writer {
         group.0.get().cloned().unwrap_or(Ok(())).map(|()| done)
     }
 
+    /// Does something with the connection between transactions.
+    pub(super) fn alone<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        self.check()?;
+        let mut state = self.state();
+        while state.group.is_some() {
+            state = self.committed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        work(&state.connection).map_err(|error| database_error(&self.path, &error))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
