@@ -51,7 +51,7 @@ fn run(options: &Options, reporter: Reporter) -> Result<Outcome, Failure> {
         Command::Clean { yes } => listing::clean(&account, *yes)?,
         Command::Delete { file, own_password } => remote::delete(&account, options, file, *own_password)?,
         Command::Info => remote::information(&account, options)?,
-        Command::SignUp { name, invite } => remote::sign_up(&account, options, name, invite.as_ref())?,
+        Command::SignUp { name, invite } => remote::sign_up(&account, options, name, *invite)?,
         Command::ChangePassword { modern } => account.change_password(*modern)?,
         Command::ForgetServer => account.forget_server(&options.server(None))?,
         Command::Completions { .. } => {}

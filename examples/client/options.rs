@@ -11,8 +11,6 @@ use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use fss::crypto::Fingerprint;
-use fss::store::Invite;
-use fss::wire::frame::from_base64;
 
 use crate::source::Compress;
 use crate::support::duration::duration;
@@ -143,9 +141,9 @@ pub enum Command {
     SignUp {
         /// Your name there: letters, digits, dots, lines and dashes
         name: String,
-        /// The invite, on a server for members
-        #[arg(long, env = "FSS_INVITE", hide_env_values = true, value_parser = invite)]
-        invite: Option<Invite>,
+        /// You have an invite (FSS_INVITE, or asked for, or a line of standard input): on a server for members
+        #[arg(long, env = "FSS_ASK_INVITE", value_parser = FalseyValueParser::new())]
+        invite: bool,
     },
     /// Change the profile's password (to FSS_NEW_PASSWORD, or asked for); files keep the one they have
     ChangePassword {
@@ -192,10 +190,4 @@ fn with_port(server: &str) -> String {
         Err(_) if after_host.contains(':') => server.to_owned(),
         Err(_) => format!("{server}:{DEFAULT_PORT}"),
     }
-}
-
-fn invite(text: &str) -> Result<Invite, String> {
-    from_base64(text.trim().as_bytes())
-        .map(Invite::from_bytes)
-        .map_err(|_| "it is no invite: those have 44 characters".to_owned())
 }

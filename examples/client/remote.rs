@@ -7,9 +7,9 @@ use fss::crypto::Fingerprint;
 use fss::crypto::legacy::{FileKey, Verifier};
 use fss::profile::{FileRecord, Format};
 use fss::store::{Account as User, Invite, UserName};
-use fss::wire::frame::MAX_NUMBER;
+use fss::wire::frame::{MAX_NUMBER, from_base64};
 use fss::wire::reply::{self, Entry, ServerLimits};
-use fss::{Cookie, Password};
+use fss::{Cookie, Password, Secret};
 use serde_json::{Value, json};
 
 use crate::account::{Account, FILE_PASSWORD};
@@ -21,6 +21,9 @@ use crate::report;
 use crate::session::Session;
 use crate::stopped::{Stopped, invalid_response, refused};
 use crate::support::failure::{Failure, code};
+use crate::support::secrets::Wanted;
+
+const INVITE: Wanted = Wanted { name: "invite", variable: "FSS_INVITE" };
 
 /// The most files that are listed: a server that lists for ever must not fill the memory. Ten times what one key may have.
 const MOST_LISTED: usize = 1_000_000;
@@ -162,12 +165,14 @@ pub fn information(account: &Account, options: &Options) -> Result<(), Failure> 
     ask_account(account, options, "cannot ask the server", Operation::Information)?.show(account)
 }
 
-pub fn sign_up(account: &Account, options: &Options, name: &str, invite: Option<&Invite>) -> Result<(), Failure> {
+pub fn sign_up(account: &Account, options: &Options, name: &str, invite: bool) -> Result<(), Failure> {
     needs_fss2(options, "sign-up")?;
     let name = UserName::parse(name.as_bytes())
         .map_err(|error| Failure::usage(format!("{name:?} cannot be the name of a user"), error.to_string(), "another name"))?;
     let what = format!("cannot sign up as {}", name.as_str());
-    let answer = ask_account(account, options, &what, Operation::SignUp { name: name.clone(), invite: invite.cloned() })?;
+    let invite = if invite { Some(INVITE.get_or_read()?) } else { INVITE.environment()? };
+    let invite = invite.as_ref().map(read_invite).transpose()?;
+    let answer = ask_account(account, options, &what, Operation::SignUp { name: name.clone(), invite })?;
     match &answer.user {
         // A key has one name, and the server tells which.
         Some(user) if user.name != name => {
@@ -176,6 +181,16 @@ pub fn sign_up(account: &Account, options: &Options, name: &str, invite: Option<
         }
         _ => answer.show(account),
     }
+}
+
+fn read_invite(secret: &Secret) -> Result<Invite, Failure> {
+    from_base64(secret.expose().trim_ascii()).map(Invite::from_bytes).map_err(|_| {
+        Failure::usage(
+            "the invite cannot be used",
+            "it is none: those have 44 characters",
+            "the line that its operator has sent you",
+        )
+    })
 }
 
 /// What a server tells of itself and of whoever asks.

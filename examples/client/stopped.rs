@@ -89,7 +89,7 @@ pub fn refused(what: &str, refusal: &Refused) -> Failure {
             (code::NO_SUCH_FILE, "check the cookie and --server; --own-password if the file has a password of its own")
         }
         Some(RefusalCode::NotAMember) => {
-            let hint = format!("ask its operator for an invite, then: {}", typed("sign-up NAME --invite INVITE"));
+            let hint = format!("ask its operator for an invite, then: {}", typed("sign-up NAME --invite"));
             return Failure::new(code::OTHER, what, why, hint);
         }
         Some(RefusalCode::Quota) => {
@@ -105,7 +105,7 @@ pub fn refused(what: &str, refusal: &Refused) -> Failure {
         Some(RefusalCode::Busy) => (code::LIMIT, "the same command then"),
         Some(RefusalCode::Idle | RefusalCode::Superseded) => (code::NETWORK, "the same command again"),
         Some(RefusalCode::NameTaken) => (code::OTHER, "another name"),
-        Some(RefusalCode::BadInvite) => (code::OTHER, "ask its operator for a new invite"),
+        Some(RefusalCode::BadInvite) => (code::OTHER, "ask its operator for a new invite, and have it asked for with --invite"),
         Some(_) => (code::OTHER, "the same command later; if it stays so, one of both programs has a fault"),
     };
     Failure::new(code, what, why, hint)

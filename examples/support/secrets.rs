@@ -1,8 +1,8 @@
-//! Where passwords and operation codes come from: the environment, a file, a command, or a hidden prompt. Never the
+//! Where passwords, operation codes and invites come from: the environment, a file, a command, or a hidden prompt. Never the
 //! command line, where every user of the machine could read them.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal as _, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::process::{Command, Stdio};
 use std::{env, fs};
@@ -18,6 +18,9 @@ pub struct Wanted {
     pub name: &'static str,
     pub variable: &'static str,
 }
+
+/// How much of standard input is read for a secret.
+const LONGEST_LINE: u64 = 4096;
 
 impl Wanted {
     /// The secret, asked for once.
@@ -41,13 +44,30 @@ impl Wanted {
         self.check(first.expose().to_vec())
     }
 
+    /// A secret that other programs print: from where it is said to be, a prompt, or a line of standard input.
+    #[allow(dead_code, reason = "each program uses what it needs")]
+    pub fn get_or_read(self) -> Result<Secret, Failure> {
+        if let Some(secret) = self.environment()? {
+            return Ok(secret);
+        }
+        let input = std::io::stdin();
+        if input.is_terminal() {
+            return self.prompt(&format!("{}: ", capitalized(self.name))).map(Secret::new);
+        }
+        let mut line = Vec::new();
+        let read = input.lock().take(LONGEST_LINE).read_to_end(&mut line);
+        read.map_err(|error| self.unavailable(&"standard input".into(), &error.to_string()))?;
+        Ok(first_line(line))
+    }
+
     fn check(self, bytes: Vec<u8>) -> Result<Password, Failure> {
         let hint = "one of 1 to 1024 bytes, without a NUL";
         Password::new(bytes)
             .map_err(|refusal| Failure::usage(format!("the {} cannot be used", self.name), refusal.to_string(), hint))
     }
 
-    fn environment(self) -> Result<Option<Secret>, Failure> {
+    /// The secret, if a variable says what it is or where it is.
+    pub fn environment(self) -> Result<Option<Secret>, Failure> {
         let variable = |suffix: &str| env::var_os(format!("{}{suffix}", self.variable));
         if let Some(value) = variable("") {
             return Ok(Some(Secret::new(value.into_vec())));

@@ -313,7 +313,7 @@ fn our_client_lists_deletes_signs_up_and_asks_a_python_server() {
     fails(&peer.world.client(&server, &["upload", "file"]), 1, &["This server is for its members."]);
     fails(&peer.world.client(&server, &["sign-up", "alice"]), 1, &["The invite is not valid"]);
     let invite = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-    assert!(peer.world.does(&server, &["sign-up", "alice", "--invite", invite]).contains("user          alice\n"));
+    assert!(peer.world.signs_up(&server, "alice", invite).contains("user          alice\n"));
     let cookie = peer.world.upload(&server, "file", b"x");
     assert!(peer.world.does(&server, &["list", "--remote"]).contains(&cookie));
     assert!(peer.world.does(&server, &["info"]).contains("user          alice\n"));

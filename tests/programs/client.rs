@@ -239,7 +239,9 @@ fn a_client_signs_up_and_is_told_who_it_is() {
         &["cannot sign up as alice", "not to be had", "another name"],
     );
     fails(&run(&mut world.stranger(&server, &["sign-up", "not a name"])), 2, &["cannot be the name of a user"]);
-    fails(&world.client(&server, &["sign-up", "bob", "--invite", "short"]), 2, &["44 characters"]);
+    let mut short = world.client_command(&server);
+    fails(&run(short.args(["sign-up", "bob"]).env("FSS_INVITE", "short")), 2, &["44 characters"]);
+    fails(&world.client(&server, &["sign-up", "bob", "--invite", "argument"]), 2, &["unexpected argument"]);
 }
 
 #[test]

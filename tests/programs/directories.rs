@@ -115,7 +115,7 @@ fn what_is_small_and_compressed_fits_into_a_small_quota() {
     let world = World::new();
     let server = world.serve(&["--members"]);
     let invite = succeeds(&world.users(&["invite", "--quota", "100K"]));
-    world.does(&server, &["sign-up", "anna", "--invite", invite.trim_end()]);
+    world.signs_up(&server, "anna", &invite);
     world.write("text", &b"the same words over and over, ".repeat(10_000));
     plant(&world.path("tree"));
     for source in ["text", "tree"] {

@@ -55,7 +55,7 @@ fn a_used_up_quota_is_14() {
     let world = World::new();
     let server = world.serve(&["--members"]);
     let invite = succeeds(&world.users(&["invite", "--quota", "4K"]));
-    assert!(world.does(&server, &["sign-up", "alice", "--invite", invite.trim_end()]).contains("0 bytes of 4096 bytes"));
+    assert!(world.signs_up(&server, "alice", &invite).contains("0 bytes of 4096 bytes"));
     world.upload(&server, "small", &[7; 3000]);
     fails(
         &world.client(&server, &["upload", "small"]),

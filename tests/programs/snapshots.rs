@@ -142,7 +142,7 @@ fn what_goes_wrong_at_the_client() {
     desk.types(&["--server", "fss://there", "info"]).types(&["--protocol", "3", "list"]).types(&["sign-up", "not a name"]);
     desk.types(&["--server", "127.0.0.1:9999", "forget-server"]).types(&["--protocol", "1.0", "list", "--remote"]);
     desk.types(&["upload", "notes.txt", "--keep", "soon"]).types(&["--fingerprint", "SHA256:short", "info"]);
-    desk.types(&["sign-up", "anna", "--invite", "short"]).types_with(&[("FSS_PASSWORD", "")], &["info"]);
+    desk.types_with(&[("FSS_INVITE", "short")], &["sign-up", "anna", "--invite"]).types_with(&[("FSS_PASSWORD", "")], &["info"]);
     desk.types(&["upload", "notes.txt"]).types(&["download", "notes.txt", "-o", "again"]);
     // 10
     desk.types(&["download", &nobodys])
@@ -191,7 +191,8 @@ fn members_and_their_quotas() {
     desk.administers(&["users", "list"]).administers(&["users", "invite", "--quota", "4K"]);
     let invite = succeeds(&desk.world.users(&["invite", "--quota", "4K"]));
     let invite = invite.trim_end();
-    desk.types(&["sign-up", "anna", "--invite", invite]).types(&["sign-up", "berta", "--invite", invite]);
+    desk.types_with(&[("FSS_INVITE", invite)], &["sign-up", "anna"]);
+    desk.types_with(&[("FSS_INVITE", invite)], &["sign-up", "berta", "--invite"]);
     // 14
     desk.types(&["upload", "large"]);
     desk.administers(&["users", "quota", "anna", "1G"]).administers(&["users", "quota", "berta", "1G"]);

@@ -1,5 +1,7 @@
 //! A server for members, and the administration of its users while it runs.
 
+use std::process::Command;
+
 use super::world::{NONE, World, fails, run, succeeds};
 
 #[test]
@@ -7,13 +9,13 @@ fn strangers_may_download_and_ask_and_nothing_else() {
     let world = World::new();
     let server = world.serve(&["--members"]);
     world.write("file", b"x");
-    let tells = ["This server is for its members.", "sign-up NAME --invite INVITE"];
+    let tells = ["This server is for its members.", "sign-up NAME --invite"];
     fails(&world.client(&server, &["upload", "file"]), 1, &tells);
     fails(&world.client(&server, &["list", "--remote"]), 1, &tells);
     fails(&world.client(&server, &["sign-up", "alice"]), 1, &["The invite is not valid", "ask its operator"]);
     assert!(world.does(&server, &["info"]).contains("you have not signed up"));
     let invite = succeeds(&world.users(&["invite"]));
-    world.does(&server, &["sign-up", "alice", "--invite", invite.trim_end()]);
+    world.signs_up(&server, "alice", &invite);
     let cookie = world.upload(&server, "file", b"x");
     // The password of a file is enough to download it.
     let mut download = world.stranger(&server, &["download", &cookie, "--own-password", "-o", "-"]);
@@ -30,13 +32,43 @@ fn an_invite_is_good_once() {
     let invite = succeeds(&world.users(&["invite", "--quota", "1M"]));
     let invite = invite.strip_suffix('\n').expect("a line");
     assert_eq!(invite.len(), 44);
-    let signed_up = world.does(&server, &["sign-up", "alice", "--invite", invite]);
+    let signed_up = world.signs_up(&server, "alice", invite);
     assert!(signed_up.contains("used          0 bytes of 1048576 bytes"), "{signed_up}");
     // To ask again does no harm; a key has one name.
     assert_eq!(world.does(&server, &["sign-up", "alice"]), signed_up);
     fails(&world.client(&server, &["sign-up", "bob"]), 1, &["has signed up there before, as alice"]);
     let mut again = world.stranger(&server, &["sign-up", "bob"]);
     fails(&run(again.env("FSS_INVITE", invite)), 1, &["The invite is not valid", "a new invite"]);
+}
+
+/// Every user of the machine could read an argument.
+#[test]
+fn an_invite_comes_from_anywhere_but_the_command_line() {
+    let world = World::new();
+    let server = world.serve(&["--members"]);
+    let invite = || succeeds(&world.users(&["invite"]));
+    let signs_up = |name: &str, prepare: &dyn Fn(&mut Command, &str)| {
+        let (mut command, invite) = (world.stranger(&server, &["sign-up", name]), invite());
+        command.env("FSS_PROFILE", name);
+        prepare(&mut command, &invite);
+        assert!(succeeds(&run(&mut command)).contains(&format!("user          {name}\n")));
+    };
+    signs_up("file", &|command, invite| {
+        world.write("invite.txt", invite.as_bytes());
+        command.env("FSS_INVITE_FILE", "invite.txt");
+    });
+    signs_up("command", &|command, invite| {
+        command.env("FSS_INVITE_COMMAND", format!("echo {invite}"));
+    });
+    // As in: server users invite | client sign-up anna --invite
+    signs_up("input", &|command, invite| {
+        world.write("input.txt", invite.as_bytes());
+        command.arg("--invite").stdin(std::fs::File::open(world.path("input.txt")).expect("readable"));
+    });
+    let argument = world.stranger(&server, &["sign-up", "argument", "--invite", invite().trim_end()]).output().expect("it runs");
+    fails(&argument, 2, &["unexpected argument"]);
+    let nothing = world.stranger(&server, &["sign-up", "nothing", "--invite"]).output().expect("it runs");
+    fails(&nothing, 2, &["the invite cannot be used", "44 characters"]);
 }
 
 #[test]

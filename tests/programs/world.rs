@@ -167,6 +167,12 @@ impl World {
         succeeds(&self.client(server, arguments))
     }
 
+    /// Signs up with an invite; gives what that prints.
+    #[track_caller]
+    pub fn signs_up(&self, server: &Server, name: &str, invite: &str) -> String {
+        succeeds(&run(self.client_command(server).args(["sign-up", name]).env("FSS_INVITE", invite.trim_end())))
+    }
+
     /// A client of somebody else, who has a profile of his own.
     pub fn stranger(&self, server: &Server, arguments: &[&str]) -> Command {
         let mut command = self.client_command(server);
