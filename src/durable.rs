@@ -2,12 +2,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
 use rand_core::Rng as _;
 
 use crate::random::SystemRng;
+
+/// How temporary names end.
+const TEMPORARY: &str = ".tmp";
 
 /// Makes a directory that only its owner can enter, and those above it, for good. One that is there stays as it is.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
@@ -34,18 +37,49 @@ pub(crate) fn new_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Writes a file under a temporary name, and gives it its own when it is durable.
 fn put_file(path: &Path, bytes: &[u8], publish: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{:08x}.tmp", SystemRng.next_u32()));
-    let temporary = Path::new(&temporary);
+    let (temporary, mut file) = create_temporary(path)?;
     let published = (|| {
-        let mut file = create_file(temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        publish(temporary)
+        publish(&temporary)
     })();
     // After a rename it is not there any more; after an error the error to tell is the first one.
-    let _ = fs::remove_file(temporary);
+    let _ = fs::remove_file(&temporary);
     published.and_then(|()| sync_parent(path))
+}
+
+/// Creates a file under a temporary name, locked while it is written: by that it is told from one that was left behind.
+fn create_temporary(path: &Path) -> io::Result<(PathBuf, File)> {
+    loop {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(format!(".{:08x}{TEMPORARY}", SystemRng.next_u32()));
+        let file = create_file(temporary.as_ref())?;
+        // Not every file system has locks; there nothing is ever taken for left behind.
+        let is_locked = file.lock().is_ok();
+        if !is_locked || file.metadata()?.nlink() > 0 {
+            return Ok((temporary.into(), file));
+        }
+        // It was taken for left behind before it was locked.
+    }
+}
+
+/// Removes what writers of these files in a directory have left behind that were killed. What cannot be removed now is
+/// removed another time.
+pub(crate) fn remove_temporaries(directory: &Path, names: &[&str]) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| names.iter().any(|of| is_temporary(name, of)))
+            && let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_temporary(name: &str, of: &str) -> bool {
+    let number = name.strip_prefix(of).and_then(|rest| rest.strip_prefix('.')).and_then(|rest| rest.strip_suffix(TEMPORARY));
+    number.is_some_and(|number| number.len() == 8 && number.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 /// Removes a file for good. One that is not there is removed already.

@@ -114,6 +114,7 @@ impl LockedKey {
     /// # Errors
     /// [`Problem::WrongCode`], or what else keeps the key from being used.
     pub fn open(&self, code: &Password, provider: &dyn CryptoProvider) -> Result<Arc<dyn PrivateKey>, KeyFileError> {
+        durable::remove_temporaries(&self.directory, &[KEY_FILE, self.owner.verifier_file()]);
         let (_, pkcs8_der) = self.unlock(code)?;
         provider.load_private_key(&pkcs8_der).map_err(|rejected| self.error(Problem::Damaged(rejected.to_string())))
     }

@@ -375,10 +375,11 @@ fn the_journal_of_uploads_outlives_the_process() {
 }
 
 #[test]
-fn a_finished_upload_is_listed_and_forgotten_at_once() {
+fn a_finished_upload_is_listed_and_known_until_it_was_told() {
     let (directory, profile) = profile("old");
     let listed = FileRecord::sealed(cookie("1"), "notes", 5, header(), chain(1), PasswordId::FIRST);
-    profile.uploads().begin(&upload("1", SOURCE)).expect("noted");
+    let begun = upload("1", SOURCE);
+    profile.uploads().begin(&begun).expect("noted");
     assert!(profile.uploads().finish(&listed).is_err(), "the cookie is listed");
     assert_eq!(profile.uploads().find(&SOURCE, "host:1", "identity").expect("found").len(), 1, "nothing happened");
     profile.files().clean().expect("cleaned");
@@ -388,6 +389,30 @@ fn a_finished_upload_is_listed_and_forgotten_at_once() {
     assert_eq!(profile.uploads().find(&SOURCE, "host:1", "identity").expect("found"), []);
     assert_eq!(profile.uploads().checkpoints(&listed.cookie).expect("readable"), []);
     assert_eq!(profile.files().find("1").expect("listed")[0].chain, Some(chain(1)));
+    let finished = |source| profile.uploads().finished(source, "host:1", "identity").expect("found");
+    let changed = SourceIdentity { mtime_ns: SOURCE.mtime_ns + 1, ..SOURCE };
+    assert_eq!((finished(&SOURCE), finished(&changed)), (vec![begun], vec![]));
+    assert_eq!(profile.uploads().changed(&changed, "host:1").expect("found"), [], "it is complete");
+    profile.uploads().abandon(&listed.cookie).expect("forgotten");
+    assert_eq!(finished(&SOURCE), []);
+}
+
+/// What a program that was killed had begun to write of the key and of the known servers; what is being written stays.
+#[test]
+fn temporary_files_that_were_left_behind_are_removed() {
+    let (directory, profile) = profile("old");
+    profile.known_servers().remember("host:1", fingerprint(1), ProtocolVersion::Fss2).expect("remembered");
+    let path = |name: &str| directory.path().join(name);
+    let left = [".pk.01234567.tmp", ".vh.89abcdef.tmp", "known_servers.00000000.tmp"];
+    let others = ["known_servers.0000000.tmp", "known_servers.00000000", "notes.00000000.tmp", "known_servers.being-it.tmp"];
+    left.iter().chain(&others).for_each(|name| fs::write(path(name), "half").expect("written"));
+    let busy = fs::File::create(path(".pk.ffffffff.tmp")).expect("created");
+    busy.lock().expect("locked");
+    let profile = open(&directory);
+    unlocked(&profile, "old");
+    assert_eq!(left.map(|name| path(name).exists()), [false; 3]);
+    assert!(others.iter().all(|name| path(name).exists()) && path(".pk.ffffffff.tmp").exists());
+    assert_eq!(profile.known_servers().load().expect("readable").len(), 1);
 }
 
 #[test]

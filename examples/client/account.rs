@@ -25,7 +25,7 @@ pub const FILE_PASSWORD: Wanted = Wanted { name: "password of the file", variabl
 pub struct Account {
     pub profile: Profile,
     pub reporter: Reporter,
-    directory: PathBuf,
+    pub directory: PathBuf,
     /// Opened once for all that is done with it.
     unlocked: RefCell<Option<Rc<Unlocked>>>,
 }

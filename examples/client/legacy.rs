@@ -62,7 +62,7 @@ pub fn upload(
         let what = format!("cannot upload {}", path.display());
         return Err(Failure::usage(what, "it is a directory, and FSS 1.0 knows only files", "a tar archive of it"));
     }
-    let mut source = Source::open(path, Compress::Never)?;
+    let mut source = Source::open(path, Compress::Never, &account.directory)?;
     let server = options.server(None);
     let precautions = Precautions::new(account, options, &server)?;
     let password = match &how.own {

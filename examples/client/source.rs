@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use fss::archive::{Manifest, Pack};
+use fss::archive::{LeftOut, Manifest, Omission, Pack};
 use fss::compress::{self, Encoder};
 use fss::profile::SourceIdentity;
 use fss::sealed::Metadata;
@@ -47,6 +47,10 @@ pub struct Source {
     manifest: Option<Manifest>,
     /// What of it stays behind, or will not be unpacked by others.
     pub warnings: Vec<String>,
+    /// What of it could not be read.
+    pub unreadable: Vec<Failure>,
+    /// A directory that is not uploaded, wherever it is.
+    without: PathBuf,
 }
 
 enum Content {
@@ -127,18 +131,25 @@ impl<R: Read> Reader<R> {
 }
 
 impl Source {
-    pub fn open(path: &Path, compress: Compress) -> Result<Self, Failure> {
+    /// Opens what is at a path. The directory `without` changes while it is uploaded, so it is left out.
+    pub fn open(path: &Path, compress: Compress, without: &Path) -> Result<Self, Failure> {
         if path == Path::new("-") {
             return Self::standard_input(compress == Compress::Always).map_err(|error| cannot_read(path, &error));
         }
         let metadata = fs::metadata(path).map_err(|error| cannot_read(path, &error))?;
-        if metadata.is_dir() { Self::directory(path, &metadata, compress) } else { Self::file(path, compress) }
+        if metadata.is_dir() { Self::directory(path, &metadata, compress, without) } else { Self::file(path, compress) }
     }
 
     fn standard_input(compressed: bool) -> io::Result<Self> {
         let content = Content::Standard(Reader::new(io::stdin(), compressed, None)?);
         let (path, name) = (PathBuf::from("-"), "stdin".to_owned());
-        Ok(Self { path, content, name, size: None, compressed, identity: None, manifest: None, warnings: Vec::new() })
+        Ok(Self::of(path, content, name, compressed))
+    }
+
+    /// Of unknown size, and without anything else that is known of a file.
+    fn of(path: PathBuf, content: Content, name: String, compressed: bool) -> Self {
+        let (warnings, unreadable, without) = (Vec::new(), Vec::new(), PathBuf::new());
+        Self { path, content, name, size: None, compressed, identity: None, manifest: None, warnings, unreadable, without }
     }
 
     fn file(path: &Path, compress: Compress) -> Result<Self, Failure> {
@@ -155,49 +166,50 @@ impl Source {
             Compress::Never => false,
         };
         let size = Some(metadata.len());
-        Ok(Self {
-            path: path.to_owned(),
-            content: Content::File(Reader::new(file, compressed, size).map_err(failed)?),
-            name: file_name(path)?.to_string_lossy().into_owned(),
-            size,
-            compressed,
-            identity: Some(SourceIdentity::from(&metadata)),
-            manifest: None,
-            warnings: Vec::new(),
-        })
+        let content = Content::File(Reader::new(file, compressed, size).map_err(failed)?);
+        let name = file_name(path)?.to_string_lossy().into_owned();
+        let identity = Some(SourceIdentity::from(&metadata));
+        Ok(Self { size, identity, ..Self::of(path.to_owned(), content, name, compressed) })
     }
 
-    fn directory(path: &Path, metadata: &fs::Metadata, compress: Compress) -> Result<Self, Failure> {
+    fn directory(path: &Path, metadata: &fs::Metadata, compress: Compress, without: &Path) -> Result<Self, Failure> {
         let failed = |error| cannot_read(path, &error);
-        let pack = walk(path)?;
+        let pack = walk(path, without)?;
         let compressed = match compress {
             Compress::Auto => {
                 let mut sample = Vec::new();
-                walk(path)?.take(SAMPLE).read_to_end(&mut sample).map_err(failed)?;
+                walk(path, without)?.take(SAMPLE).read_to_end(&mut sample).map_err(failed)?;
                 compress::worth_it(&sample)
             }
             Compress::Always => true,
             Compress::Never => false,
         };
-        let skipped =
-            pack.skipped().iter().map(|path| format!("{} is left out: it is no file, directory or link", path.display()));
+        let (mut warnings, mut unreadable) = (Vec::new(), Vec::new());
+        for LeftOut { path: within, why } in pack.left_out() {
+            let what = format!("{} is left out", path.join(within).display());
+            match why {
+                Omission::Kind => warnings.push(format!("{what}: it is no file, directory or link")),
+                Omission::Excluded => warnings.push(format!("{what}: it is the profile, which changes with every upload")),
+                Omission::Unreadable(error) => {
+                    let hint = "check that you may read it; the rest is uploaded";
+                    unreadable.push(Failure::new(code::OTHER, what, error.to_string(), hint));
+                }
+                other => warnings.push(format!("{what}: {other:?}")),
+            }
+        }
         let outward = pack.outward_links().iter().map(|path| {
             format!(
                 "the link {} may lead out of the directory: it comes back to this profile only, others get the archive with -o -",
                 path.display()
             )
         });
-        let size = Some(pack.total_size());
-        Ok(Self {
-            path: path.to_owned(),
-            name: file_name(path)?.to_string_lossy().into_owned(),
-            size,
-            compressed,
-            identity: Some(SourceIdentity::from(metadata)),
-            manifest: Some(pack.manifest()),
-            warnings: skipped.chain(outward).collect(),
-            content: Content::Directory(Box::new(Reader::new(pack, compressed, size).map_err(failed)?)),
-        })
+        warnings.extend(outward);
+        let (size, manifest) = (Some(pack.total_size()), Some(pack.manifest()));
+        let content = Content::Directory(Box::new(Reader::new(pack, compressed, size).map_err(failed)?));
+        let name = file_name(path)?.to_string_lossy().into_owned();
+        let (identity, without) = (Some(SourceIdentity::from(metadata)), without.to_owned());
+        let source = Self::of(path.to_owned(), content, name, compressed);
+        Ok(Self { size, identity, manifest, warnings, unreadable, without, ..source })
     }
 
     /// Exactly how many bytes will be read, if that is known.
@@ -217,7 +229,7 @@ impl Source {
     /// Whether it is still what it was when it was opened.
     pub fn is_same(&self) -> Result<bool, Failure> {
         if let Some(manifest) = self.manifest {
-            return Ok(walk(&self.path)?.manifest() == manifest);
+            return Ok(walk(&self.path, &self.without)?.manifest() == manifest);
         }
         let metadata = match &self.content {
             Content::File(Reader::Plain(file, _)) => file.metadata(),
@@ -307,8 +319,8 @@ impl Source {
     }
 }
 
-fn walk(path: &Path) -> Result<Pack, Failure> {
-    Pack::new(path).map_err(|error| {
+fn walk(path: &Path, without: &Path) -> Result<Pack, Failure> {
+    Pack::without(path, without).map_err(|error| {
         let what = format!("cannot read {}", path.display());
         Failure::new(code::OTHER, what, error.to_string(), "check that you may read all of it")
     })

@@ -66,7 +66,10 @@ pub fn upload_all(
     let mut tally = Tally::new(account.reporter);
     if paths.iter().all(|path| path.as_os_str() != "-" && path.symlink_metadata().is_err()) {
         // Nobody is asked for a password, nor any server, for nothing.
-        paths.iter().filter_map(|path| Source::open(path, how.compress).err()).for_each(|failure| tally.failed(&failure));
+        paths
+            .iter()
+            .filter_map(|path| Source::open(path, how.compress, &account.directory).err())
+            .for_each(|failure| tally.failed(&failure));
         return Ok(tally.outcome());
     }
     let unlocked = account.unlock()?;
@@ -133,6 +136,12 @@ impl Tally {
         Outcome { done: self.done, failed: self.failed, code: self.first_failure.unwrap_or(ExitCode::SUCCESS) }
     }
 
+    /// Something within a directory is not uploaded; the rest is.
+    fn left_out(&mut self, failure: &Failure) {
+        let code = self.reporter.failure(failure);
+        self.first_failure = self.first_failure.or(Some(code));
+    }
+
     fn failed(&mut self, failure: &Failure) {
         self.failed += 1;
         let code = self.reporter.failure(failure);
@@ -177,12 +186,9 @@ impl Batch<'_> {
 
     fn serve(&mut self, machine: &mut ClientSession, call: Call<ClientSession>) -> Result<(), Stopped> {
         match (call, &mut self.current) {
-            (Call::Need(ClientNeed::Operation), _) => {
-                self.next(machine);
-                Ok(())
-            }
+            (Call::Need(ClientNeed::Operation), _) => Ok(self.next(machine)?),
             (Call::Event(ClientEvent::Uploaded { chain, .. }), current) => match current.take() {
-                Some(transfer) => Ok(self.tally.done(&transfer.finish(chain))?),
+                Some(transfer) => Ok(self.done(&transfer.finish(chain))?),
                 None => Ok(()),
             },
             (Call::Event(ClientEvent::Refused(refusal)), current) => match current.take() {
@@ -195,18 +201,26 @@ impl Batch<'_> {
     }
 
     /// Starts the next upload. What cannot be read is told, and left out.
-    fn next(&mut self, machine: &mut ClientSession) {
+    fn next(&mut self, machine: &mut ClientSession) -> Result<(), Failure> {
         while let Some(path) = self.waiting.pop_front() {
-            match Transfer::new(self.session, &mut self.keyring, path, self.how) {
-                Ok((transfer, operation)) => {
-                    self.current = Some(transfer);
-                    machine.start(operation);
-                    return;
+            match Begun::new(self.session, &mut self.keyring, path, self.how, self.tally) {
+                Ok(Begun::Transfer(transfer, operation)) => {
+                    self.current = Some(*transfer);
+                    machine.start(*operation);
+                    return Ok(());
                 }
+                Ok(Begun::Finished(uploaded)) => self.done(&uploaded)?,
                 Err(failure) => self.tally.failed(&failure),
             }
         }
         machine.finish();
+        Ok(())
+    }
+
+    /// Once the user has the cookie, the upload need not be known any more.
+    fn done(&mut self, uploaded: &Uploaded) -> Result<(), Failure> {
+        self.tally.done(uploaded)?;
+        Ok(self.session.account.profile.uploads().abandon(&uploaded.record.cookie)?)
     }
 
     fn refused(&mut self, transfer: &Transfer<'_>, refusal: &Refused) -> Result<(), Failure> {
@@ -282,6 +296,55 @@ fn find_earlier(
     }))
 }
 
+/// The file, if an upload of it is complete and listed, but the command ended before it could tell its cookie. One with a
+/// password of its own is not taken for the same: nothing here tells whether the password is.
+fn find_finished(
+    session: &Session<'_>,
+    keyring: &Keyring<'_>,
+    source: &Source,
+    name: &str,
+    how: &How<'_>,
+) -> Result<Option<FileRecord>, Failure> {
+    let Some(identity) = source.identity().filter(|_| !keyring.has_own()) else { return Ok(None) };
+    let journal = session.account.profile.uploads();
+    for finished in journal.finished(&identity, &session.server, &how.encoding(source))? {
+        let is_same = finished.name == name && !finished.own_password && finished.password == keyring.present();
+        let listed = session.account.profile.files().find(finished.cookie.as_str())?;
+        if let Some(file) = listed.into_iter().find(|file| is_same && file.cookie == finished.cookie) {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+/// What a path on the command line has become.
+enum Begun<'a> {
+    Transfer(Box<Transfer<'a>>, Box<Operation>),
+    /// A command before has uploaded it, and was ended before it could say so.
+    Finished(Box<Uploaded>),
+}
+
+impl<'a> Begun<'a> {
+    fn new(
+        session: &'a Session<'a>,
+        keyring: &mut Keyring<'_>,
+        path: PathBuf,
+        how: &How<'_>,
+        tally: &mut Tally,
+    ) -> Result<Self, Failure> {
+        let source = Source::open(&path, how.compress, &session.account.directory)?;
+        source.warnings.iter().for_each(|warning| session.account.reporter.warn(warning));
+        source.unreadable.iter().for_each(|failure| tally.left_out(failure));
+        let name = how.name.unwrap_or(&source.name).to_owned();
+        if let Some(record) = find_finished(session, keyring, &source, &name, how)? {
+            session.say(&format!("{name} is on the server already: the command before could not tell its cookie"));
+            return Ok(Self::Finished(Box::new(Uploaded { path, record, listed: Ok(()) })));
+        }
+        let (transfer, operation) = Transfer::new(session, keyring, path, source, &name, how)?;
+        Ok(Self::Transfer(Box::new(transfer), Box::new(operation)))
+    }
+}
+
 /// One upload.
 struct Transfer<'a> {
     session: &'a Session<'a>,
@@ -302,13 +365,12 @@ impl<'a> Transfer<'a> {
         session: &'a Session<'a>,
         keyring: &mut Keyring<'_>,
         path: PathBuf,
+        source: Source,
+        name: &str,
         how: &How<'_>,
     ) -> Result<(Self, Operation), Failure> {
-        let source = Source::open(&path, how.compress)?;
-        source.warnings.iter().for_each(|warning| session.account.reporter.warn(warning));
-        let name = how.name.unwrap_or(&source.name).to_owned();
-        let progress = session.account.reporter.progress(&name, source.size);
-        let earlier = find_earlier(session, keyring, &source, &name, how)?;
+        let progress = session.account.reporter.progress(name, source.size);
+        let earlier = find_earlier(session, keyring, &source, name, how)?;
         let header = match &earlier {
             Some(earlier) => earlier.header.clone(),
             None => keyring.new_header(),
@@ -330,7 +392,7 @@ impl<'a> Transfer<'a> {
                 let noted = noted.into_iter().map(|Checkpoint { offset, chain }| (offset, chain)).collect();
                 (Operation::Resume(Resume { upload, cookie, noted }), record)
             }
-            None => (Operation::Upload(upload), new_record(session, keyring, &source, header, &name, how)),
+            None => (Operation::Upload(upload), new_record(session, keyring, &source, header, name, how)),
         };
         Ok((Self { session, path, source, record, is_resume, size: 0, noted: None, progress }, operation))
     }

@@ -35,7 +35,7 @@ mod walk;
 
 pub use error::{Damage, Error};
 pub use manifest::Manifest;
-pub use pack::Pack;
+pub use pack::{LeftOut, Omission, Pack};
 pub use unpack::{Unpack, UnpackOptions};
 
 /// The most bytes of a name in a directory.

@@ -1,15 +1,14 @@
 //! A directory, read as a tar stream.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Stat, fstat};
+use rustix::fs::{Stat, fstat};
 
 use super::manifest::{Digest, Manifest};
-use super::walk::{Found, Walk, mtime, size};
+use super::walk::{Found, Visit, Walk, mtime, size};
 use super::{END, END_LENGTH, Error, names};
 
 /// Reads a directory as a tar stream. The same directory, unchanged, gives the same bytes.
@@ -39,16 +38,35 @@ pub struct Pack {
 struct Survey {
     manifest: Manifest,
     total: u64,
-    skipped: Vec<PathBuf>,
+    left_out: Vec<LeftOut>,
     outward: Vec<PathBuf>,
+}
+
+/// Something in a directory that is not packed.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// Where it is, relative to the directory.
+    pub path: PathBuf,
+    /// Why it is not packed.
+    pub why: Omission,
+}
+
+/// Why something is not packed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Omission {
+    /// It is a socket, a pipe or a device.
+    Kind,
+    /// It is the directory that was to be left out.
+    Excluded,
+    /// It cannot be read, or its name is beyond [`super::MAX_PATH`] or [`super::MAX_DEPTH`].
+    Unreadable(io::Error),
 }
 
 /// The content of a file.
 #[derive(Debug)]
 struct Content {
-    found: Found,
-    /// Opened when the first byte is wanted.
-    file: Option<File>,
+    found: Box<Found>,
     position: u64,
 }
 
@@ -56,27 +74,43 @@ impl Pack {
     /// Walks through a directory, without reading files. The path may be a link to it.
     ///
     /// # Errors
-    /// [`Error::Local`] if it is not a directory, if a directory in it cannot be read, or if a name in it is beyond
-    /// [`super::MAX_PATH`] or [`super::MAX_DEPTH`].
+    /// [`Error::Local`] if it is not a directory, or cannot be read. What cannot be read in it is left out.
     pub fn new(root: &Path) -> Result<Self, Error> {
-        let mut walk = Walk::new(root)?;
+        Self::walk(root, None)
+    }
+
+    /// As [`Pack::new`], but leaves out a directory, if it is anywhere within: one that changes while it is packed.
+    ///
+    /// # Errors
+    /// As [`Pack::new`]; also if there is nothing at `without`.
+    pub fn without(root: &Path, without: &Path) -> Result<Self, Error> {
+        let there = without.metadata().map_err(Error::local("look at", without))?;
+        Self::walk(root, Some((there.dev(), there.ino())))
+    }
+
+    fn walk(root: &Path, without: Option<(u64, u64)>) -> Result<Self, Error> {
+        let mut walk = Walk::new(root, without)?;
         let (mut total, mut digest) = (END, Digest::new());
-        let (mut skipped, mut outward) = (Vec::new(), Vec::new());
-        while let Some(found) = walk.next()? {
-            let Some(entry) = found.entry() else {
-                skipped.push(found.path);
-                continue;
+        let (mut left_out, mut outward) = (Vec::new(), Vec::new());
+        while let Some(visit) = walk.next()? {
+            let found = match visit {
+                Visit::Found(found) => found,
+                Visit::LeftOut(something) => {
+                    left_out.push(something);
+                    continue;
+                }
             };
+            let Some(entry) = found.entry() else { continue };
             digest.add(&found);
             total = total.saturating_add(entry.headers().len() as u64 + entry.stored());
-            if found.target.is_some_and(|target| !names::stays_inside(&found.path, target.as_os_str().as_bytes())) {
+            if found.target.as_ref().is_some_and(|target| !names::stays_inside(&found.path, target.as_os_str().as_bytes())) {
                 outward.push(found.path);
             }
         }
         Ok(Self {
             root: root.to_owned(),
-            survey: Survey { manifest: digest.finish(), total, skipped, outward },
-            walk: Walk::new(root)?,
+            survey: Survey { manifest: digest.finish(), total, left_out, outward },
+            walk: Walk::new(root, without)?,
             ahead: Vec::new(),
             taken: 0,
             content: None,
@@ -96,9 +130,9 @@ impl Pack {
         self.survey.manifest
     }
 
-    /// What is left out, relative to the directory: sockets, pipes and devices.
-    pub fn skipped(&self) -> &[PathBuf] {
-        &self.survey.skipped
+    /// What is not packed, and why.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.survey.left_out
     }
 
     /// Symbolic links that may lead out of the directory. They are packed, but an archive with such links is only
@@ -112,7 +146,7 @@ impl Pack {
         &self.changed
     }
 
-    /// Goes forward, as if so many bytes had been read. Files are not opened for it.
+    /// Goes forward, as if so many bytes had been read. Files are not read for it.
     ///
     /// # Errors
     /// As reading; [`Error::Changed`] also if the stream has not so many bytes.
@@ -146,7 +180,7 @@ impl Pack {
                 return Ok(count);
             }
             if let Some(content) = self.content.as_mut().filter(|content| content.left() > 0) {
-                return content.read(&mut self.walk, room);
+                return content.read(room);
             }
             if !self.advance()? {
                 return Ok(0);
@@ -164,11 +198,12 @@ impl Pack {
             if content.has_changed()? {
                 self.changed.push(content.found.path);
             }
-        } else if let Some(found) = self.walk.next()? {
+        } else if let Some(visit) = self.walk.next()? {
+            let Visit::Found(found) = visit else { return Ok(true) };
             let Some(entry) = found.entry() else { return Ok(true) };
             self.ahead = entry.headers();
             self.plan(self.ahead.len() as u64 + entry.stored())?;
-            self.content = (entry.size() > 0).then_some(Content { found, file: None, position: 0 });
+            self.content = (entry.size() > 0).then_some(Content { found, position: 0 });
         } else if self.ended {
             return Ok(false);
         } else if self.planned.checked_add(END) == Some(self.survey.total) {
@@ -202,19 +237,12 @@ impl Content {
         size(&self.found.stat) - self.position
     }
 
-    fn read(&mut self, walk: &mut Walk, room: &mut [u8]) -> Result<usize, Error> {
+    fn read(&mut self, room: &mut [u8]) -> Result<usize, Error> {
         let path = &self.found.path;
         let changed = || Error::Changed { path: path.clone() };
         let left = self.left();
-        if self.file.is_none() {
-            let (file, stat) = walk.open(path)?;
-            if !FileType::from_raw_mode(stat.st_mode).is_file() {
-                return Err(changed());
-            }
-            self.file = Some(file);
-        }
         let room_left = usize::try_from(left).map_or(room.len(), |left| left.min(room.len()));
-        let file = self.file.as_ref().ok_or_else(changed)?;
+        let file = self.found.file.as_ref().ok_or_else(changed)?;
         let read = loop {
             match file.read_at(&mut room[..room_left], self.position) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -231,8 +259,7 @@ impl Content {
     }
 
     fn has_changed(&self) -> Result<bool, Error> {
-        // What is not opened is not read.
-        let Some(file) = &self.file else { return Ok(false) };
+        let Some(file) = self.found.file.as_ref().filter(|_| self.position > 0) else { return Ok(false) };
         let now = fstat(file).map_err(Error::local("look at", &self.found.path))?;
         let identity = |stat: &Stat| (stat.st_dev, stat.st_ino, size(stat), mtime(stat), stat.st_ctime, stat.st_ctime_nsec);
         Ok(identity(&now) != identity(&self.found.stat))

@@ -32,7 +32,8 @@ const SCHEMA: Schema = Schema {
     CREATE TABLE IF NOT EXISTS fss_upload(
         cookie TEXT PRIMARY KEY NOT NULL, server TEXT NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL,
         size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, header BLOB NOT NULL, name TEXT NOT NULL,
-        password INTEGER NOT NULL, own_password INTEGER NOT NULL, encoding TEXT NOT NULL, noted INTEGER NOT NULL
+        password INTEGER NOT NULL, own_password INTEGER NOT NULL, encoding TEXT NOT NULL, noted INTEGER NOT NULL,
+        listed INTEGER NOT NULL DEFAULT 0
     );
     CREATE TABLE IF NOT EXISTS fss_upload_checkpoint(
         cookie TEXT NOT NULL, position INTEGER NOT NULL, chain BLOB NOT NULL, PRIMARY KEY(cookie, position)

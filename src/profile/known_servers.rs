@@ -11,7 +11,7 @@ use crate::crypto::Fingerprint;
 use crate::durable;
 use crate::store::{StoreError, StoreErrorKind};
 
-const FILE: &str = "known_servers";
+pub(super) const FILE: &str = "known_servers";
 /// The largest file that is read: some ten thousand servers.
 const LARGEST_FILE: u64 = 1024 * 1024;
 

@@ -83,6 +83,7 @@ impl Profile {
         durable::create_directory(directory).map_err(|error| StoreError::io(cannot(), &error))?;
         // Several clients may begin the same profile at once: the tables are made by one of them.
         let _lock = lock::lock(directory)?;
+        durable::remove_temporaries(directory, &[known_servers::FILE]);
         Ok(Self {
             directory: directory.to_owned(),
             key: LockedKey::new(directory, Owner::Client),

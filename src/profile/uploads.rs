@@ -165,10 +165,16 @@ impl<'p> Uploads<'p> {
     /// # Errors
     /// [`StoreError`]
     pub fn find(&self, source: &SourceIdentity, server: &str, encoding: &str) -> Result<Vec<UploadRecord>, StoreError> {
-        let SourceIdentity { device, inode, size, mtime_ns, ctime_ns } = *source;
-        let same = "server = ?1 AND device = ?2 AND inode = ?3 AND (size, mtime_ns, ctime_ns) = (?4, ?5, ?6) AND encoding = ?7";
-        let (device, inode, size) = (device.cast_signed(), inode.cast_signed(), sql_integer(size));
-        self.select(same, params![server, device, inode, size, mtime_ns, ctime_ns, encoding])
+        self.select_same(source, server, encoding, false)
+    }
+
+    /// The uploads of an unchanged file to a server in an encoding that are complete and listed, but that nobody was told of:
+    /// see [`Uploads::finish`]. Newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn finished(&self, source: &SourceIdentity, server: &str, encoding: &str) -> Result<Vec<UploadRecord>, StoreError> {
+        self.select_same(source, server, encoding, true)
     }
 
     /// The uploads of a file to a server from before it was changed, newest first: they cannot go on, and the user is to
@@ -178,7 +184,7 @@ impl<'p> Uploads<'p> {
     /// [`StoreError`]
     pub fn changed(&self, source: &SourceIdentity, server: &str) -> Result<Vec<UploadRecord>, StoreError> {
         let SourceIdentity { device, inode, size, mtime_ns, ctime_ns } = *source;
-        let changed = "server = ?1 AND device = ?2 AND inode = ?3 AND (size, mtime_ns, ctime_ns) <> (?4, ?5, ?6)";
+        let changed = "listed = 0 AND server = ?1 AND device = ?2 AND inode = ?3 AND (size, mtime_ns, ctime_ns) <> (?4, ?5, ?6)";
         let (device, inode, size) = (device.cast_signed(), inode.cast_signed(), sql_integer(size));
         self.select(changed, params![server, device, inode, size, mtime_ns, ctime_ns])
     }
@@ -193,18 +199,21 @@ impl<'p> Uploads<'p> {
         self.database.rows(noted, [cookie.as_str()], read)
     }
 
-    /// Lists the file and forgets its upload: both or, should power fail, neither.
+    /// Lists the file. Its upload stays noted until it is forgotten: a program that is killed before it has said what the
+    /// cookie is finds it again by [`Uploads::finished`], and need not upload the file a second time.
     ///
     /// # Errors
     /// [`StoreError`], also if a file with this cookie is listed.
     pub fn finish(&self, file: &FileRecord) -> Result<(), StoreError> {
         self.database.write(|transaction| {
             file.insert(transaction)?;
-            forget(transaction, &file.cookie)
+            transaction.execute("DELETE FROM fss_upload_checkpoint WHERE cookie = ?1", [file.cookie.as_str()])?;
+            let listed = "UPDATE fss_upload SET listed = 1 WHERE cookie = ?1";
+            transaction.execute(listed, [file.cookie.as_str()]).map(drop)
         })
     }
 
-    /// Forgets an upload that is not to go on.
+    /// Forgets an upload that is complete, or not to go on.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -234,6 +243,20 @@ impl<'p> Uploads<'p> {
             Ok(known)
         })?;
         if known { Ok(()) } else { Err(StoreError::new(StoreErrorKind::Misuse, "no upload with this cookie has begun")) }
+    }
+
+    fn select_same(
+        &self,
+        source: &SourceIdentity,
+        server: &str,
+        encoding: &str,
+        listed: bool,
+    ) -> Result<Vec<UploadRecord>, StoreError> {
+        let SourceIdentity { device, inode, size, mtime_ns, ctime_ns } = *source;
+        let same = "server = ?1 AND device = ?2 AND inode = ?3 AND (size, mtime_ns, ctime_ns) = (?4, ?5, ?6)
+                    AND encoding = ?7 AND listed = ?8";
+        let (device, inode, size) = (device.cast_signed(), inode.cast_signed(), sql_integer(size));
+        self.select(same, params![server, device, inode, size, mtime_ns, ctime_ns, encoding, listed])
     }
 
     fn select(&self, which: &str, parameters: impl Params) -> Result<Vec<UploadRecord>, StoreError> {

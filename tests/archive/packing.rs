@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use fss::archive::{Error, Pack, Unpack, UnpackOptions};
+use fss::archive::{Error, LeftOut, MAX_DEPTH, Omission, Pack, Unpack, UnpackOptions};
 use proptest::prelude::*;
 
 use crate::round_trips::variety;
@@ -56,7 +56,7 @@ fn skipping_gives_the_bytes_behind() {
 }
 
 #[test]
-fn what_is_skipped_is_not_opened() {
+fn what_is_skipped_is_not_read() {
     let place = Place::new();
     let from = place.path("from");
     fs::create_dir(&from).unwrap();
@@ -103,7 +103,9 @@ fn sockets_are_left_out_and_told() {
     fs::create_dir_all(from.join("run")).unwrap();
     let _socket = UnixListener::bind(from.join("run/socket")).unwrap();
     fs::write(from.join("run/file"), "").unwrap();
-    assert_eq!(Pack::new(&from).unwrap().skipped(), [Path::new("run/socket")]);
+    let survey = Pack::new(&from).unwrap();
+    let [LeftOut { path, why: Omission::Kind }] = survey.left_out() else { panic!("{:?}", survey.left_out()) };
+    assert_eq!(path, Path::new("run/socket"));
     unpack(&pack(&from), &place.path("to")).unwrap();
     assert_eq!(tree(&place.path("to")).len(), 3);
 }
@@ -204,4 +206,26 @@ fn more_than_eight_gib_can_be_told() {
     let begin = |limit| Unpack::new(&place.path("to"), limit, UnpackOptions::default()).unwrap();
     assert!(begin(Some(size)).take(&head).unwrap_err().is_integrity());
     begin(None).take(&head).unwrap();
+}
+
+/// A name that no archive takes is as good as a file that cannot be read, and shows the same to every user.
+#[test]
+fn what_cannot_be_packed_does_not_keep_the_rest_from_it() {
+    let place = Place::new();
+    let from = place.path("from");
+    let deep = from.join("d/".repeat(MAX_DEPTH - 1));
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("last"), "x").unwrap();
+    fs::create_dir(deep.join("beyond")).unwrap();
+    fs::write(deep.join("beyond/it"), "x").unwrap();
+    fs::create_dir(from.join("changes")).unwrap();
+    fs::write(from.join("changes/always"), "x").unwrap();
+    let survey = Pack::without(&from, &from.join("changes")).unwrap();
+    let [changes, beyond] = survey.left_out() else { panic!("{:?}", survey.left_out()) };
+    assert!(changes.path == Path::new("changes") && matches!(changes.why, Omission::Excluded), "{changes:?}");
+    assert!(beyond.path.ends_with("beyond/it") && matches!(beyond.why, Omission::Unreadable(_)), "{beyond:?}");
+    let mut archive = Vec::new();
+    Pack::without(&from, &from.join("changes")).unwrap().read_to_end(&mut archive).unwrap();
+    unpack(&archive, &place.path("to")).unwrap();
+    assert_eq!(tree(&place.path("to")).len(), MAX_DEPTH + 2, "the root, the directories and a file");
 }

@@ -402,6 +402,23 @@ fn a_name_that_is_not_utf_8_comes_back_as_it_was() {
     }
 }
 
+/// The command ended after the file was listed and before its cookie was told, as if it had been killed there.
+#[test]
+fn an_upload_whose_cookie_was_not_told_is_not_made_twice() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    world.write("file", b"x");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("there");
+    fails(&run(world.client_command(&server).args(["upload", "file"]).stdout(full)), 14, &["cannot write to standard output"]);
+    let again = world.client(&server, &["upload", "file"]);
+    fails(&again, 0, &["file is on the server already"]);
+    assert_eq!(world.does(&server, &["list", "--remote"]).lines().count(), 1);
+    assert!(world.does(&server, &["list"]).contains(&cookie(&again)));
+    // What was told is told: now it is another file.
+    assert_ne!(cookie(&world.client(&server, &["upload", "file"])), cookie(&again));
+    assert_eq!(world.does(&server, &["list", "--remote"]).lines().count(), 2);
+}
+
 /// Each would make the directory, the tables and the key.
 #[test]
 fn twenty_clients_begin_one_profile_at_once() {

@@ -109,6 +109,49 @@ fn what_can_be_compressed_takes_less_room_on_the_server() {
     assert!(world.read("piped") == text);
 }
 
+/// The profile changes with every upload, so it cannot be packed with what is around it.
+#[test]
+fn a_directory_around_the_profile_or_above_goes_up_without_it() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    fs::create_dir_all(world.path("home/work")).expect("made");
+    world.write("home/work/notes", b"x");
+    let upload = |arguments: &[&str]| {
+        let mut client = world.client_command(&server);
+        client.env("FSS_PROFILE", world.path("home/profile")).current_dir(world.path("home/work")).args(arguments);
+        run(&mut client)
+    };
+    for (path, name) in [("..", "home"), (".", "work"), ("../work/..", "home"), ("../work/", "work")] {
+        let output = upload(&["upload", path]);
+        cookie(&output);
+        assert_eq!(String::from_utf8_lossy(&output.stderr).contains("it is the profile"), name == "home", "{output:?}");
+        assert!(succeeds(&upload(&["list"])).ends_with(&format!("  {name}\n")), "{path}");
+        succeeds(&upload(&["download", name, "-o", "../../back"]));
+        assert!(world.path("back").join(if name == "home" { "work/notes" } else { "notes" }).exists());
+        assert!(!world.path("back/profile").exists());
+        fs::remove_dir_all(world.path("back")).expect("removed");
+        succeeds(&upload(&["forget", name]));
+    }
+}
+
+#[test]
+fn what_cannot_be_read_in_a_directory_is_told_and_the_rest_goes_up() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    let deep = world.path("tree").join("d/".repeat(fss::archive::MAX_DEPTH));
+    fs::create_dir_all(&deep).expect("made");
+    world.write("tree/notes", b"x");
+    fs::write(deep.join("too deep"), b"x").expect("written");
+    let output = world.client(&server, &["upload", "tree"]);
+    fails(&output, 1, &["too deep is left out", "the rest is uploaded"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1, "its cookie is printed");
+    world.does(&server, &["download", "tree", "-o", "back"]);
+    assert_eq!(world.read("back/notes"), b"x");
+    let told = world.client(&server, &["--json", "upload", "tree"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains(r#""event":"error""#) && told.contains(r#"{"done":1,"event":"summary","failed":0}"#), "{told}");
+}
+
 /// Its size is known beforehand, so no room is reserved for what it might become.
 #[test]
 fn what_is_small_and_compressed_fits_into_a_small_quota() {
