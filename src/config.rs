@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::crypto::decoy::Decoys;
 use crate::crypto::{CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, default_provider};
 use crate::random::SystemRng;
-use crate::server::{Connections, Guesses, Place};
+use crate::server::{Connections, Guesses, Place, TransportKeys};
 use crate::session::Pool;
 
 /// Every bound of a session, each with its reason. Change the ones you need:
@@ -48,6 +48,11 @@ pub struct Limits {
     /// Records that may be on their way in or out at once, over all sessions of a [`Config`]: each takes 257 KiB of memory
     /// while it is. When all do, sessions wait for each other. 512, so 128.5 MiB.
     pub record_buffers: usize,
+    /// For how long new connections to a server get transport keys of the same modulus: what was sent to keys that are gone
+    /// stays closed (`docs/protocol.md` §2.9). 15 minutes.
+    pub transport_key_lifetime: Duration,
+    /// How many connections get one: there are 557,000 exponents, and those that are used must be remembered. 2^17.
+    pub transport_keys: usize,
     /// RSA private operations in one `poll` before it yields: the largest piece of work of FSS 1.0, so that one
     /// connection does not keep a thread from others. 1.
     pub private_operations: u32,
@@ -67,13 +72,15 @@ impl Default for Limits {
             largest_file: 1024 * 1024 * 1024 * 1024,
             upload_window: 8 * 1024 * 1024,
             record_buffers: 512,
+            transport_key_lifetime: Duration::from_secs(15 * 60),
+            transport_keys: 1 << 17,
             private_operations: 1,
         }
     }
 }
 
-/// What all sessions of one side share. Cheap to clone; clones share the counts of connections and of wrong passwords, and
-/// the big buffers.
+/// What all sessions of one side share. Cheap to clone; clones share the counts of connections and of wrong passwords, the
+/// transport keys, and the big buffers.
 ///
 /// ```
 /// let config = fss::Config::generate()?;
@@ -87,6 +94,7 @@ pub struct Config {
     limits: Arc<Limits>,
     guesses: Arc<Guesses>,
     connections: Arc<Connections>,
+    transport_keys: Arc<TransportKeys>,
     versions: Versions,
     decoys: Arc<OnceLock<Result<Decoys, CryptoFailure>>>,
     pool: Arc<Pool>,
@@ -105,7 +113,8 @@ pub enum Versions {
 }
 
 impl Config {
-    /// Uses a provider and a key of our own, with the default limits.
+    /// Uses a provider and a key of our own, with the default limits. A client opens messages with the key; a server only
+    /// signs with it, and makes transport keys to open messages with.
     pub fn new(provider: Arc<dyn CryptoProvider>, identity: Arc<dyn PrivateKey>) -> Self {
         let limits = Limits::default();
         Self {
@@ -115,6 +124,7 @@ impl Config {
             limits: Arc::new(limits),
             guesses: Arc::default(),
             connections: Arc::default(),
+            transport_keys: Arc::default(),
             versions: Versions::All,
             decoys: Arc::default(),
         }
@@ -158,6 +168,23 @@ impl Config {
         self
     }
 
+    /// Replaces the transport keys of a server: for another clock, or with a fixed one in tests.
+    #[must_use]
+    pub fn with_transport_keys(mut self, keys: Arc<TransportKeys>) -> Self {
+        self.transport_keys = keys;
+        self
+    }
+
+    /// Makes a new modulus for the transport keys of a server if the present one is half used up, so that no connection waits
+    /// for it, and none that is too old lies in memory: call it at the start and then every minute or so, on a thread that may
+    /// take a noticeable part of a second.
+    ///
+    /// # Errors
+    /// [`KeyRejected`] if the provider cannot make one. The present one is used on.
+    pub fn renew_transport_keys(&self) -> Result<(), KeyRejected> {
+        self.transport_keys.renew(&*self.provider, &self.limits)
+    }
+
     /// Chooses the versions that a server takes.
     #[must_use]
     pub fn with_versions(mut self, versions: Versions) -> Self {
@@ -178,7 +205,7 @@ impl Config {
         &self.provider
     }
 
-    /// Our own key.
+    /// Our own key: what the other side recognises us by.
     pub fn identity(&self) -> &Arc<dyn PrivateKey> {
         &self.identity
     }
@@ -201,6 +228,11 @@ impl Config {
     /// How many server sessions there are now, without those that are one too many.
     pub fn connections(&self) -> usize {
         self.connections.count()
+    }
+
+    /// The key that opens the messages of a connection to a server that begins now.
+    pub(crate) fn next_transport_key(&self) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+        self.transport_keys.next(&self.provider, &self.limits)
     }
 
     pub(crate) fn enter(&self) -> Place {

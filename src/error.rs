@@ -45,7 +45,11 @@ pub enum Error {
     /// (`docs/protocol.md` §15).
     #[error("a frame from the peer is not valid: {0}")]
     InvalidMessage(#[from] InvalidMessage),
-    /// The server has another key than the one that it is known by: it may be somebody else.
+    /// What the server shows as its identity is none, or it has not shown that it is its own (`docs/protocol.md` §13.9):
+    /// it may be an impostor. Nothing was sent to it but our public key and a hello.
+    #[error("the server has not proved its identity")]
+    ServerNotProved,
+    /// The server has another identity than the one that it is known by: it may be an impostor.
     #[error("the server's key is {got}, and {expected} was expected")]
     ServerKeyChanged {
         /// The key that is known.
@@ -115,6 +119,7 @@ impl Error {
             | Self::RecordDoesNotOpen
             | Self::InvalidHello(_)
             | Self::InvalidMessage(_)
+            | Self::ServerNotProved
             | Self::ServerKeyChanged { .. }
             | Self::OwnKey
             | Self::UnexpectedFrame { .. }

@@ -112,4 +112,4 @@ pub use secret::{Password, Secret};
 pub use server::ServerSession;
 pub use session::{Machine, Step};
 pub use store::MemoryStore;
-pub use time::{SystemClock, Time, WallClock};
+pub use time::{MonotonicClock, SystemClock, SystemMonotonicClock, Time, WallClock};

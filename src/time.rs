@@ -1,6 +1,7 @@
-//! The two clocks: monotonic time that a driver passes in, and wall time that stores ask for.
+//! The clocks: monotonic time that a driver passes in, or that what connections share asks for, and wall time that stores
+//! ask for.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Monotonic time: how long ago the driver started counting.
 ///
@@ -36,6 +37,29 @@ impl std::ops::Add<Duration> for Time {
 
     fn add(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(wait))
+    }
+}
+
+/// Monotonic time, for what outlives connections and is never written down.
+pub trait MonotonicClock: Send + Sync {
+    /// The time since a start that stays the same.
+    fn now(&self) -> Time;
+}
+
+/// The operating system's monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemMonotonicClock(Instant);
+
+impl Default for SystemMonotonicClock {
+    /// Starts now.
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl MonotonicClock for SystemMonotonicClock {
+    fn now(&self) -> Time {
+        Time::since(self.0)
     }
 }
 

@@ -270,3 +270,24 @@ fn a_profile_whose_database_is_none_says_so() {
     assert_eq!(error.kind(), StoreErrorKind::Damaged);
     assert!(error.to_string().contains("fssLocal.db"), "{error}");
 }
+
+/// What is not this signature is refused by the vectors (`tests/vectors_v2.rs`); here each provider signs.
+#[test]
+fn a_signature_of_either_provider_verifies_with_both_and_with_no_other_key() {
+    let message = b"fss/2 server identity\0".as_slice();
+    let providers: [&dyn CryptoProvider; 2] = [&RustCrypto, &AwsLc];
+    for signing in providers {
+        let key = keys::server(signing);
+        let [signature, again] = [0, 1].map(|_| key.sign(message, &mut SystemRng).expect("it signs"));
+        assert_eq!(signature.len(), key.block_length());
+        assert_ne!(signature, again, "the salt is random");
+        for verifying in providers {
+            let verify = |key: &dyn PrivateKey, message: &[u8]| {
+                verifying.load_public_key(key.public_key()).expect("a key").verify(message, &signature)
+            };
+            assert_eq!(verify(&*key, message), Ok(()), "{} {}", signing.name(), verifying.name());
+            assert!(verify(&*keys::client(signing), message).is_err());
+            assert!(verify(&*key, b"another").is_err());
+        }
+    }
+}

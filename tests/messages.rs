@@ -6,7 +6,7 @@ use fss::crypto::proof::Proof;
 use fss::sealed::{Cost, Header};
 use fss::wire::frame::to_base64;
 use fss::wire::refusal::{RefusalCode, Refused};
-use fss::wire::reply::{Account, Awaited, Entry, Format, Reply, ServerLimits};
+use fss::wire::reply::{Account, Awaited, Entry, Format, Reply, ServerLimits, Welcome};
 use fss::wire::request::{Invite, NewUpload, Request, UserName};
 use fss::{Cookie, PeerText};
 
@@ -72,7 +72,11 @@ fn replies_to_the_byte() {
     let entry = |expires, downloads| Reply::Entry(Entry { cookie: cookie(), size: 5, stored: 6, expires, downloads });
     let account = || Some(Account { name: name(), quota: 7, used: 1 });
     for (frame, awaited, reply) in [
-        ("K|largest-file=9|window=8|", Awaited::Other, Reply::Limits(limits)),
+        (
+            "K|identity=AQID|signature=BAU=|largest-file=9|window=8|",
+            Awaited::Other,
+            Reply::Welcome(Welcome { identity: vec![1, 2, 3], signature: vec![4, 5], limits }),
+        ),
         ("R|42|offset=0|window=8|", Awaited::Upload, accepted(0, None, None)),
         ("R|42|offset=65564|window=8|chain={C}|expires=99|", Awaited::Upload, accepted(65_564, chain, Some(99))),
         ("R|OK|offset=5|", Awaited::Upload, Reply::Received { offset: 5, chain: None }),

@@ -225,11 +225,16 @@ fn recorded_store(directory: &Path) -> EmbeddedStore {
     OpenOptions::default().cookies(source).clock(RecordedDate).open(directory).expect("the store opens")
 }
 
+/// A server to which the recorded messages are sealed: their key is our transport key, and our identity another one.
+fn recorded_server(provider: &Arc<dyn CryptoProvider>, key: Arc<dyn PrivateKey>) -> Config {
+    keys::with_transport_key(Config::new(Arc::clone(provider), keys::transport(&**provider)), key)
+}
+
 #[test]
 fn our_server_answers_the_recorded_clients_as_theirs_did() {
     let transcripts = json("transcripts.json");
     for provider in providers() {
-        let config = Config::new(Arc::clone(&provider), keys::server(&*provider));
+        let config = recorded_server(&provider, keys::server(&*provider));
         let client = keys::client(&*provider);
         let directory = tempfile::tempdir().expect("a directory");
         let store = recorded_store(directory.path());
@@ -268,8 +273,8 @@ fn our_server_serves_a_directory_of_2019_in_place() {
     let directory = tempfile::tempdir().expect("a directory");
     copy_directory(&vectors().join("server-dir"), directory.path());
     let code = password("operation code 954");
-    let identity = LockedKey::new(directory.path(), Owner::Server).open(&code, &*provider).expect("the recorded key opens");
-    let config = Config::new(Arc::clone(&provider), identity);
+    let key = LockedKey::new(directory.path(), Owner::Server).open(&code, &*provider).expect("the recorded key opens");
+    let config = recorded_server(&provider, key);
     let client = keys::client(&*provider);
     {
         let store = EmbeddedStore::in_directory(directory.path()).expect("it opens");

@@ -86,8 +86,8 @@ impl TryCryptoRng for Given {}
 #[test]
 fn the_key_schedule() {
     for case in cases("key_schedule.json") {
-        let [client_key, server_key] =
-            ["client_key_der", "server_key_der"].map(|field| PublicKeyDer::parse(&hex(&case, field)).expect("a key"));
+        let [client_key, transport_key, identity] = ["client_key_der", "transport_key_der", "identity_der"]
+            .map(|field| PublicKeyDer::parse(&hex(&case, field)).expect("a key"));
         for provider in providers() {
             let [client_share, server_share] =
                 ["client_share_private", "server_share_private"].map(|field| provider.share(&array(&case, field)));
@@ -104,13 +104,18 @@ fn the_key_schedule() {
             }
             let said = (
                 Said { key: &client_key, plaintext: &h, hello: &client },
-                Said { key: &server_key, plaintext: &r, hello: &server },
+                Said { key: &transport_key, plaintext: &r, hello: &server },
             );
             for (share, peer) in [(client_share, &server), (server_share, &client)] {
                 let keys = Keys::derive(share, peer, said.0, said.1).expect("sound shares");
                 assert_eq!(keys.client[..], [hex(&case, "client_key"), hex(&case, "client_iv")].concat());
                 assert_eq!(keys.server[..], [hex(&case, "server_key"), hex(&case, "server_iv")].concat());
-                assert_eq!(keys.binding[..], hex(&case, "binding"));
+                let transcript = keys.handshake.with_identity(&identity).expect("a key");
+                assert_eq!(transcript.to_be_signed(), hex(&case, "signed"));
+                assert_eq!(transcript.to_be_signed()[22..], hex(&case, "th"));
+                assert_eq!(transcript.binding[..], hex(&case, "binding"));
+                let identity = provider.load_public_key(&identity).expect("a key");
+                assert_eq!(identity.verify(&transcript.to_be_signed(), &hex(&case, "signature")), Ok(()));
             }
         }
     }
@@ -239,6 +244,14 @@ fn negative_vectors_are_refused() {
                 for provider in providers() {
                     let share: [u8; 32] = bytes.clone().try_into().expect("32 bytes");
                     assert!(provider.share(&array(&case, "private")).agree(&share).is_err(), "{name}");
+                }
+            }
+            "signature" => {
+                let signed = [b"fss/2 server identity\0", hex(&case, "th").as_slice()].concat();
+                let identity = PublicKeyDer::parse(&hex(&case, "identity")).expect("a key");
+                for provider in providers() {
+                    let identity = provider.load_public_key(&identity).expect("a key");
+                    assert!(identity.verify(&signed, &bytes).is_err(), "{name} {}", provider.name());
                 }
             }
             "frame" => match (Frame::parse(&bytes), case["number"].as_str()) {

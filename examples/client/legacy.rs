@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
-use fss::crypto::Fingerprint;
 use fss::profile::{FileRecord, Format, ProtocolVersion};
 
 use crate::account::{Account, Unlocked};
@@ -12,40 +11,31 @@ use crate::download::{Found, Wish, report};
 use crate::options::Options;
 use crate::partial::Partial;
 use crate::source::{Compress, Source};
-use crate::stopped::{NOT_PROCEEDED, Stopped, invalid_response, key_changed};
+use crate::stopped::{NOT_PROCEEDED, Stopped, invalid_response};
 use crate::support::failure::{Failure, code};
 use crate::upload::{How, Uploaded};
 use crate::{drive, room};
 
-/// What must hold before a password is sent: nothing in FSS 1.0 shows that the server's key is its own, but another key than
-/// that which is known is not spoken to.
-struct Precautions<'a> {
-    server: &'a str,
-    expected: Option<Fingerprint>,
-}
-
-impl<'a> Precautions<'a> {
-    /// A server that speaks FSS/2 is not spoken to in FSS 1.0 unless the user insists: somebody in between could want that.
-    fn new(account: &Account, options: &Options, server: &'a str) -> Result<Self, Failure> {
-        let known = account.profile.known_servers().get(server)?;
-        if known.as_ref().is_some_and(|known| known.version >= ProtocolVersion::Fss2) && !options.allow_downgrade {
-            let why = "this server has spoken FSS/2 before, which protects what FSS 1.0 does not";
-            let hint = "no --protocol; or --allow-downgrade if you must";
-            return Err(Failure::usage("--protocol 1.0 is not used", why, hint));
-        }
-        let expected = options.fingerprint.or(known.map(|known| known.fingerprint));
-        if expected.is_none() {
-            account.reporter.warn(&format!("in FSS 1.0 nothing shows that this is the right {server}, and it gets the password"));
-        }
-        Ok(Self { server, expected })
+/// What must hold before a password is sent: nothing in FSS 1.0 shows that this is the right server, so a fingerprint would
+/// promise nothing, and a server that speaks FSS/2 is spoken to in FSS 1.0 only if the user insists: a man in the middle could
+/// want that.
+fn take_precautions(account: &Account, options: &Options, server: &str) -> Result<(), Failure> {
+    if options.fingerprint.is_some() {
+        let why = "in FSS 1.0 a server cannot show whose it is";
+        return Err(Failure::usage(
+            "--fingerprint cannot be used with --protocol 1.0",
+            why,
+            "no --protocol, or no --fingerprint",
+        ));
     }
-
-    fn check(&self, key: Fingerprint) -> Result<(), Failure> {
-        match self.expected {
-            Some(expected) if expected != key => Err(key_changed(self.server, expected, key)),
-            _ => Ok(()),
-        }
+    let known = account.profile.known_servers().get(server)?;
+    if known.is_some_and(|known| known.version >= ProtocolVersion::Fss2) && !options.allow_downgrade {
+        let why = "this server has spoken FSS/2 before, which protects what FSS 1.0 does not";
+        let hint = "no --protocol; or --allow-downgrade if you must";
+        return Err(Failure::usage("--protocol 1.0 is not used", why, hint));
     }
+    account.reporter.warn(&format!("in FSS 1.0 nothing shows that this is the right {server}, and it gets the password"));
+    Ok(())
 }
 
 pub fn upload(
@@ -64,7 +54,7 @@ pub fn upload(
     }
     let mut source = Source::open(path, Compress::Never, &account.directory)?;
     let server = options.server(None);
-    let precautions = Precautions::new(account, options, &server)?;
+    take_precautions(account, options, &server)?;
     let password = match &how.own {
         Some(own) => own,
         None => account.to_send(unlocked)?,
@@ -77,7 +67,6 @@ pub fn upload(
                 let count = source.read(session.supply())?;
                 session.supplied(count);
             }
-            Call::Event(ClientEvent::ServerKey(key)) => precautions.check(key)?,
             Call::Event(ClientEvent::Uploaded { cookie, size }) => done = Some((cookie, size)),
             Call::Event(_) => {}
         }
@@ -113,7 +102,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     }
     let mut output = wish.output(&path)?;
     let server = options.server(record.as_ref().and_then(|record| record.server.as_deref()));
-    let precautions = Precautions::new(account, options, &server)?;
+    take_precautions(account, options, &server)?;
     let unlocked = account.unlock()?;
     let own = wish.own(record.as_ref())?;
     let password = match (&own, &record) {
@@ -135,7 +124,6 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
                 let count = session.data().len();
                 session.consumed(count);
             }
-            Call::Event(ClientEvent::ServerKey(key)) => precautions.check(key)?,
             // Only when the file is durable may the server be told so: it may then forget it.
             Call::Event(ClientEvent::Downloaded { size, guessed }) => {
                 output.finish()?;

@@ -74,7 +74,7 @@ async fn load(options: &Options, command: &Command, figures: &mut Figures) -> Re
         Command::Garbage { clients } => floods::garbage(options, *clients, figures).await,
         Command::Uploads { clients, seconds } => uploads::load(options, *clients, *seconds, figures).await,
         Command::Kill { rounds } => kill::load(options, *rounds, figures).await,
-        Command::Full { directory } => full::load(options, directory, figures).await,
+        Command::Full { directory } => Box::pin(full::load(options, directory, figures)).await,
         Command::All => Ok(()),
     }
 }

@@ -31,6 +31,8 @@ pub const BREATHER: Duration = Duration::from_millis(100);
 const SOON: Duration = Duration::from_secs(10 * 60);
 /// How often expired files are removed.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How often it is looked whether the transport keys are half used up, which they are after 7.5 minutes at the latest.
+const RENEW: Duration = Duration::from_secs(30);
 /// Files that a connection may have open: its socket, and what it is busy with.
 const FILES_OF_ONE: u64 = 2;
 /// What a process has open beside that: the database, those who read it, pipes, and connections that are turned away.
@@ -85,6 +87,9 @@ impl Service {
         service.tell_leftovers();
         service.watch_signals()?;
         service.every("sweeper", SWEEP, Self::sweep)?;
+        // Before the first connection comes, and then long before a key is used up.
+        service.renew_transport_keys();
+        service.every("keys", RENEW, Self::renew_transport_keys)?;
         if let Some(time) = options.verify_every {
             service.every("verifier", time, Self::verify)?;
         }
@@ -92,6 +97,12 @@ impl Service {
             print::line(format_args!("listening on {}", listener.local_addr().map_err(broken)?))?;
         }
         Ok((service, Start { listeners, stop }))
+    }
+
+    fn renew_transport_keys(&self) {
+        if let Err(error) = self.config().renew_transport_keys() {
+            tracing::error!(%error, "cannot make a transport key");
+        }
     }
 
     /// The configuration for a connection that begins now.

@@ -134,10 +134,10 @@ pub struct LegacyDownload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientEvent {
-    /// The server's key has come. Nothing secret has been sent yet: whoever does not know this key can still go. Nothing
-    /// shows yet that the server really has it.
+    /// The server has proved that this is its identity. Nothing but our public key and a hello has been sent yet: a caller
+    /// who does not take this key for the server's must not poll again.
     ServerKey(Fingerprint),
-    /// The server has shown that the key is its own: now it may be remembered.
+    /// The caller has taken the server's identity, which may be remembered now: what the server takes.
     Connected(ServerLimits),
     /// An upload begins or goes on. Note the cookie with the header, to be able to resume it; it is worth nothing else
     /// before [`ClientEvent::Uploaded`].

@@ -29,11 +29,11 @@ pub struct ClientSession {
 impl ClientSession {
     /// A new connection. Operations may be started at once, or when [`ClientNeed::Operation`] asks for them.
     pub fn new(config: Config) -> Self {
-        Self { core: Core::new(Client::new(), Link::new(config, Box::new(SystemRng))) }
+        Self { core: Core::new(Client::new(), Link::of_client(config, Box::new(SystemRng))) }
     }
 
-    /// Speaks only to the server with this key: with any other the connection fails with
-    /// [`Error::ServerKeyChanged`] before anything but our public key was sent.
+    /// Speaks only to the server with this identity: with any other the connection fails with
+    /// [`Error::ServerKeyChanged`] before anything but our public key and a hello was sent.
     #[must_use]
     pub fn expecting(mut self, server: Fingerprint) -> Self {
         self.core.side.expect_server(server);
@@ -73,9 +73,9 @@ impl ClientSession {
         self.core.turn(|_, _| Err(error));
     }
 
-    /// The server's key, once it has come.
+    /// The server's identity, once it is proved.
     pub fn server_key(&self) -> Option<Fingerprint> {
-        self.core.link.peer_key().map(crate::crypto::PublicKeyDer::fingerprint)
+        self.core.side.server()
     }
 
     /// Room for the next bytes of the file, when [`ClientNeed::Supply`] asks for them; else empty. It lies within the

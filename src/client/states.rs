@@ -1,7 +1,7 @@
 //! All states of a client's connection of FSS/2, and every transition between them (`docs/protocol.md` §13, §17 to §19).
 //!
 //! ```text
-//!  KeyExchange ──key, reported──▶ Greeting ──H──▶ Greeted ──R──▶ AwaitingLimits ──K, reported──▶ Resting
+//!  KeyExchange ──key──▶ Greeting ──H──▶ Greeted ──R──▶ Unproved ──K, reported──▶ Resting
 //!
 //!            ┌──U──▶ Requested ──R COOKIE──▶ Supplying ──all sealed, reported──▶ Finishing ──F──▶ Committing ──R OK──▶ Resting
 //!            │                                │ ▲ record full, F; R OK
@@ -20,15 +20,16 @@ use super::download::{Receiving, Wanted};
 use super::legacy_download::{ReceivingLegacy, WantedLegacy};
 use super::upload::{Outgoing, Sending};
 use super::{ClientEvent, ClientNeed, Operation};
-use crate::crypto::Fingerprint;
+use crate::config::Config;
 use crate::crypto::proof::Proof;
+use crate::crypto::{Fingerprint, PublicKeyDer};
 use crate::error::{Error, Moment};
-use crate::session::{Greeting, LastWords, Link, Message, Side, Turn, Wants};
+use crate::session::{Beginning, Greeting, LastWords, Link, Message, Side, Turn, Wants};
 use crate::store::LISTED_AT_ONCE;
 use crate::wire::hello::Speaker;
-use crate::wire::key_schedule::Binding;
+use crate::wire::key_schedule::{Binding, Handshake};
 use crate::wire::refusal::{RefusalCode, Refused};
-use crate::wire::reply::{Awaited, Reply};
+use crate::wire::reply::{Awaited, Reply, Welcome};
 use crate::wire::request::Request;
 
 /// The client's side of a connection.
@@ -36,7 +37,9 @@ pub(super) struct Client {
     state: State,
     /// The key that the server must have.
     expected: Option<Fingerprint>,
-    /// Once the server has shown that it has its key: no record is sent before (§13.9).
+    /// The key that the server has proved to be its own.
+    server: Option<Fingerprint>,
+    /// Once the server has proved its identity: no record is sent before (§13.9).
     binding: Option<Binding>,
     /// What is to be done next.
     next: Option<Operation>,
@@ -49,7 +52,11 @@ enum State {
     KeyExchange,
     Greeting,
     Greeted(Greeting),
-    AwaitingLimits(Binding),
+    /// There are keys, and nothing shows yet who has the other ones.
+    Unproved {
+        handshake: Box<Handshake>,
+        transport_key: PublicKeyDer,
+    },
     Resting,
     Requested(Asked),
     Supplying(Sending),
@@ -86,7 +93,15 @@ enum Asked {
 
 impl Client {
     pub(super) fn new() -> Self {
-        Self { state: State::KeyExchange, expected: None, binding: None, next: None, finishing: false, continues: false }
+        Self {
+            state: State::KeyExchange,
+            expected: None,
+            server: None,
+            binding: None,
+            next: None,
+            finishing: false,
+            continues: false,
+        }
     }
 
     pub(super) fn continue_after_refusals(&mut self) {
@@ -163,17 +178,40 @@ impl Client {
         Ok(())
     }
 
-    /// The first record.
-    fn on_limits(&mut self, binding: Binding, message: &Message, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
-        match Reply::parse(message.as_slice(), Awaited::Other)? {
-            Reply::Limits(limits) => {
-                self.binding = Some(binding);
-                turn.events.push_back(ClientEvent::Connected(limits));
-                Ok(State::Resting)
-            }
-            Reply::Refusal(refused) => Err(Error::PeerRefused(refused)),
-            _ => Err(unexpected("another frame", "the server's limits")),
+    pub(super) fn server(&self) -> Option<Fingerprint> {
+        self.server
+    }
+
+    /// The first record: who the server is.
+    fn on_welcome(
+        &mut self,
+        handshake: &Handshake,
+        transport_key: &PublicKeyDer,
+        message: &Message,
+        turn: &mut Turn<'_, ClientEvent>,
+    ) -> Result<State, Error> {
+        let Welcome { identity, signature, limits } = match Reply::parse(message.as_slice(), Awaited::Other)? {
+            Reply::Welcome(welcome) => welcome,
+            Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
+            _ => return Err(unexpected("another frame", "the server's identity")),
+        };
+        let identity = PublicKeyDer::parse(&identity).map_err(|_| Error::ServerNotProved)?;
+        let own = turn.link.config().identity().public_key();
+        if !identity.is_identity() || identity == *transport_key || identity == *own {
+            return Err(Error::ServerNotProved);
         }
+        let transcript = handshake.with_identity(&identity).map_err(|_| Error::Crypto)?;
+        let key = turn.link.config().provider().load_public_key(&identity).map_err(|_| Error::ServerNotProved)?;
+        key.verify(&transcript.to_be_signed(), &signature).map_err(|_| Error::ServerNotProved)?;
+        // Only now: the fingerprint of a key that is not the other side's would accuse its owner.
+        let got = identity.fingerprint();
+        if let Some(expected) = self.expected.filter(|expected| *expected != got) {
+            return Err(Error::ServerKeyChanged { expected, got });
+        }
+        self.server = Some(got);
+        self.binding = Some(transcript.binding);
+        turn.events.extend([ClientEvent::ServerKey(got), ClientEvent::Connected(limits)]);
+        Ok(State::Resting)
     }
 }
 
@@ -183,9 +221,10 @@ fn on_greeting(greeting: Greeting, message: &Message, turn: &mut Turn<'_, Client
     if let Ok(Reply::Refusal(refused)) = Reply::parse(message.as_slice(), Awaited::Other) {
         return Err(Error::PeerRefused(refused));
     }
-    let (records, binding) = greeting.agree(message.as_slice(), turn.link)?;
+    let (records, handshake) = greeting.agree(message.as_slice(), turn.link)?;
+    let transport_key = turn.link.peer_key().ok_or(Error::Misuse("no key has come"))?.clone();
     turn.link.use_records(records);
-    Ok(State::AwaitingLimits(binding))
+    Ok(State::Unproved { handshake: Box::new(handshake), transport_key })
 }
 
 /// What an operation begins with.
@@ -415,7 +454,7 @@ impl Side for Client {
             State::Receiving(file) if !file.data().is_empty() => Wants::Need(ClientNeed::Data),
             State::KeyExchange
             | State::Greeted(_)
-            | State::AwaitingLimits(_)
+            | State::Unproved { .. }
             | State::Requested(_)
             | State::Supplying(_)
             | State::Committing(_)
@@ -457,22 +496,26 @@ impl Side for Client {
         if key == turn.link.config().identity().public_key() {
             return Err(Error::OwnKey);
         }
-        let got = key.fingerprint();
-        if let Some(expected) = self.expected.filter(|expected| *expected != got) {
-            return Err(Error::ServerKeyChanged { expected, got });
-        }
         if !key.is_canonical() {
             return Err(crate::error::Refusal::KeyForm.into());
         }
-        turn.events.push_back(ClientEvent::ServerKey(got));
         self.state = State::Greeting;
         Ok(())
+    }
+
+    /// A hello is whole with its first block; a refusal in its place may be longer.
+    fn on_beginning(&mut self, beginning: &[u8], _config: &Config) -> Result<Beginning, Error> {
+        match beginning {
+            [b'R', 0, ..] => Ok(Beginning::Hello),
+            [b'E'] | [b'E', 0, ..] => Ok(Beginning::Message),
+            _ => Err(unexpected("another message", "the server's hello")),
+        }
     }
 
     fn on_message(&mut self, message: Message, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
             State::Greeted(greeting) => on_greeting(greeting, &message, turn)?,
-            State::AwaitingLimits(binding) => self.on_limits(binding, &message, turn)?,
+            State::Unproved { handshake, transport_key } => self.on_welcome(&handshake, &transport_key, &message, turn)?,
             State::Requested(asked) => {
                 let reply = Reply::parse(message.as_slice(), asked.awaited())?;
                 match reply {
@@ -512,14 +555,14 @@ impl Side for Client {
     fn moment(&self) -> Moment {
         match &self.state {
             State::KeyExchange => Moment::KeyExchange,
-            State::Greeting | State::Greeted(_) | State::AwaitingLimits(_) | State::Requested(_) => Moment::Request,
+            State::Greeting | State::Greeted(_) | State::Unproved { .. } | State::Requested(_) => Moment::Request,
             State::Resting => Moment::Rest,
             State::Supplying(_) | State::Receiving(_) | State::Gone => Moment::Transfer,
             State::Finishing(_) | State::Committing(_) | State::HandingOut(_) | State::Whole(_) => Moment::Finish,
         }
     }
 
-    /// A server that broke the protocol hears so, but only one that has shown that it has its key.
+    /// A server that broke the protocol hears so, but only one that has proved its identity.
     fn last_words(&self, error: &Error) -> Option<LastWords> {
         self.binding.as_ref()?;
         let code = match error {

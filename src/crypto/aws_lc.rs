@@ -8,9 +8,11 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, UnparsedPublicKey, X25519};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{
     KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
 };
+use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA384, RSA_PSS_SHA384, RsaKeyPair, UnparsedPublicKey as UnparsedVerifyingKey};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -29,8 +31,9 @@ impl CryptoProvider for AwsLc {
     }
 
     fn load_public_key(&self, key: &PublicKeyDer) -> Result<Arc<dyn PublicKey>, KeyRejected> {
-        let key = PublicEncryptingKey::from_der(key.as_bytes()).map_err(|_| KeyRejected::Provider)?;
-        Ok(Arc::new(Sealing(OaepPublicEncryptingKey::new(key).map_err(|_| KeyRejected::Provider)?)))
+        let oaep = PublicEncryptingKey::from_der(key.as_bytes()).map_err(|_| KeyRejected::Provider)?;
+        let oaep = OaepPublicEncryptingKey::new(oaep).map_err(|_| KeyRejected::Provider)?;
+        Ok(Arc::new(Sealing { oaep, der: key.clone() }))
     }
 
     fn load_private_key(&self, pkcs8_der: &Secret) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
@@ -105,21 +108,29 @@ impl fmt::Debug for X25519Share {
     }
 }
 
-struct Sealing(OaepPublicEncryptingKey);
+struct Sealing {
+    oaep: OaepPublicEncryptingKey,
+    der: PublicKeyDer,
+}
 
 impl PublicKey for Sealing {
     fn block_length(&self) -> usize {
-        self.0.key_size_bytes()
+        self.oaep.key_size_bytes()
     }
 
     fn seal(&self, plaintext: &[u8], _rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), CryptoFailure> {
         let before = output.len();
         output.resize(before + self.block_length(), 0);
-        let sealed = self.0.encrypt(&OAEP_SHA1_MGF1SHA1, plaintext, &mut output[before..], None).is_ok();
+        let sealed = self.oaep.encrypt(&OAEP_SHA1_MGF1SHA1, plaintext, &mut output[before..], None).is_ok();
         if !sealed {
             output.truncate(before);
         }
         sealed.then_some(()).ok_or(CryptoFailure)
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CryptoFailure> {
+        let key = UnparsedVerifyingKey::new(&RSA_PSS_2048_8192_SHA384, self.der.as_bytes());
+        key.verify(message, signature).map_err(|_| CryptoFailure)
     }
 }
 
@@ -132,6 +143,7 @@ impl fmt::Debug for Sealing {
 struct Opening {
     oaep: OaepPrivateDecryptingKey,
     key: PrivateDecryptingKey,
+    signing: RsaKeyPair,
     public: PublicKeyDer,
 }
 
@@ -140,7 +152,9 @@ impl Opening {
         let der: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(|_| KeyRejected::Provider)?;
         let public = PublicKeyDer::parse(der.as_ref())?;
         let oaep = OaepPrivateDecryptingKey::new(key.clone()).map_err(|_| KeyRejected::Provider)?;
-        Ok(Arc::new(Self { oaep, key, public }))
+        let pkcs8: Pkcs8V1Der<'_> = key.as_der().map_err(|_| KeyRejected::Provider)?;
+        let signing = RsaKeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyRejected::Provider)?;
+        Ok(Arc::new(Self { oaep, key, signing, public }))
     }
 }
 
@@ -161,6 +175,12 @@ impl PrivateKey for Opening {
         plaintext[before + length..].zeroize();
         plaintext.truncate(before + length);
         opened.map(drop).map_err(|_| CryptoFailure)
+    }
+
+    fn sign(&self, message: &[u8], _rng: &mut dyn CryptoRng) -> Result<Vec<u8>, CryptoFailure> {
+        let mut signature = vec![0; self.signing.public_modulus_len()];
+        let signed = self.signing.sign(&RSA_PSS_SHA384, &SystemRandom::new(), message, &mut signature);
+        signed.map(|()| signature).map_err(|_| CryptoFailure)
     }
 
     fn to_pkcs8_der(&self) -> Result<Secret, CryptoFailure> {

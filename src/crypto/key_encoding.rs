@@ -58,16 +58,26 @@ impl PublicKeyDer {
         Ok(Self { der: spki_der.into(), modulus_bits })
     }
 
-    /// Whether this is the one encoding of the key that FSS/2 takes, so that a key has one fingerprint
-    /// (`docs/protocol.md` §13.1): minimal DER, NULL parameters, and the exponent 65537.
+    /// Whether this is the one encoding of the key that FSS/2 takes (`docs/protocol.md` §13.1): minimal DER and NULL
+    /// parameters.
     pub fn is_canonical(&self) -> bool {
+        self.is_encoded_as(|_| true)
+    }
+
+    /// Whether the key can be an identity: in the one encoding and with the exponent 65537, so that it has one fingerprint
+    /// (§13.1).
+    pub fn is_identity(&self) -> bool {
+        self.is_encoded_as(|exponent| exponent == [1, 0, 1])
+    }
+
+    fn is_encoded_as(&self, takes_exponent: impl Fn(&[u8]) -> bool) -> bool {
         let same = || {
             let info = SubjectPublicKeyInfo::<AnyRef<'_>, BitStringRef<'_>>::from_der(&self.der).ok()?;
             let key = RsaPublicKeyRef::from_der(info.subject_public_key.as_bytes()?).ok()?;
             let key_again = key.to_der().ok()?;
             let algorithm = AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) };
             let again = SubjectPublicKeyInfo { algorithm, subject_public_key: BitStringRef::from_bytes(&key_again).ok()? };
-            Some(key.public_exponent.as_bytes() == [1, 0, 1] && again.to_der().ok()? == *self.der)
+            Some(takes_exponent(key.public_exponent.as_bytes()) && again.to_der().ok()? == *self.der)
         };
         same().unwrap_or(false)
     }

@@ -21,6 +21,7 @@ pub mod legacy;
 pub mod legacy_content;
 pub mod proof;
 pub mod rustcrypto;
+pub(crate) mod shared_modulus;
 
 pub use aead::AeadKey;
 pub use agreement::Share;
@@ -49,7 +50,8 @@ pub trait CryptoProvider: Debug + Send + Sync {
     /// [`KeyRejected`] if it is not a sound RSA key of 2048 to 4096 bits.
     fn load_private_key(&self, pkcs8_der: &Secret) -> Result<Arc<dyn PrivateKey>, KeyRejected>;
 
-    /// Makes a new private key of [`KEY_BITS`] bits.
+    /// Makes a new private key of [`KEY_BITS`] bits. A server makes its transport keys from one, so it must be one that can
+    /// leave the provider ([`PrivateKey::to_pkcs8_der`]).
     ///
     /// # Errors
     /// [`KeyRejected`] if the library fails.
@@ -66,7 +68,8 @@ pub trait CryptoProvider: Debug + Send + Sync {
     }
 }
 
-/// A peer's RSA key: seals blocks with OAEP (SHA-1, MGF1 with SHA-1, empty label; `docs/protocol.md` §3).
+/// A peer's RSA key: seals blocks with OAEP (SHA-1, MGF1 with SHA-1, empty label; `docs/protocol.md` §3), and verifies
+/// signatures (§13.8).
 pub trait PublicKey: Debug + Send + Sync {
     /// Length of a block in bytes: that of the modulus.
     fn block_length(&self) -> usize;
@@ -76,9 +79,18 @@ pub trait PublicKey: Debug + Send + Sync {
     /// # Errors
     /// [`CryptoFailure`] if the plaintext is too long or the library fails.
     fn seal(&self, plaintext: &[u8], rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), CryptoFailure>;
+
+    /// Verifies a signature of RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes.
+    ///
+    /// # Errors
+    /// [`CryptoFailure`] if it is not exactly that, without saying why.
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CryptoFailure>;
 }
 
-/// Our own RSA key: opens blocks that were sealed to it.
+/// Our own RSA key: opens blocks that were sealed to it, and signs.
+///
+/// The identity of a server only signs; its transport keys, which the provider generates, only open. So the identity can
+/// be a key that never leaves a device, with an `open` that always fails.
 pub trait PrivateKey: Debug + Send + Sync {
     /// Length of a block in bytes: that of the modulus.
     fn block_length(&self) -> usize;
@@ -94,6 +106,12 @@ pub trait PrivateKey: Debug + Send + Sync {
     /// [`CryptoFailure`] if it does not open, without saying why.
     fn open(&self, block: &[u8], rng: &mut dyn CryptoRng, plaintext: &mut Vec<u8>) -> Result<(), CryptoFailure>;
 
+    /// Signs with RSASSA-PSS: SHA-384, MGF1 with SHA-384, a salt of 48 bytes (`docs/protocol.md` §13.8).
+    ///
+    /// # Errors
+    /// [`CryptoFailure`] if the library fails.
+    fn sign(&self, message: &[u8], rng: &mut dyn CryptoRng) -> Result<Vec<u8>, CryptoFailure>;
+
     /// The whole key in PKCS#8 DER, to be locked into a file.
     ///
     /// # Errors
@@ -101,9 +119,9 @@ pub trait PrivateKey: Debug + Send + Sync {
     fn to_pkcs8_der(&self) -> Result<Secret, CryptoFailure>;
 }
 
-/// Sealing or opening failed. There is no detail, on purpose.
+/// Sealing, opening, signing or verifying failed. There is no detail, on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the crypto provider could not seal or open")]
+#[error("the crypto provider could not seal, open, sign or verify")]
 pub struct CryptoFailure;
 
 /// Why an RSA key is not used.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _};
 use rand_core::CryptoRng;
 use rsa::traits::PublicKeyParts as _;
-use rsa::{Oaep, RsaPrivateKey, RsaPublicKey};
+use rsa::{Oaep, Pss, RsaPrivateKey, RsaPublicKey};
 use sha1::Sha1;
+use sha2::{Digest as _, Sha384};
 use zeroize::Zeroizing;
 
 use super::{CryptoFailure, CryptoProvider, KEY_BITS, KeyRejected, PrivateKey, PublicKey, PublicKeyDer};
@@ -53,6 +54,15 @@ impl PublicKey for Sealing {
         output.extend_from_slice(&block);
         Ok(())
     }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CryptoFailure> {
+        self.0.verify(pss(), &Sha384::digest(message), signature).map_err(|_| CryptoFailure)
+    }
+}
+
+/// With a salt as long as the digest, 48 bytes, and blinded.
+fn pss() -> Pss<Sha384> {
+    Pss::new_blinded()
 }
 
 impl fmt::Debug for Sealing {
@@ -86,6 +96,10 @@ impl PrivateKey for Opening {
         let opened = self.private.decrypt_blinded(rng, Oaep::<Sha1>::new(), block).map_err(|_| CryptoFailure)?;
         plaintext.extend_from_slice(&Zeroizing::new(opened));
         Ok(())
+    }
+
+    fn sign(&self, message: &[u8], rng: &mut dyn CryptoRng) -> Result<Vec<u8>, CryptoFailure> {
+        self.private.sign_with_rng(rng, pss(), &Sha384::digest(message)).map_err(|_| CryptoFailure)
     }
 
     fn to_pkcs8_der(&self) -> Result<Secret, CryptoFailure> {

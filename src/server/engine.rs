@@ -1,6 +1,7 @@
 //! The server machine that asks for storage, for drivers whose storage is asynchronous or remote.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand_core::CryptoRng;
@@ -8,7 +9,7 @@ use rand_core::CryptoRng;
 use super::negotiation::Server;
 use super::{ServerEvent, Source, Standing};
 use crate::config::Config;
-use crate::error::Refusal;
+use crate::error::{Error, Refusal};
 use crate::random::SystemRng;
 use crate::session::{Core, Link, machine_with_core};
 use crate::store::StoreError;
@@ -81,7 +82,15 @@ impl ServerEngine {
 
     /// A new connection with random numbers of your own.
     pub fn with_rng(config: Config, rng: impl CryptoRng + Send + 'static) -> Self {
-        let mut engine = Self { core: Core::new(Server::new(config.enter()), Link::new(config, Box::new(rng))) };
+        let key = config.next_transport_key();
+        let has_key = key.is_ok();
+        // Without a key nothing is sent, and nothing opened.
+        let key = key.unwrap_or_else(|_| Arc::clone(config.identity()));
+        let server = Server::new(config.enter());
+        let mut engine = Self { core: Core::new(server, Link::new(config, key, Box::new(rng))) };
+        if !has_key {
+            engine.core.fail_at_once(Error::Crypto);
+        }
         engine.take_place();
         engine
     }

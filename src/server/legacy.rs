@@ -28,7 +28,7 @@ use crate::secret::Password;
 use crate::session::{LastWords, Message, Side, Turn, Wants};
 use crate::store::transfer::{RequestId, StoreOperation, StoreReply, StoreRequest};
 use crate::store::{NewFile, StoreError};
-use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, ServerFrame};
+use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, InvalidFrame, ServerFrame};
 use crate::wire::refusal::Refused;
 
 /// The server's side of a connection of FSS 1.0, from its first message on.
@@ -100,11 +100,10 @@ impl LegacyServer {
                 Ok(self.ask(StoreOperation::Create { file }, Asked::Creating { key }))
             }
             ClientFrame::Download { cookie, password } => {
-                let named = Cookie::parse(cookie).ok();
-                turn.events.push_back(ServerEvent::Requested { request: RequestKind::Download, cookie: named });
+                let cookie = Cookie::parse(cookie)?;
+                turn.events.push_back(ServerEvent::Requested { request: RequestKind::Download, cookie: Some(cookie.clone()) });
                 // A missing password is a wrong one, and so is one that no file can have.
                 let password = password.and_then(|password| Password::new(password).ok()).ok_or(Refusal::WrongPassword)?;
-                let cookie = Cookie::parse(cookie)?;
                 let attempt = turn.link.config().guesses().attempt(self.source, Some(&cookie));
                 let attempt = attempt.map_err(|retry| Refusal::TooManyAttempts { retry })?;
                 let verifier = FileKey::derive(&password).verifier();
@@ -230,11 +229,7 @@ impl Side for LegacyServer {
     }
 
     fn on_message(&mut self, message: Message, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
-        let message = message.as_slice();
-        if matches!(self.state, State::Request) && !matches!(message, [] | [b'U' | b'D' | b'E', ..]) {
-            return Err(Refusal::UnknownRequest.into());
-        }
-        let frame = ClientFrame::parse(message)?;
+        let frame = ClientFrame::parse(message.as_slice())?;
         self.state = match (std::mem::replace(&mut self.state, State::Gone), frame) {
             (State::Request, frame) => self.on_request(frame, turn)?,
             (State::Uploading(file), frame) => self.on_upload(file, frame, turn)?,
@@ -258,6 +253,45 @@ impl Side for LegacyServer {
 
     fn last_words(&self, error: &Error) -> Option<LastWords> {
         legacy_words(refusal_text(error, self.operation, self.moment())?)
+    }
+}
+
+/// Whether a first message that begins like this can become a request: if not, its other blocks are not opened
+/// (`docs/protocol.md` §3.12).
+pub(super) fn check_beginning(beginning: &[u8]) -> Result<(), Error> {
+    let (flag, arguments) = match beginning {
+        [flag, ..] if !b"UDE".contains(flag) => return Err(Refusal::UnknownRequest.into()),
+        [] | [_] => return Ok(()),
+        [flag, 0, arguments @ ..] => (flag, arguments),
+        _ => return Err(InvalidFrame::UnknownFlag.into()),
+    };
+    match flag {
+        b'E' => Err(Error::PeerRefused(Refused::in_words(PeerText::new(argument(arguments).0)))),
+        b'U' => check_password(arguments, Refusal::InvalidPassword),
+        _ => match argument(arguments) {
+            ([], None) => Ok(()),
+            (cookie, after) => {
+                Cookie::parse(cookie)?;
+                after.map_or(Ok(()), |after| check_password(after, Refusal::WrongPassword))
+            }
+        },
+    }
+}
+
+/// The password ends a request.
+fn check_password(bytes: &[u8], refusal: Refusal) -> Result<(), Error> {
+    match argument(bytes) {
+        ([], None) => Ok(()),
+        (_, Some([_, ..])) => Err(InvalidFrame::ExtraArgument.into()),
+        (password, _) => Password::new(password).map(drop).map_err(|_| refusal.into()),
+    }
+}
+
+/// The argument at the beginning, as far as it has come, and what comes after its NUL.
+fn argument(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match bytes.iter().position(|&byte| byte == 0) {
+        Some(end) => (&bytes[..end], Some(&bytes[end + 1..])),
+        None => (bytes, None),
     }
 }
 

@@ -12,6 +12,7 @@ mod session;
 mod states;
 #[cfg(feature = "telemetry")]
 mod telemetry;
+mod transport;
 
 pub(crate) use connections::{Connections, Place, Standing};
 pub use engine::ServerEngine;
@@ -22,6 +23,7 @@ pub use refusal::{Operation, RefusalText, refusal_code, refusal_text};
 pub use session::ServerSession;
 #[cfg(feature = "telemetry")]
 pub use telemetry::{Telemetry, without_cookies};
+pub use transport::TransportKeys;
 
 use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;

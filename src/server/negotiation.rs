@@ -1,18 +1,29 @@
 //! The beginning of every connection to a server: the key exchange, and the first message, which chooses the version
 //! (`docs/protocol.md` §13.5). What follows is for the states of that version.
+//!
+//! ```text
+//!  KeyExchange ──key──▶ FirstMessage ──H──▶ Signing ──R, K──▶ Fss2
+//!                                    └──U, D──▶ Legacy
+//! ```
 
-use super::legacy::{LegacyServer, legacy_words};
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::legacy::{LegacyServer, check_beginning, legacy_words};
 use super::refusal::{Operation, refusal_code, refusal_text};
 use super::states::Fss2Server;
 use super::{Place, ServerEvent, Source, Standing};
-use crate::config::{Limits, Versions};
+use crate::config::{Config, Limits, Versions};
+use crate::crypto::Fingerprint;
 use crate::error::{Error, Moment, Refusal};
-use crate::session::{Greeting, LastWords, Message, Side, Turn, Wants};
+use crate::session::{Beginning, Greeting, LastWords, Message, Records, Side, Turn, Wants};
 use crate::store::StoreError;
 use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
 use crate::wire::hello::{Hello, Speaker};
+use crate::wire::key_schedule::Transcript;
 use crate::wire::refusal::Refused;
-use crate::wire::reply::{Reply, ServerLimits};
+use crate::wire::reply::{Reply, ServerLimits, Welcome};
 
 /// The server's side of a connection.
 pub(super) struct Server {
@@ -24,8 +35,18 @@ pub(super) struct Server {
 enum Phase {
     KeyExchange,
     FirstMessage,
+    /// Nothing is left of it when it has failed.
+    Signing(Option<Box<Signing>>),
     Legacy(LegacyServer),
     Fss2(Fss2Server),
+}
+
+/// A hello that will be answered when the server's identity has signed for it.
+struct Signing {
+    hello: Zeroizing<Vec<u8>>,
+    records: Records,
+    transcript: Transcript,
+    client: Fingerprint,
 }
 
 impl Server {
@@ -50,7 +71,9 @@ impl Server {
         turn: &mut Turn<'_, ServerEvent>,
     ) -> Result<(), Error> {
         match &mut self.phase {
-            Phase::KeyExchange | Phase::FirstMessage => Err(Error::Misuse("an answer to a storage request that was not made")),
+            Phase::KeyExchange | Phase::FirstMessage | Phase::Signing(_) => {
+                Err(Error::Misuse("an answer to a storage request that was not made"))
+            }
             Phase::Legacy(server) => server.on_reply(id, reply, turn),
             Phase::Fss2(server) => server.on_reply(id, reply, turn),
         }
@@ -59,7 +82,7 @@ impl Server {
     fn on_first_message(&mut self, message: Message, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
         let versions = turn.link.config().versions();
         if Hello::is_one(message.as_slice()) && versions != Versions::Legacy {
-            self.phase = Phase::Fss2(greet(message.as_slice(), self.source, turn)?);
+            self.phase = Phase::Signing(Some(Box::new(greet(message.as_slice(), turn)?)));
             return Ok(());
         }
         if versions == Versions::Fss2 {
@@ -72,19 +95,29 @@ impl Server {
     }
 }
 
-/// Answers a hello, and says in the first record what the server takes. Both go out together.
-fn greet(hello: &[u8], source: Option<Source>, turn: &mut Turn<'_, ServerEvent>) -> Result<Fss2Server, Error> {
+/// Does all that a hello asks for but the private operation, which has a poll of its own.
+fn greet(hello: &[u8], turn: &mut Turn<'_, ServerEvent>) -> Result<Signing, Error> {
     // Read before anything is made for it.
     Hello::parse(hello, Speaker::Client)?;
     let greeting = Greeting::new(Speaker::Server, turn.link);
-    let plaintext = greeting.plaintext().to_vec();
-    let (records, binding) = greeting.agree(hello, turn.link)?;
+    let plaintext = greeting.plaintext().to_vec().into();
+    let (records, handshake) = greeting.agree(hello, turn.link)?;
     let client = turn.link.peer_key().ok_or(Error::Misuse("a hello before the key exchange"))?.fingerprint();
-    turn.link.send(&plaintext)?;
+    let transcript = handshake.with_identity(turn.link.config().identity().public_key()).map_err(|_| Error::Crypto)?;
+    Ok(Signing { hello: plaintext, records, transcript, client })
+}
+
+/// Answers a hello, and proves in the first record who the server is. Both go out together.
+fn welcome(signing: Signing, source: Option<Source>, turn: &mut Turn<'_, ServerEvent>) -> Result<Fss2Server, Error> {
+    let Signing { hello, records, transcript, client } = signing;
+    let identity = Arc::clone(turn.link.config().identity());
+    let signature = identity.sign(&transcript.to_be_signed(), turn.link.rng()).map_err(|_| Error::Crypto)?;
+    turn.link.send(&hello)?;
     turn.link.use_records(records);
     let limits = server_limits(turn);
-    turn.link.send(&Reply::Limits(limits).encode())?;
-    Ok(Fss2Server::new(client, binding, source))
+    let welcome = Welcome { identity: identity.public_key().as_bytes().to_vec(), signature, limits };
+    turn.link.send(&Reply::Welcome(welcome).encode())?;
+    Ok(Fss2Server::new(client, transcript.binding, source))
 }
 
 /// What the server takes.
@@ -100,6 +133,7 @@ impl Side for Server {
     fn wants(&self) -> Wants<StoreRequest> {
         match &self.phase {
             Phase::KeyExchange | Phase::FirstMessage => Wants::Peer,
+            Phase::Signing(_) => Wants::PrivateOperation,
             Phase::Legacy(server) => server.wants(),
             Phase::Fss2(server) => server.wants(),
         }
@@ -107,6 +141,12 @@ impl Side for Server {
 
     fn proceed(&mut self, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
         match &mut self.phase {
+            Phase::Signing(signing) => {
+                if let Some(signing) = signing.take() {
+                    self.phase = Phase::Fss2(welcome(*signing, self.source, turn)?);
+                }
+                Ok(())
+            }
             Phase::KeyExchange | Phase::FirstMessage => Ok(()),
             Phase::Legacy(server) => server.proceed(turn),
             Phase::Fss2(server) => server.proceed(turn),
@@ -123,9 +163,17 @@ impl Side for Server {
         }
     }
 
+    fn on_beginning(&mut self, beginning: &[u8], config: &Config) -> Result<Beginning, Error> {
+        match config.versions() {
+            Versions::All | Versions::Fss2 if Hello::is_one(beginning) => Ok(Beginning::Hello),
+            Versions::Fss2 => Err(Refusal::LegacyNotSpoken.into()),
+            Versions::All | Versions::Legacy => check_beginning(beginning).map(|()| Beginning::Message),
+        }
+    }
+
     fn on_message(&mut self, message: Message, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
         match &mut self.phase {
-            Phase::KeyExchange | Phase::FirstMessage => self.on_first_message(message, turn),
+            Phase::KeyExchange | Phase::FirstMessage | Phase::Signing(_) => self.on_first_message(message, turn),
             Phase::Legacy(server) => server.on_message(message, turn),
             Phase::Fss2(server) => server.on_message(message, turn),
         }
@@ -142,7 +190,7 @@ impl Side for Server {
     fn moment(&self) -> Moment {
         match &self.phase {
             Phase::KeyExchange => Moment::KeyExchange,
-            Phase::FirstMessage => Moment::Request,
+            Phase::FirstMessage | Phase::Signing(_) => Moment::Request,
             Phase::Legacy(server) => server.moment(),
             Phase::Fss2(server) => server.moment(),
         }
@@ -153,7 +201,8 @@ impl Side for Server {
             (Phase::Legacy(server), _) => server.last_words(error),
             (Phase::Fss2(server), _) => server.last_words(error),
             // A hello is refused in the frames of FSS/2, within an RSA message (§13.10).
-            (Phase::FirstMessage, Error::InvalidHello(_) | Error::Refused(Refusal::KeyForm | Refusal::TooManyConnections)) => {
+            (Phase::Signing(_), _)
+            | (Phase::FirstMessage, Error::InvalidHello(_) | Error::Refused(Refusal::KeyForm | Refusal::TooManyConnections)) => {
                 let (code, retry) = refusal_code(error)?;
                 Some(LastWords::Sealed(Refused::new(code, retry).encode()))
             }

@@ -9,6 +9,7 @@ use super::buffers::Message;
 use super::ending::Ending;
 use super::link::Progress;
 use super::{Link, Step};
+use crate::config::Config;
 use crate::error::{Error, Moment};
 use crate::time::Time;
 
@@ -36,6 +37,12 @@ pub(crate) trait Side {
         Ok(())
     }
 
+    /// A block of the first message has come, and the message goes on: looks whether it can still become one, before more of
+    /// it costs anything, and says whether this block alone is a hello.
+    fn on_beginning(&mut self, _beginning: &[u8], _config: &Config) -> Result<Beginning, Error> {
+        Ok(Beginning::Message)
+    }
+
     /// A message has come.
     fn on_message(&mut self, message: Message, turn: &mut Turn<'_, Self::Event>) -> Result<(), Error>;
 
@@ -57,6 +64,15 @@ pub(crate) trait Side {
     fn last_words(&self, error: &Error) -> Option<LastWords>;
 }
 
+/// What the first blocks of a first message are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// A message that goes on.
+    Message,
+    /// A hello, which is whole with its first block (`docs/protocol.md` §13.6).
+    Hello,
+}
+
 /// What a state waits for.
 pub(crate) enum Wants<N> {
     /// The peer's key or next message.
@@ -65,6 +81,8 @@ pub(crate) enum Wants<N> {
     Pause,
     /// Nothing, but what it reported comes first.
     Proceed,
+    /// A poll of its own, for an RSA private operation; then it proceeds.
+    PrivateOperation,
     /// A buffer to compose a long record in ([`Link::begin_data`]); then it proceeds.
     Buffer,
     /// Something of the caller.
@@ -145,7 +163,7 @@ impl<S: Side> Core<S> {
             if let Some(step) = self.heed_peer(now, worked)? {
                 return Ok(step);
             }
-            if self.link.input.ended() && !(self.side.may_end() && self.link.input.is_empty()) {
+            if self.link.input.ended() && !(self.side.may_end() && self.link.is_between_messages()) {
                 return Err(Error::Disconnected(self.side.moment()));
             }
         }
@@ -176,6 +194,11 @@ impl<S: Side> Core<S> {
                 turn.link.expect_within_idle(now);
                 self.side.proceed(&mut turn)?;
             }
+            Wants::PrivateOperation if *worked => return Ok(Some(Step::Yield)),
+            Wants::PrivateOperation => {
+                *worked = true;
+                self.side.proceed(&mut turn)?;
+            }
             Wants::Buffer if turn.link.begin_data() => self.side.proceed(&mut turn)?,
             Wants::Buffer => {
                 // That is not the peer's fault.
@@ -194,7 +217,7 @@ impl<S: Side> Core<S> {
                 if let Some(step) = self.heed_peer(now, worked)? {
                     return Ok(step);
                 }
-                let may_end = self.side.may_end() && self.link.input.is_empty();
+                let may_end = self.side.may_end() && self.link.is_between_messages();
                 return match (self.link.input.ended(), may_end) {
                     (false, _) => Ok(Some(Step::Receive)),
                     (true, true) => {
@@ -220,6 +243,15 @@ impl<S: Side> Core<S> {
                 return Ok(Some(Some(Step::Wait(turn.link.wait_for_buffer()))));
             }
             Progress::Key => self.side.on_key(&mut turn)?,
+            Progress::Beginning => {
+                *worked = true;
+                let beginning = turn.link.beginning().ok_or(Error::Misuse("no message has begun"))?;
+                if self.side.on_beginning(beginning, turn.link.config())? == Beginning::Hello {
+                    let hello = turn.link.take_hello()?;
+                    turn.link.expect_within_idle(now);
+                    self.side.on_message(hello, &mut turn)?;
+                }
+            }
             Progress::Message(message) => {
                 *worked = true;
                 self.side.on_message(message, &mut turn)?;

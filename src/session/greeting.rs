@@ -9,10 +9,7 @@ use crate::crypto::{PublicKeyDer, Share};
 use crate::error::{Error, Refusal};
 use crate::wire::aes_channel::Direction;
 use crate::wire::hello::{Hello, InvalidHello, SECRET_LENGTH, Speaker};
-use crate::wire::key_schedule::{Binding, Keys, Said};
-
-/// Blocks of a hello: one of content and the end mark.
-const BLOCKS: usize = 2;
+use crate::wire::key_schedule::{Handshake, Keys, Said};
 
 /// Our own hello, and the private half of its share.
 pub(crate) struct Greeting {
@@ -41,18 +38,14 @@ impl Greeting {
     }
 
     /// Makes the keys of the connection from ours and the peer's hello, which has just come.
-    pub(crate) fn agree(self, theirs: &[u8], link: &Link) -> Result<(Records, Binding), Error> {
+    pub(crate) fn agree(self, theirs: &[u8], link: &Link) -> Result<(Records, Handshake), Error> {
         let (own_speaker, their_speaker) = match self.speaker {
             Speaker::Client => (Speaker::Client, Speaker::Server),
             Speaker::Server => (Speaker::Server, Speaker::Client),
         };
         let hello = Hello::parse(theirs, their_speaker)?;
-        if link.blocks_of_last_message() != BLOCKS {
-            return Err(InvalidHello::Form.into());
-        }
-        let own_key = link.config().identity().public_key();
-        let own = Said { key: own_key, plaintext: &self.plaintext, hello: &self.hello };
-        let peer = Said { key: peer_key(link)?, plaintext: theirs, hello: &hello };
+        let own = Said { key: link.own_key()?, plaintext: &self.plaintext, hello: &self.hello };
+        let peer = Said { key: peer_key(link, their_speaker)?, plaintext: theirs, hello: &hello };
         let (client, server) = if own_speaker == Speaker::Client { (own, peer) } else { (peer, own) };
         let keys = Keys::derive(self.share, &hello, client, server).map_err(|_| InvalidHello::Share)?;
         let direction = |traffic| Direction::new(Arc::clone(link.config().provider()), traffic);
@@ -61,12 +54,16 @@ impl Greeting {
             Speaker::Client => Records { receive: server, send: client },
             Speaker::Server => Records { receive: client, send: server },
         };
-        Ok((records, keys.binding))
+        Ok((records, keys.handshake))
     }
 }
 
-/// The peer's key, if it is in the one form that FSS/2 takes.
-fn peer_key(link: &Link) -> Result<&PublicKeyDer, Error> {
+/// The peer's key, if it is in the one form that FSS/2 takes: a client's is its identity, a server's is for this connection.
+fn peer_key(link: &Link, peer: Speaker) -> Result<&PublicKeyDer, Error> {
     let key = link.peer_key().ok_or(Error::Misuse("a hello before the key exchange"))?;
-    if key.is_canonical() { Ok(key) } else { Err(Refusal::KeyForm.into()) }
+    let is_good = match peer {
+        Speaker::Client => key.is_identity(),
+        Speaker::Server => key.is_canonical(),
+    };
+    if is_good { Ok(key) } else { Err(Refusal::KeyForm.into()) }
 }

@@ -14,7 +14,7 @@ use super::buffers::{Input, Message, Output, RecordBuffer, Ticket};
 use super::pace::{OnItsWay, Pace};
 use crate::config::Config;
 use crate::crypto::aead::TAG_LENGTH;
-use crate::crypto::{PublicKey, PublicKeyDer};
+use crate::crypto::{PrivateKey, PublicKey, PublicKeyDer};
 use crate::error::{Error, PeerText};
 use crate::server::Source;
 use crate::time::Time;
@@ -36,6 +36,8 @@ pub(crate) struct Link {
     pub(crate) output: Output,
     peer: Option<Peer>,
     channel: Channel,
+    /// Bytes that come next and are dropped: the end mark of a hello.
+    unread: usize,
     /// When the peer must have done what it has to do next: answer, or take what we send.
     patience: Option<Time>,
     /// Whether output waited when the last poll ended.
@@ -80,18 +82,26 @@ pub(crate) enum Progress {
     NoBuffer,
     /// The peer's key has come.
     Key,
+    /// A block of the first message, which goes on ([`Link::beginning`]).
+    Beginning,
     /// A whole message.
     Message(Message),
 }
 
 impl Link {
-    /// Our key is the first thing to be sent.
-    pub(crate) fn new(config: Config, rng: Box<dyn CryptoRng + Send>) -> Self {
+    /// For a client, which opens messages with its identity.
+    pub(crate) fn of_client(config: Config, rng: Box<dyn CryptoRng + Send>) -> Self {
+        let key = Arc::clone(config.identity());
+        Self::new(config, key, rng)
+    }
+
+    /// The key that opens messages is the first thing to be sent.
+    pub(crate) fn new(config: Config, key: Arc<dyn PrivateKey>, rng: Box<dyn CryptoRng + Send>) -> Self {
         let mut output = Output::default();
-        output.append().extend(prelude::write(config.identity().public_key().as_bytes()));
-        let channel = Channel::Rsa(Receiver::new(Arc::clone(config.identity())));
+        output.append().extend(prelude::write(key.public_key().as_bytes()));
+        let channel = Channel::Rsa(Receiver::new(key));
         let (pace, handshake) = (Pace::new(config.limits()), config.limits().handshake);
-        let (input, peer, patience, source) = (Input::new(), None, None, None);
+        let (input, peer, patience, source, unread) = (Input::new(), None, None, None, 0);
         Self {
             config,
             rng,
@@ -99,6 +109,7 @@ impl Link {
             output,
             peer,
             channel,
+            unread,
             patience,
             sending: true,
             pace,
@@ -146,6 +157,34 @@ impl Link {
         self.peer.as_ref().map(|peer| &peer.der)
     }
 
+    /// The key that was sent to the peer, for what it says before records.
+    pub(crate) fn own_key(&self) -> Result<&PublicKeyDer, Error> {
+        match &self.channel {
+            Channel::Rsa(receiver) => Ok(receiver.public_key()),
+            Channel::Records(_) => Err(Error::Misuse("a key exchange after it")),
+        }
+    }
+
+    /// What has come of the first message, if that has begun and not ended.
+    pub(crate) fn beginning(&self) -> Option<&[u8]> {
+        match &self.channel {
+            Channel::Rsa(receiver) => receiver.beginning(),
+            Channel::Records(_) => None,
+        }
+    }
+
+    /// Takes the first block for a whole hello: its end mark will be dropped unopened (`docs/protocol.md` §13.6).
+    pub(crate) fn take_hello(&mut self) -> Result<Message, Error> {
+        let Channel::Rsa(receiver) = &mut self.channel else { return Err(Error::Misuse("a hello after the first")) };
+        self.unread = receiver.public_key().block_length();
+        Ok(Message::small(receiver.take_hello()))
+    }
+
+    /// Whether nothing has come since the last whole message.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.input.is_empty() && self.unread == 0
+    }
+
     /// Makes progress with the input: at most the budget of private operations, at most one message.
     ///
     /// If `refusal` comes in clear, as the first thing after the key, it is what the peer has to say. Long records come only
@@ -158,6 +197,11 @@ impl Link {
             let key = self.config.provider().load_public_key(&der)?;
             self.peer = Some(Peer { der, key });
             return Ok(Progress::Key);
+        }
+        if self.unread > 0 {
+            let dropped = self.unread.min(self.input.bytes().len());
+            self.input.consume(dropped);
+            self.unread -= dropped;
         }
         let progress = match &mut self.channel {
             Channel::Rsa(receiver) => {
@@ -179,14 +223,6 @@ impl Link {
             self.pace.record_ended();
         }
         Ok(progress)
-    }
-
-    /// How many blocks the RSA message had that came last, its end mark included.
-    pub(crate) fn blocks_of_last_message(&self) -> usize {
-        match &self.channel {
-            Channel::Rsa(receiver) => receiver.blocks_of_last_message(),
-            Channel::Records(_) => 0,
-        }
     }
 
     /// Seals a message to the peer. An RSA message goes out whole, as one write (`docs/protocol.md` §3).
@@ -325,6 +361,7 @@ fn next_of_blocks(receiver: &mut Receiver, input: &mut Input, rng: &mut dyn Cryp
         input.consume(used);
         match opened {
             Opened::Incomplete => return Ok(Progress::NeedInput),
+            Opened::Block if receiver.beginning().is_some() => return Ok(Progress::Beginning),
             Opened::Block => {}
             Opened::Message => return Ok(Progress::Message(Message::small(receiver.take_message()))),
         }

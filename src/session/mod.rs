@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::task::Waker;
 use std::time::Duration;
 
-pub(crate) use self::core::{Core, LastWords, Side, Turn, Wants};
+pub(crate) use self::core::{Beginning, Core, LastWords, Side, Turn, Wants};
 pub(crate) use buffers::{Lease, Message, Pool};
 pub(crate) use greeting::Greeting;
 pub(crate) use link::{Link, Records};

@@ -118,6 +118,14 @@ impl<'a> Arguments<'a> {
     pub fn bytes<const N: usize>(&self, name: &str) -> Result<Option<[u8; N]>, InvalidFrame> {
         self.value(name).map(from_base64).transpose()
     }
+
+    /// The bytes of a name that are written in base64, as many as they are: a record bounds them.
+    ///
+    /// # Errors
+    /// [`InvalidFrame::Base64`] if the name is there with anything else.
+    pub fn base64(&self, name: &str) -> Result<Option<Vec<u8>>, InvalidFrame> {
+        self.value(name).map(|text| STANDARD.decode(text).map_err(|_| InvalidFrame::Base64)).transpose()
+    }
 }
 
 impl std::fmt::Debug for Arguments<'_> {

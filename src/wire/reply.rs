@@ -14,7 +14,7 @@ use crate::sealed::Header;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
     /// `K`: the first record.
-    Limits(ServerLimits),
+    Welcome(Welcome),
     /// `R COOKIE offset= window=`: the upload may go on there.
     Accepted {
         /// The file's cookie.
@@ -68,6 +68,17 @@ pub enum Reply<'a> {
     },
     /// `E`
     Refusal(Refused),
+}
+
+/// Who a server is, and what it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// The server's identity, a `SubjectPublicKeyInfo` in DER that nothing has been checked of.
+    pub identity: Vec<u8>,
+    /// Its signature for this connection.
+    pub signature: Vec<u8>,
+    /// What it takes.
+    pub limits: ServerLimits,
 }
 
 /// What a server takes.
@@ -140,7 +151,11 @@ impl<'a> Reply<'a> {
             Frame::Other(flag, arguments) => (flag, arguments),
         };
         match (flag, arguments.positional()) {
-            (b'K', []) => Ok(Self::Limits(ServerLimits::from_arguments(&arguments)?.ok_or(InvalidMessage::Arguments)?)),
+            (b'K', []) => Ok(Self::Welcome(Welcome {
+                identity: arguments.base64("identity")?.ok_or(InvalidMessage::Arguments)?,
+                signature: arguments.base64("signature")?.ok_or(InvalidMessage::Arguments)?,
+                limits: ServerLimits::from_arguments(&arguments)?.ok_or(InvalidMessage::Arguments)?,
+            })),
             (b'R', [first]) => parse_result(first, &arguments, awaited),
             (b'S', [b"Challenge"]) => parse_challenge(&arguments).map(Self::Challenge),
             (b'S', [b"Approved"]) => Ok(Self::Approved {
@@ -161,8 +176,9 @@ impl<'a> Reply<'a> {
         let (flag, positional): (u8, Option<&[u8]>) = match self {
             Self::Data(data) => return [Frame::DATA_PREFIX, data].concat(),
             Self::Refusal(refused) => return refused.encode(),
-            Self::Limits(limits) => {
-                limits.write(&mut named);
+            Self::Welcome(welcome) => {
+                named.bytes("identity", &welcome.identity).bytes("signature", &welcome.signature);
+                welcome.limits.write(&mut named);
                 (b'K', None)
             }
             Self::Accepted { cookie, offset, window, chain, expires } => {

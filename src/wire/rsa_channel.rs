@@ -10,7 +10,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::prelude::MAX_WHITE_SPACE;
-use crate::crypto::{PrivateKey, PublicKey};
+use crate::crypto::{PrivateKey, PublicKey, PublicKeyDer};
 use crate::error::Error;
 
 /// The longest message, in bytes on the wire: what a 2019 peer takes with one `recv`.
@@ -60,15 +60,21 @@ pub struct Receiver {
     key: Arc<dyn PrivateKey>,
     message: Zeroizing<Vec<u8>>,
     blocks: usize,
-    blocks_of_last_message: usize,
     /// Until the first block has opened: how many tries have failed to find where it begins.
     failed_starts: Option<usize>,
+    /// Whether the message that comes is the first.
+    is_first: bool,
 }
 
 impl Receiver {
-    /// Starts right behind the peer's key.
+    /// Starts after the peer's key.
     pub fn new(key: Arc<dyn PrivateKey>) -> Self {
-        Self { key, message: Zeroizing::default(), blocks: 0, blocks_of_last_message: 0, failed_starts: Some(0) }
+        Self { key, message: Zeroizing::default(), blocks: 0, failed_starts: Some(0), is_first: true }
+    }
+
+    /// The public half of the key that messages are sealed to.
+    pub fn public_key(&self) -> &PublicKeyDer {
+        self.key.public_key()
     }
 
     /// Opens the block at the beginning of `input`, if it is whole, and says how many bytes are used up.
@@ -105,6 +111,17 @@ impl Receiver {
         Ok((skipped + length, if ended { Opened::Message } else { Opened::Block }))
     }
 
+    /// What has come of the first message, if that has begun and not ended.
+    pub fn beginning(&self) -> Option<&[u8]> {
+        (self.is_first && self.blocks > 0).then_some(&**self.message)
+    }
+
+    /// Takes the one block that has come of the first message for the whole of a hello. Its end mark is not opened: its
+    /// bytes, as many as [`PrivateKey::block_length`] says, are left for the caller to drop.
+    pub fn take_hello(&mut self) -> Zeroizing<Vec<u8>> {
+        self.take_message()
+    }
+
     /// The plaintext of the message that [`Opened::Message`] announced.
     pub fn message(&self) -> &[u8] {
         &self.message
@@ -112,13 +129,9 @@ impl Receiver {
 
     /// Takes the complete message out and gets ready for the next.
     pub fn take_message(&mut self) -> Zeroizing<Vec<u8>> {
-        self.blocks_of_last_message = std::mem::take(&mut self.blocks);
+        self.blocks = 0;
+        self.is_first = false;
         std::mem::take(&mut self.message)
-    }
-
-    /// How many blocks the message had that was taken last, its end mark included.
-    pub fn blocks_of_last_message(&self) -> usize {
-        self.blocks_of_last_message
     }
 
     /// Whether any block has opened yet.

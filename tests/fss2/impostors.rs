@@ -1,24 +1,31 @@
 //! Who stands between, sends back what he gets, or has listened and gets the RSA keys later.
 
-use fss::crypto::PublicKeyDer;
+use fss::Secret;
+use fss::crypto::{CryptoFailure, PrivateKey, PublicKeyDer};
 use fss::wire::aes_channel::{Direction, PREFIX};
 use fss::wire::hello::{Hello, Speaker};
 use fss::wire::key_schedule::{Keys, Said};
-use fss_test_support::hand::open_message;
-use rand_core::Rng as _;
+use fss::wire::reply::{Reply, Welcome};
+use fss::{Machine as _, Step, Time};
+use fss_test_support::hand::{LIMITS, open_message};
+use rand_core::{CryptoRng, Rng as _};
 
 use super::*;
 
 /// Length of a key in PEM.
 const KEY: usize = 450;
 
-/// What comes of a client that is to upload and expects the recorded server, if a server has this key.
-fn meet(client: ClientSession, server: &PublicKeyDer) -> Hand<'static, Scripted> {
-    let operations = VecDeque::from([Operation::Upload(upload(Some(4)))]);
-    let scenario = Scenario::fast();
-    let mut hand = Hand::new(Scripted { client, operations }, scenario.server, b"tiny");
-    hand.exchange_key_for(server.as_bytes());
+/// A client that is to upload, and has heard this as the server's key.
+fn meet(client: ClientSession, transport: &PublicKeyDer) -> Hand<'static, Scripted> {
+    let mut hand = hand(client);
+    hand.exchange_key_for(transport.as_bytes());
     hand
+}
+
+/// A server that a test speaks for, with the recorded identity, and a client that is to upload to it.
+fn hand(client: ClientSession) -> Hand<'static, Scripted> {
+    let operations = VecDeque::from([Operation::Upload(upload(Some(4)))]);
+    Hand::new_server(Scripted { client, operations }, Scenario::fast().server, b"tiny")
 }
 
 fn expecting_the_server() -> ClientSession {
@@ -26,20 +33,100 @@ fn expecting_the_server() -> ClientSession {
     scenario.client().expecting(scenario.server.identity().public_key().fingerprint())
 }
 
-/// A client sends its own key, and to an impostor nothing else: the hello is the first secret (§13.4).
+/// How a client ends that hears this as the server's first record. It must say and report nothing.
+fn ends_silently(mut hand: Hand<'_, Scripted>, welcome: Welcome) -> Result<(), Error> {
+    hand.hear_raw();
+    hand.say(&Reply::Welcome(welcome).encode());
+    let end = hand.leave();
+    assert_eq!((hand.hear_raw(), &hand.events), (vec![], &vec![]), "not a record, and nothing to store");
+    assert_eq!(hand.machine.client.server_key(), None);
+    end
+}
+
+/// An identity that differs from the pinned one gets no record, though it has signed (§13.9).
 #[test]
-fn a_server_with_another_key_than_the_pinned_one_gets_nothing_but_the_clients_key() {
-    let (expected, impostor) = (Scenario::fast().server.identity().public_key().clone(), identity(1));
-    let mut hand = meet(expecting_the_server(), impostor.public_key());
-    let (expected, got) = (expected.fingerprint(), impostor.public_key().fingerprint());
-    assert_eq!(hand.leave(), Err(Error::ServerKeyChanged { expected, got }));
-    assert_eq!(hand.hear_raw(), b"", "nothing behind the key");
-    assert_eq!(hand.events, []);
+fn a_server_with_another_identity_than_the_pinned_one_gets_no_record() {
+    let (expected, impostor) = (Scenario::fast().server.identity().public_key().fingerprint(), identity(9));
+    let mut hand = hand(expecting_the_server()).greeted();
+    let signed = hand.know(impostor.public_key());
+    let signature = impostor.sign(&signed, &mut SeededRng(1)).expect("it signs");
+    let identity = impostor.public_key().as_bytes().to_vec();
+    let end = ends_silently(hand, Welcome { identity, signature, limits: LIMITS });
+    assert_eq!(end, Err(Error::ServerKeyChanged { expected, got: impostor.public_key().fingerprint() }));
+}
+
+/// A man in the middle has a transport key of his own, and the true server's identity without its private half.
+#[test]
+fn an_identity_that_has_not_signed_for_this_connection_gets_no_record() {
+    let scenario = Scenario::fast();
+    let of_another_connection = hand(scenario.client()).greeted().welcome();
+    let client = scenario.client.identity();
+    let transport = keys::transport(&NoSecurity);
+    for pinned in [true, false] {
+        let greeted = || hand(if pinned { expecting_the_server() } else { Scenario::fast().client() }).greeted();
+        let honest = greeted().welcome();
+        // Another client hello would do; here another transport key.
+        let mut elsewhere = hand(Scenario { seed: 50, ..Scenario::fast() }.client()).greeted();
+        let elsewhere = elsewhere.welcome();
+        let signed = greeted().know(scenario.server.identity().public_key());
+        let [by_client, by_transport] = [client, &transport].map(|key| key.sign(&signed, &mut SeededRng(1)).expect("it signs"));
+        let mut flipped = honest.signature.clone();
+        flipped[40] ^= 1;
+        for signature in [elsewhere.signature, by_client, by_transport, flipped, vec![], vec![0; 256]] {
+            let end = ends_silently(greeted(), Welcome { signature, ..honest.clone() });
+            assert_eq!(end, Err(Error::ServerNotProved));
+        }
+        let mut hand = greeted();
+        hand.say(&Reply::Welcome(honest).encode());
+        assert!(matches!(hand.events[..], [ClientEvent::ServerKey(_), ClientEvent::Connected(_)]), "the true one is taken");
+    }
+    assert_eq!(of_another_connection.limits, LIMITS);
+}
+
+/// The keys that open may not be the one that signs (§13.9), and there is one form of an identity.
+#[test]
+fn the_identity_is_neither_the_transport_key_nor_the_clients_and_has_its_one_form() {
+    let scenario = Scenario::fast();
+    for key in [keys::transport(&NoSecurity), Arc::clone(scenario.client.identity())] {
+        let mut hand = hand(scenario.client()).greeted();
+        let signed = hand.know(key.public_key());
+        let signature = key.sign(&signed, &mut SeededRng(1)).expect("it signs");
+        let identity = key.public_key().as_bytes().to_vec();
+        assert_eq!(ends_silently(hand, Welcome { identity, signature, limits: LIMITS }), Err(Error::ServerNotProved));
+    }
+    for identity in versions::keys_of_other_forms(scenario.server.identity().public_key()) {
+        let key = PublicKeyDer::parse(&identity).expect("FSS 1.0 takes it");
+        let mut hand = hand(scenario.client()).greeted();
+        let signed = hand.know(&key);
+        let mut signature = [key.fingerprint().as_bytes(), signed.as_slice()].concat();
+        signature.resize(256, 0);
+        assert_eq!(ends_silently(hand, Welcome { identity, signature, limits: LIMITS }), Err(Error::ServerNotProved));
+    }
+    for identity in [vec![], vec![7; 294]] {
+        let mut hand = hand(scenario.client()).greeted();
+        let welcome = Welcome { identity, ..hand.welcome() };
+        assert_eq!(ends_silently(hand, welcome), Err(Error::ServerNotProved));
+    }
+}
+
+/// Who does not take the key for the server's does not poll again, and nothing has gone out.
+#[test]
+fn the_identity_is_reported_before_the_first_record_goes_out() {
+    let mut hand = hand(Scenario::fast().client()).greeted();
+    let welcome = hand.welcome();
+    hand.hear_raw();
+    let record = hand.sealed(&Reply::Welcome(welcome).encode());
+    let client = &mut hand.machine;
+    client.buffers().0[..record.len()].copy_from_slice(&record);
+    client.received(record.len());
+    let expected = Scenario::fast().server.identity().public_key().fingerprint();
+    assert_eq!(client.poll(Time::ZERO), Ok(Step::Event(ClientEvent::ServerKey(expected))));
+    assert!(client.buffers().1.is_empty());
 }
 
 #[test]
-fn the_pinned_server_gets_the_hello() {
-    let mut hand = meet(expecting_the_server(), Scenario::fast().server.identity().public_key());
+fn the_hello_goes_out_before_anybody_is_known() {
+    let mut hand = meet(expecting_the_server(), keys::transport(&NoSecurity).public_key());
     assert!(Hello::parse(&hand.hear_message(), Speaker::Client).is_ok());
 }
 
@@ -51,14 +138,15 @@ fn a_mirror_gets_nothing_but_the_key_that_it_sends_back() {
     assert_eq!((hand.hear_raw(), hand.events), (vec![], vec![]));
 }
 
-/// A key that can be written in two ways would have two fingerprints (§13.1).
+/// A transport key may have any exponent, but there is one encoding of it (§13.1).
 #[test]
-fn a_server_whose_key_is_not_in_its_one_form_gets_nothing_but_the_clients_key() {
-    for der in versions::keys_of_other_forms(Scenario::fast().server.identity().public_key()) {
-        let mut hand = meet(Scenario::fast().client(), &PublicKeyDer::parse(&der).expect("FSS 1.0 takes it"));
-        assert_eq!(hand.leave(), Err(Refusal::KeyForm.into()));
-        assert_eq!((hand.hear_raw(), hand.events), (vec![], vec![]));
-    }
+fn a_transport_key_that_is_not_in_its_one_form_gets_nothing_but_the_clients_key() {
+    let [other_exponent, no_parameters] = versions::keys_of_other_forms(keys::transport(&NoSecurity).public_key());
+    let mut hand = meet(Scenario::fast().client(), &PublicKeyDer::parse(&no_parameters).expect("FSS 1.0 takes it"));
+    assert_eq!(hand.leave(), Err(Refusal::KeyForm.into()));
+    assert_eq!((hand.hear_raw(), hand.events), (vec![], vec![]));
+    let mut hand = meet(Scenario::fast().client(), &PublicKeyDer::parse(&other_exponent).expect("FSS 1.0 takes it"));
+    assert!(Hello::parse(&hand.hear_message(), Speaker::Client).is_ok());
 }
 
 /// Both hellos and whose they are, of a recorded connection.
@@ -75,7 +163,7 @@ impl Recording {
         let outcome = scenario.upload(store(), b"tiny", Wire::default());
         assert_eq!(outcome.client, Ok(()));
         // With both private RSA keys the hellos are read.
-        let client = open_message(scenario.server.identity(), &outcome.from_client[KEY..]);
+        let client = open_message(&keys::transport(&NoSecurity), &outcome.from_client[KEY..]);
         let server = open_message(scenario.client.identity(), &outcome.from_server[KEY..]);
         let records = [(&outcome.from_client, client.1), (&outcome.from_server, server.1)];
         let records = records.map(|(sent, used)| first_record(&sent[KEY + used..]));
@@ -88,10 +176,9 @@ impl Recording {
         let client_hello = Hello::parse(client, Speaker::Client).expect("it is one");
         let server_hello = Hello::parse(server, Speaker::Server).expect("it is one");
         let provider = self.scenario.client.provider();
-        let [client_key, server_key] =
-            [&self.scenario.client, &self.scenario.server].map(|config| config.identity().public_key());
-        let client = Said { key: client_key, plaintext: client, hello: &client_hello };
-        let server = Said { key: server_key, plaintext: server, hello: &server_hello };
+        let (client_key, server_key) = (self.scenario.client.identity(), keys::transport(&NoSecurity));
+        let client = Said { key: client_key.public_key(), plaintext: client, hello: &client_hello };
+        let server = Said { key: server_key.public_key(), plaintext: server, hello: &server_hello };
         let keys = Keys::derive(provider.share(&private), &server_hello, client, server).expect("the share is sound");
         [(keys.client, &self.records[0]), (keys.server, &self.records[1])]
             .map(|(key, record)| Direction::new(Arc::clone(provider), key).open(&mut record.clone()).is_ok())
@@ -141,4 +228,43 @@ fn who_sends_the_key_of_somebody_else_cannot_say_a_word() {
     hand.say_raw(&[7; 18]);
     assert_eq!(hand.leave(), Err(Error::RecordDoesNotOpen));
     assert!(matches!(hand.events[..], [fss::server::ServerEvent::ClientKey(_)]), "nobody is proved");
+}
+
+/// A key in a device: it signs, and nothing else.
+#[derive(Debug)]
+struct InDevice(Arc<dyn PrivateKey>);
+
+impl PrivateKey for InDevice {
+    fn block_length(&self) -> usize {
+        self.0.block_length()
+    }
+
+    fn public_key(&self) -> &PublicKeyDer {
+        self.0.public_key()
+    }
+
+    fn open(&self, _: &[u8], _: &mut dyn CryptoRng, _: &mut Vec<u8>) -> Result<(), CryptoFailure> {
+        Err(CryptoFailure)
+    }
+
+    fn sign(&self, message: &[u8], rng: &mut dyn CryptoRng) -> Result<Vec<u8>, CryptoFailure> {
+        self.0.sign(message, rng)
+    }
+
+    fn to_pkcs8_der(&self) -> Result<Secret, CryptoFailure> {
+        Err(CryptoFailure)
+    }
+}
+
+/// And with transport keys as a server makes them, of a real provider.
+#[test]
+fn an_identity_that_only_signs_is_enough_for_a_server() {
+    let provider = fss::crypto::aws_lc::AwsLc;
+    let identity = Arc::new(InDevice(keys::server(&provider)));
+    let server = Config::new(Arc::new(provider), identity).with_decoys(Decoys::from_secret([9; 32]));
+    let scenario = Scenario { server, ..Scenario::with(&provider) };
+    let client = scenario.client().expecting(scenario.server.identity().public_key().fingerprint());
+    let operations = [Operation::Upload(upload(Some(4))), Operation::Download(download())].into();
+    let outcome = run(&mut scenario.server(store()), &mut Scripted { client, operations }, b"tiny", Wire::default());
+    assert_eq!((outcome.client, outcome.server, outcome.file), (Ok(()), Ok(()), b"tiny".to_vec()));
 }

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 
 use fss::server::ServerEvent;
+use fss::wire::frame::to_base64;
 use fss::wire::prelude;
 use fss::wire::refusal::Refused;
-use fss::{Limits, Moment};
+use fss::{Limits, Machine as _, Moment, Step, Time, Versions};
 use fss_test_support::counting::Counting;
+use fss_test_support::no_security::block;
 use std::time::Duration;
 
 use super::*;
@@ -80,6 +82,77 @@ fn garbage_after_the_key_costs_one_private_operation() {
     hand.say_raw(&vec![0xa5; 64 * 1024]);
     assert!(matches!(hand.leave(), Err(Error::BlockDoesNotOpen)));
     assert_eq!(counting.opened() - before, 1);
+}
+
+/// What cannot become a first message costs no more than a garbage block (§3.11), whatever follows it.
+#[test]
+fn what_cannot_become_a_first_message_costs_one_private_operation() {
+    let rest = |count: usize| (0..count).flat_map(|_| block(&[b'x'; 200])).collect::<Vec<u8>>();
+    let all = |first: &[u8]| [block(first).to_vec(), rest(30)].concat();
+    let whole = format!("H\0FSS/2\0share={}\0secret={}\0", to_base64(&[9; 32]), to_base64(&[8; 32]));
+    let (all_versions, legacy, fss2) = (Versions::All, Versions::Legacy, Versions::Fss2);
+    for (versions, wire, opened, signed) in [
+        (all_versions, all(b"F\0QUFB"), 1, 0),
+        (all_versions, all(b"x"), 1, 0),
+        (all_versions, all(b"Ux"), 1, 0),
+        (all_versions, all(b"U\0a\0b"), 1, 0),
+        (all_versions, all(b"U\0\0"), 1, 0),
+        (all_versions, all(b"D\0../../etc"), 1, 0),
+        (all_versions, all(b"D\x001\0a\0b"), 1, 0),
+        (all_versions, all(b"E\0I give up"), 1, 0),
+        (all_versions, all(b"H\0FSS/3\0"), 1, 0),
+        (all_versions, all(whole.as_bytes()), 1, 1),
+        // A password that goes on is looked at again with each block; this one gets too long.
+        (all_versions, all(b"U\0password"), 7, 0),
+        (all_versions, all(b"D\x001\0password"), 7, 0),
+        (all_versions, [block(b"U\0password").to_vec(), vec![0xa5; 4000]].concat(), 2, 0),
+        (legacy, all(whole.as_bytes()), 1, 0),
+        (fss2, all(b"U\0password\0"), 1, 0),
+        (fss2, all(b"U"), 1, 0),
+    ] {
+        let counting = Counting::new(NoSecurity);
+        let scenario = Scenario::with(&counting);
+        let server = scenario.server.clone().with_versions(versions);
+        let mut hand = Hand::new(ServerSession::with_rng(store(), server, SeededRng(1)), scenario.client.clone(), &[]);
+        hand.exchange_keys();
+        let before = counting.opened();
+        hand.say_raw(&wire);
+        let _ = hand.leave();
+        let name = wire[..40].escape_ascii().to_string();
+        assert_eq!((counting.opened() - before, counting.signed()), (opened, signed), "{name}");
+    }
+}
+
+/// The signature is made in a poll of its own: others have a turn between the two private operations (§24).
+#[test]
+fn a_hello_is_opened_and_signed_for_in_two_polls() {
+    let counting = Counting::new(NoSecurity);
+    let scenario = Scenario::with(&counting);
+    let mut server = scenario.server(store());
+    let whole = format!("H\0FSS/2\0share={}\0secret={}\0", to_base64(&[9; 32]), to_base64(&[8; 32]));
+    let key = prelude::write(scenario.client.identity().public_key().as_bytes());
+    let mut wire = [key, block(whole.as_bytes()).to_vec()].concat();
+    let mut most = 0;
+    for _ in 0..20 {
+        let before = counting.opened() + counting.signed();
+        let step = server.poll(Time::ZERO).expect("all is well");
+        most = most.max(counting.opened() + counting.signed() - before);
+        match step {
+            Step::Send => {
+                let count = server.buffers().1.len();
+                server.sent(count);
+            }
+            Step::Receive if !wire.is_empty() => {
+                let room = server.buffers().0;
+                let count = room.len().min(wire.len());
+                room[..count].copy_from_slice(&wire[..count]);
+                wire.drain(..count);
+                server.received(count);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((counting.opened(), counting.signed(), most), (1, 1, 1));
 }
 
 /// The first block may follow white space, so garbage that begins so has three tries, and no more.

@@ -24,9 +24,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use fss::client::{ClientEvent, ClientSession, Download, Operation, Upload};
+use fss::crypto::CryptoProvider;
 use fss::crypto::decoy::Decoys;
 use fss::crypto::proof::Proof;
-use fss::crypto::{CryptoProvider, PrivateKey};
 use fss::sealed::{Cost, Header, Key, Metadata};
 use fss::store::{NewFile, NewUpload, Retention, Store, UserName};
 use fss::wire::refusal::RefusalCode;
@@ -129,9 +129,9 @@ struct Scenario {
 
 impl Scenario {
     fn with(provider: &(impl CryptoProvider + Clone + 'static)) -> Self {
-        let config = |key: Arc<dyn PrivateKey>| Config::new(Arc::new(provider.clone()), key);
-        let server = config(keys::server(provider)).with_decoys(Decoys::from_secret([9; 32]));
-        Self { server, client: config(keys::client(provider)), seed: 1 }
+        let provider: Arc<dyn CryptoProvider> = Arc::new(provider.clone());
+        let client = Config::new(Arc::clone(&provider), keys::client(&*provider));
+        Self { server: keys::server_config(provider).with_decoys(Decoys::from_secret([9; 32])), client, seed: 1 }
     }
 
     fn fast() -> Self {

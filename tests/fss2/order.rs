@@ -5,7 +5,7 @@ use fss::sealed::stored_length;
 use fss::server::ServerEvent;
 use fss::store::{Account, Entry};
 use fss::wire::refusal::Refused;
-use fss::wire::reply::{Format, Reply};
+use fss::wire::reply::{Format, Reply, Welcome};
 use fss::{Machine as _, Moment, Step, Time};
 use fss_test_support::hand::LIMITS;
 
@@ -51,7 +51,7 @@ fn frames_of_a_server() -> Vec<(&'static str, Vec<u8>)> {
     let chain = Some(ChainDigest::from_bytes([7; 32]));
     let entry = Entry { cookie: cookie(), size: 1, stored: 1, expires: None, downloads: None };
     let replies = [
-        ("limits", Reply::Limits(LIMITS)),
+        ("welcome", Reply::Welcome(Welcome { identity: vec![1; 294], signature: vec![2; 256], limits: LIMITS })),
         ("accepted", Reply::Accepted { cookie: cookie(), offset: 0, window: PIECE, chain: None, expires: None }),
         ("received", Reply::Received { offset: 0, chain: None }),
         ("stored", Reply::Received { offset: 0, chain }),
@@ -243,19 +243,19 @@ fn a_client_in_an_upload_takes_acknowledgements_only() {
 
 /// A client sends no record before it has opened `K` (§13.9), not even to say that something else came.
 #[test]
-fn a_client_that_hears_anything_but_the_limits_says_nothing() {
+fn a_client_that_hears_anything_but_who_the_server_is_says_nothing() {
     let greeted = || {
         let scenario = Scenario::fast();
-        Hand::up_to_limits(scenario.scripted(vec![Operation::Information]), scenario.server, &[])
+        Hand::up_to_hello(scenario.scripted(vec![Operation::Information]), scenario.server, &[])
     };
     for (name, frame) in frames_of_a_server().into_iter().chain(frames_of_a_client()).chain(broken_frames()) {
-        if name == "limits" {
+        if name == "welcome" {
             continue;
         }
         let mut hand = greeted();
         hand.say(&frame);
         assert!(matches!(hand.leave(), Err(Error::UnexpectedFrame { .. } | Error::InvalidMessage(_))), "{name}");
-        assert_eq!((hand.hear_raw(), hand.events.len()), (vec![], 1), "{name}");
+        assert_eq!((hand.hear_raw(), hand.events.len()), (vec![], 0), "{name}");
     }
     let mut hand = greeted();
     hand.say_raw(&[&[0, 0, 0, 18], [9; 18].as_slice()].concat());

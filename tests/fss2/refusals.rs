@@ -270,7 +270,7 @@ fn unknown_codes_end_the_connection() {
 fn a_server_may_refuse_at_any_time() {
     for code in [RefusalCode::Idle, RefusalCode::Busy, RefusalCode::Protocol] {
         let scenario = Scenario::fast();
-        let mut client = Hand::up_to_limits(scenario.scripted(vec![]), scenario.server, &[]);
+        let mut client = Hand::up_to_hello(scenario.scripted(vec![]), scenario.server, &[]);
         client.say(&Refused::new(code, None).encode());
         assert_eq!(super::code(client.leave()), Some(code));
         assert_eq!(client.hear_raw(), b"");

@@ -8,7 +8,7 @@ is strict and simple, holds whole files in memory, and guards no secrets: it is 
     fss2.py vectors DIR     writes the vectors; twice gives the same files, for nothing in them is random
     fss2.py check DIR       verifies them: computes everything again from the inputs that they state
 
-The RSA keys are those of the recorded vectors, tests/vectors/v1. Needs Python 3.11, cryptography and blake3
+The RSA keys are those of the recorded vectors, tests/vectors/v1, and tests/vectors/v2/transport_key.pem. Needs Python 3.11, cryptography and blake3
 (requirements.txt).
 """
 
@@ -24,8 +24,9 @@ import struct
 import sys
 
 import blake3
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import serialization
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -145,10 +146,13 @@ def x25519_shared(private, share):
     return shared
 
 
-def key_schedule(client_der, server_der, client_hello, server_hello, shared):
-    """All keys of a connection, by name (§13.7)."""
-    transcript = b"".join(struct.pack(">I", len(y)) + y for y in (client_der, server_der, client_hello, server_hello))
-    salt = hashlib.sha384(transcript).digest()
+def lengths_and(*parts):
+    return b"".join(struct.pack(">I", len(y)) + y for y in parts)
+
+
+def key_schedule(client_der, transport_der, client_hello, server_hello, shared):
+    """The keys of a connection, by name (§13.7)."""
+    salt = hashlib.sha384(lengths_and(client_der, transport_der, client_hello, server_hello)).digest()
     client_secret, server_secret = hello_parse(client_hello, b"H")[1], hello_parse(server_hello, b"R")[1]
     prk = hkdf_extract(salt, shared + client_secret + server_secret)
     client, server = hkdf_expand(prk, b"fss/2 client", 44), hkdf_expand(prk, b"fss/2 server", 44)
@@ -159,8 +163,33 @@ def key_schedule(client_der, server_der, client_hello, server_hello, shared):
         "client_iv": client[32:],
         "server_key": server[:32],
         "server_iv": server[32:],
-        "binding": hkdf_expand(prk, b"fss/2 binding", 32),
     }
+
+
+def transcript_hash(client_der, transport_der, identity_der, client_hello, server_hello):
+    """`th` (§13.7)."""
+    return hashlib.sha384(lengths_and(client_der, transport_der, identity_der, client_hello, server_hello)).digest()
+
+
+def binding(prk, th):
+    """The binding of proofs (§13.7)."""
+    return hkdf_expand(prk, b"fss/2 binding" + th, 32)
+
+
+def to_be_signed(th):
+    """What the server's identity signs, with RSASSA-PSS, SHA-384 and a salt of 48 bytes (§13.8)."""
+    return b"fss/2 server identity\0" + th
+
+
+PSS = padding.PSS(padding.MGF1(hashes.SHA384()), 48)
+
+
+def signature_check(identity_der, th, signature):
+    """The signature in a `K` (§13.9)."""
+    try:
+        serialization.load_der_public_key(identity_der).verify(signature, to_be_signed(th), PSS, hashes.SHA384())
+    except InvalidSignature:
+        raise Refused("the signature is not that of the identity") from None
 
 
 # --- Records (§14) ---
@@ -417,6 +446,7 @@ def chain(header, stored):
 # --- Vectors: inputs ---
 
 V1 = pathlib.Path(__file__).resolve().parent.parent / "vectors" / "v1" / "primitives.json"
+TRANSPORT_KEY = pathlib.Path(__file__).resolve().parent.parent / "vectors" / "v2" / "transport_key.pem"
 
 
 def made(name, size):
@@ -430,10 +460,11 @@ def pattern(size):
 
 
 def recorded_keys():
-    """`{side: (SubjectPublicKeyInfo DER, PKCS#8 DER)}` of the recorded peers."""
+    """`{side: (SubjectPublicKeyInfo DER, PKCS#8 DER)}` of the recorded peers, and of a transport key."""
     keys = {}
-    for side, key in json.loads(V1.read_text())["keys"].items():
-        private = serialization.load_pem_private_key(key["pkcs1_pem"].encode(), None)
+    pems = {side: key["pkcs1_pem"] for side, key in json.loads(V1.read_text())["keys"].items()}
+    for side, pem in (pems | {"transport": TRANSPORT_KEY.read_text()}).items():
+        private = serialization.load_pem_private_key(pem.encode(), None)
         public = private.public_key()
         keys[side] = (
             public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo),
@@ -456,7 +487,10 @@ def key_schedule_case(given):
     assert len(client_hello) == len(server_hello) == 111
     shared = x25519_shared(keys["client_share_private"], hello_parse(server_hello, b"R")[0])
     assert shared == x25519_shared(keys["server_share_private"], hello_parse(client_hello, b"H")[0])
-    schedule = key_schedule(keys["client_key_der"], keys["server_key_der"], client_hello, server_hello, shared)
+    client_der, transport_der, identity_der = (keys[f"{k}_der"] for k in ("client_key", "transport_key", "identity"))
+    schedule = key_schedule(client_der, transport_der, client_hello, server_hello, shared)
+    th = transcript_hash(client_der, transport_der, identity_der, client_hello, server_hello)
+    signature_check(identity_der, th, keys["signature"])
     out = {
         "client_share": client_share,
         "server_share": server_share,
@@ -464,27 +498,57 @@ def key_schedule_case(given):
         "server_hello": server_hello,
         "shared": shared,
         **schedule,
+        "th": th,
+        "signed": to_be_signed(th),
+        "binding": binding(schedule["prk"], th),
     }
     return {**{k: given[k] for k in ("name", *KEY_SCHEDULE_INPUTS)}, **{k: v.hex() for k, v in out.items()}}
 
 
 KEY_SCHEDULE_INPUTS = (
     "client_key_der",
-    "server_key_der",
+    "transport_key_der",
+    "identity_der",
     "client_share_private",
     "server_share_private",
     "client_secret",
     "server_secret",
+    "signature",
 )
 
 
 def key_schedule_cases():
     rsa = recorded_keys()
-    for name, client, server in (("recorded", "client", "server"), ("roles-exchanged", "server", "client")):
-        given = {"name": name, "client_key_der": rsa[client][0].hex(), "server_key_der": rsa[server][0].hex()}
-        for field in KEY_SCHEDULE_INPUTS[2:]:
+    for name, client, identity in (("recorded", "client", "server"), ("roles-exchanged", "server", "client")):
+        roles = {"client_key_der": client, "transport_key_der": "transport", "identity_der": identity}
+        given = {"name": name, **{field: rsa[side][0].hex() for field, side in roles.items()}}
+        for field in KEY_SCHEDULE_INPUTS[3:-1]:
             given[field] = made(f"key_schedule {name} {field}", 32).hex()
+        given["signature"] = signature_made(given, rsa[identity][1], b"key_schedule " + name.encode()).hex()
         yield key_schedule_case(given)
+
+
+def signature_made(given, private_pkcs8, label, digest="sha384", salt_length=48):
+    """RSASSA-PSS (RFC 8017, 9.1.1) with a salt that is not random, so that the vectors are always the same."""
+    raw = {k: bytes.fromhex(v) for k, v in given.items() if k != "name"}
+    hellos = [
+        hello_encode(flag, x25519_public(raw[f"{side}_share_private"]), raw[f"{side}_secret"])
+        for flag, side in ((b"H", "client"), (b"R", "server"))
+    ]
+    th = transcript_hash(raw["client_key_der"], raw["transport_key_der"], raw["identity_der"], *hellos)
+    return pss_sign(private_pkcs8, to_be_signed(th), made(label.decode() + " salt", 64)[:salt_length], digest)
+
+
+def pss_sign(private_pkcs8, message, salt, digest="sha384"):
+    numbers = serialization.load_der_private_key(private_pkcs8, None).private_numbers()
+    n, size = numbers.public_numbers.n, (numbers.public_numbers.n.bit_length() + 7) // 8
+    h = hashlib.new(digest, bytes(8) + hashlib.new(digest, message).digest() + salt).digest()
+    db = bytes(size - len(salt) - len(h) - 2) + b"\1" + salt
+    mask = b"".join(hashlib.new(digest, h + struct.pack(">I", i)).digest() for i in range(-(-len(db) // len(h))))
+    masked = int.from_bytes(db, "big") ^ int.from_bytes(mask[: len(db)], "big")
+    masked &= (1 << (8 * len(db) - 1)) - 1  # the modulus has 8 * size bits
+    encoded = masked.to_bytes(len(db), "big") + h + b"\xbc"
+    return pow(int.from_bytes(encoded, "big"), numbers.d, n).to_bytes(size, "big")
 
 
 def records_case(given):
@@ -643,6 +707,8 @@ def negative_case(given):
             header_parse(raw)
         elif what == "hello":
             hello_parse(raw, given["from"].encode())
+        elif what == "signature":
+            signature_check(bytes.fromhex(given["identity"]), bytes.fromhex(given["th"]), raw)
         elif what == "share":
             x25519_shared(field["private"], raw)
         elif what == "frame":
@@ -715,6 +781,35 @@ def negative_hellos():
     yield "hello_arguments_swapped", b"H\0FSS/2\0secret=%s\0share=%s\0" % (t, s)
     yield "hello_share_twice", b"H\0FSS/2\0share=%s\0share=%s\0" % (s, s)
     yield "hello_reflected", hello_encode(b"R", share, secret)
+
+
+def negative_signatures():
+    """`(name, th, signature)`; the identity is the recorded server's key."""
+    keys, th, salt = recorded_keys(), made("negative th", 48), made("negative salt of a signature", 48)
+    private, message = keys["server"][1], to_be_signed(th)
+    good = pss_sign(private, message, salt)
+    signature_check(keys["server"][0], th, good)
+    yield "signature_of_another_connection", made("another th", 48), good
+    yield "signature_by_the_client", th, pss_sign(keys["client"][1], message, salt)
+    yield "signature_by_the_transport_key", th, pss_sign(keys["transport"][1], message, salt)
+    yield "signature_without_label", th, pss_sign(private, th, salt)
+    yield "signature_label_without_nul", th, pss_sign(private, b"fss/2 server identity" + th, salt)
+    yield "signature_salt_empty", th, pss_sign(private, message, b"")
+    yield "signature_salt_32_bytes", th, pss_sign(private, message, salt[:32])
+    yield "signature_salt_64_bytes", th, pss_sign(private, message, salt + salt[:16])
+    yield "signature_sha256", th, pss_sign(private, message, salt, "sha256")
+    yield "signature_sha512", th, pss_sign(private, message, salt, "sha512")
+    key = serialization.load_der_private_key(private, None)
+    yield "signature_pkcs1_v1_5", th, key.sign(message, padding.PKCS1v15(), hashes.SHA384())
+    yield "signature_flipped_bit", th, good[:100] + bytes([good[100] ^ 1]) + good[101:]
+    yield "signature_too_short", th, good[:-1]
+    yield "signature_too_long", th, good + b"\0"
+    yield "signature_empty", th, b""
+    yield "signature_zero", th, bytes(256)
+    modulus = key.public_key().public_numbers().n
+    above = int.from_bytes(good, "big") + modulus
+    if above < 1 << 2048:
+        yield "signature_above_the_modulus", th, above.to_bytes(256, "big")
 
 
 def negative_frames():
@@ -829,6 +924,8 @@ def negative_cases():
         yield case(name, "hello", raw, **{"from": "H"})
     for name, u in (("zero", 0), ("one", 1), ("p", 2**255 - 19)):
         yield case(f"share_of_low_order_{name}", "share", u.to_bytes(32, "little"), private=made("low order", 32).hex())
+    for name, th, raw in negative_signatures():
+        yield case(name, "signature", raw, identity=recorded_keys()["server"][0].hex(), th=th.hex())
     for name, raw in negative_frames():
         yield case(name, "frame", raw, **({"number": "offset"} if name.startswith("number_") else {}))
     both = made("negative record", 44)

@@ -39,7 +39,10 @@ import time
 
 import blake3
 from Crypto.Cipher import PKCS1_OAEP
+from Crypto.Hash import SHA384
 from Crypto.PublicKey import RSA
+from Crypto.Signature import pss
+from Crypto.Util.number import GCD, inverse, isPrime
 
 import peer as fss1
 from fss2 import (
@@ -54,6 +57,7 @@ from fss2 import (
     Sealer,
     base64_decode,
     base64_encode,
+    binding,
     chunk_open,
     chunk_seal,
     cookie_check,
@@ -71,6 +75,9 @@ from fss2 import (
     metadata_parse,
     number_decode,
     proof,
+    signature_check,
+    to_be_signed,
+    transcript_hash,
     x25519_public,
     x25519_shared,
 )
@@ -212,20 +219,36 @@ def shown(der):
     return "SHA256:" + base64_encode(fingerprint(der)).decode().rstrip("=")
 
 
-def key_of(der):
-    """An RSA key of the one encoding that FSS/2 allows."""
+def key_of(der, identity=True):
+    """An RSA key of the one encoding that FSS/2 allows; an identity has the exponent 65537 (§13.1)."""
     try:
         key = RSA.import_key(der)
     except (ValueError, IndexError, TypeError):
         raise Refused("not a public key") from None
-    if key.has_private() or spki(key) != der or key.e != 65537 or key.n % 2 == 0:
+    exponent = key.e == 65537 if identity else key.e % 2 == 1 and 3 <= key.e < 2**33
+    if key.has_private() or spki(key) != der or not exponent or key.n % 2 == 0:
         raise Refused("a public key that FSS/2 does not take")
     if not 2048 <= key.n.bit_length() <= 4096:
         raise Refused("a key too small or too large")
     return key
 
 
-def receive_key(wire):
+class TransportKeys:
+    """One for each connection, all of one modulus (§2.9)."""
+
+    def __init__(self):
+        self.base, self.used = RSA.generate(2048), set()
+
+    def next(self):
+        order = (self.base.p - 1) * (self.base.q - 1)
+        while True:
+            e = 65537 + 1 + secrets.randbelow(2**23 - 65538)
+            if e not in self.used and isPrime(e) and GCD(e, order) == 1:
+                self.used.add(e)
+                return RSA.construct((self.base.n, e, inverse(e, order), self.base.p, self.base.q))
+
+
+def receive_key(wire, identity):
     """The other side's key (§2.3, §2.4); nothing behind its END line is waited for."""
     while True:
         have = bytes(wire.buffer[:PEM_MAX])
@@ -237,7 +260,7 @@ def receive_key(wire):
             raise Refused("a public key without end")
         wire.need(len(have) + 1)
     wire.take(end + len(END))
-    return key_of(base64_decode(have[len(BEGIN) : end].translate(None, SPACE)))
+    return key_of(base64_decode(have[len(BEGIN) : end].translate(None, SPACE)), identity)
 
 
 # --- The stream ---
@@ -369,7 +392,7 @@ class Channel:
     """A connection behind its hellos: frames, sealed."""
 
     def __init__(self, wire, keys, mine, theirs, patience):
-        self.wire, self.patience, self.binding = wire, patience, keys["binding"]
+        self.wire, self.patience, self.binding = wire, patience, None  # known with the server's identity
         self.sealer = Sealer(keys[f"{mine}_key"], keys[f"{mine}_iv"])
         self.opener = Opener(keys[f"{theirs}_key"], keys[f"{theirs}_iv"])
 
@@ -715,7 +738,7 @@ class Users:
 
 class Server:
     def __init__(self, options):
-        self.key, self.store = load_key(options.key), Store(options.dir)
+        self.key, self.transport, self.store = load_key(options.key), TransportKeys(), Store(options.dir)
         self.secret = decoy_secret(self.key.export_key("DER", pkcs=8))
         invite = None if options.members_invite is None else bytes.fromhex(options.members_invite)
         self.users, self.guesses = Users(options.dir, invite), Guesses()
@@ -742,9 +765,10 @@ class Server:
     def greet(self, wire):
         """The handshake (§13.1 to §13.10): the channel and the client's DER; nothing if it was refused."""
         wire.allow(HANDSHAKE)
-        wire.write(fss1.public_pem(self.key))
-        client = receive_key(wire)
-        piece = first_block(wire, self.key)
+        transport = self.transport.next()
+        wire.write(fss1.public_pem(transport))
+        client = receive_key(wire, identity=True)
+        piece = first_block(wire, transport)
         hello = b"" if piece is None else piece
         flag = hello.split(b"\0")[0]
         if flag != b"H":
@@ -754,23 +778,27 @@ class Server:
                 wire.write(fss1.ILLEGAL_STATE_CLEAR)
             wire.linger()
             return None, None
-        mark = block_open(self.key, wire.take(self.key.size_in_bytes()))
         share, secret = secrets.token_bytes(32), secrets.token_bytes(32)
         answer = hello_encode(b"R", x25519_public(share), secret)
         try:
             theirs, _ = hello_parse(hello, b"H")
-            if mark != b"":
-                raise Refused("a hello of more than one block", "protocol")
+            if spki(client) in (spki(transport), spki(self.key)):
+                raise Refused("the client's key is the server's", "protocol")
             shared = x25519_shared(share, theirs)
         except Refused as fault:
             complain(fault)
             wire.write(fss1.seal(client, refusal_frame(fault.code)))
             wire.linger()
             return None, None
-        keys = key_schedule(spki(client), spki(self.key), hello, answer, shared)
+        keys = key_schedule(spki(client), spki(transport), hello, answer, shared)
         channel = Channel(wire, keys, "server", "client", IDLE)
+        th = transcript_hash(spki(client), spki(transport), spki(self.key), hello, answer)
+        channel.binding = binding(keys["prk"], th)
+        signature = pss.new(self.key, salt_bytes=48).sign(SHA384.new(to_be_signed(th)))
+        who = given(identity=base64_encode(spki(self.key)), signature=base64_encode(signature))
         limits = given(largest_file=number(self.largest), window=number(self.window))
-        channel.send(b"K", (), limits, before=fss1.seal(client, answer))  # together (§13.8)
+        channel.send(b"K", (), who | limits, before=fss1.seal(client, answer))  # together (§13.8)
+        wire.take(transport.size_in_bytes())  # the end mark of the hello, which nobody opens (§13.6)
         return channel, spki(client)
 
 
@@ -1062,20 +1090,27 @@ class Client:
         """The handshake (§13)."""
         self.wire.allow(PATIENCE)
         self.wire.write(fss1.public_pem(self.key))
-        server = receive_key(self.wire)
-        self.server = spki(server)
-        if self.server == spki(self.key):
+        transport = receive_key(self.wire, identity=False)
+        if spki(transport) == spki(self.key):
             raise Refused("the server's key is this client's own")  # §13.3
-        if self.pin and self.pin != shown(self.server):
-            raise Refused("the server's key is not the pinned one")  # §13.4
         share, secret = secrets.token_bytes(32), secrets.token_bytes(32)
         hello = hello_encode(b"H", x25519_public(share), secret)
-        self.wire.write(fss1.seal(server, hello))
+        self.wire.write(fss1.seal(transport, hello))
         answer = self.answer()
         shared = x25519_shared(share, hello_parse(answer, b"R")[0])
-        keys = key_schedule(spki(self.key), self.server, hello, answer, shared)
-        self.channel = Channel(self.wire, keys, "client", "server", PATIENCE)
-        self.limits = self.read_limits(self.channel.expect(b"K", [])[1])
+        keys = key_schedule(spki(self.key), spki(transport), hello, answer, shared)
+        channel = Channel(self.wire, keys, "client", "server", PATIENCE)
+        named = channel.expect(b"K", [])[1]
+        self.server = value(named, b"identity", base64_decode)
+        key_of(self.server)
+        if self.server in (spki(transport), spki(self.key)):
+            raise Refused("the server's identity is a key that decrypts")  # §13.9
+        th = transcript_hash(spki(self.key), spki(transport), self.server, hello, answer)
+        signature_check(self.server, th, value(named, b"signature", base64_decode))
+        if self.pin and self.pin != shown(self.server):
+            raise Refused("the server's key is not the pinned one")
+        self.limits, channel.binding = self.read_limits(named), binding(keys["prk"], th)
+        self.channel = channel  # only now may a record be sent
 
     def answer(self):
         """The server's hello, or its refusal (§13.10, §13.11)."""
@@ -1084,15 +1119,13 @@ class Client:
         if self.wire.buffer.startswith(clear):
             raise Refused("the server perhaps speaks only FSS 1.0")
         first = first_block(self.wire, self.key)
+        if first and first.startswith(b"R\0"):
+            self.wire.take(self.key.size_in_bytes())  # the end mark, which nobody opens (§13.6)
+            return first
         pieces = first and message_rest(self.wire, self.key, first, MESSAGE_MAX // self.key.size_in_bytes() - 1)
-        if not pieces:
+        if not pieces or not first.startswith(b"E"):
             raise Refused("no hello")
-        answer = b"".join(pieces)
-        if answer.startswith(b"E\0"):
-            raise refusal_parse(frame_parse(answer))
-        if len(pieces) != 1:
-            raise Refused("a hello of more than one block")
-        return answer
+        raise refusal_parse(frame_parse(b"".join(pieces)))
 
     @staticmethod
     def read_limits(named):

@@ -5,11 +5,12 @@
 mod bad_peers;
 mod guessing;
 mod properties;
+mod replay;
 
 use std::sync::Arc;
 
 use fss::client::legacy::ClientSession;
-use fss::crypto::{CryptoProvider, PrivateKey};
+use fss::crypto::CryptoProvider;
 use fss::store::Store;
 use fss::{Config, Cookie, MemoryStore, OpaqueCookie, Password, ServerSession};
 use fss_test_support::no_security::NoSecurity;
@@ -56,8 +57,9 @@ struct Scenario {
 
 impl Scenario {
     fn with(provider: &(impl CryptoProvider + Clone + 'static)) -> Self {
-        let config = |key: Arc<dyn PrivateKey>| Config::new(Arc::new(provider.clone()), key);
-        Self { server: config(keys::server(provider)), client: config(keys::client(provider)), seed: 1 }
+        let provider: Arc<dyn CryptoProvider> = Arc::new(provider.clone());
+        let client = Config::new(Arc::clone(&provider), keys::client(&*provider));
+        Self { server: keys::server_config(provider), client, seed: 1 }
     }
 
     fn fast() -> Self {

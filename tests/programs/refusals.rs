@@ -109,6 +109,9 @@ fn what_makes_no_sense_is_2() {
     fails(&world.client(&server, &["--server", "fss://there", "upload", "file"]), 2, &["is no server", "--server HOST:PORT"]);
     fails(&world.client(&server, &["--protocol", "3", "list"]), 2, &["--protocol"]);
     fails(&world.client(&server, &["--fingerprint", "SHA256:short", "upload", "file"]), 2, &["--fingerprint"]);
+    let key = world.fingerprint();
+    let promised = ["--protocol", "1.0", "--allow-downgrade", "--fingerprint", key.as_str(), "upload", "file"];
+    fails(&world.client(&server, &promised), 2, &["--fingerprint cannot be used with --protocol 1.0"]);
 }
 
 /// A server that is none, or goes away: the user hears which, and no half file stays.

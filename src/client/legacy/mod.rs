@@ -6,14 +6,11 @@ mod states;
 pub use session::ClientSession;
 
 use crate::cookie::OpaqueCookie;
-use crate::crypto::Fingerprint;
 
 /// What a client reports of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientEvent {
-    /// The server's key has come. Nothing secret has been sent yet: whoever does not know this key can still go.
-    ServerKey(Fingerprint),
     /// The server takes the upload. The cookie is worth nothing before [`ClientEvent::Uploaded`].
     UploadStarted {
         /// The cookie that the file will have.

@@ -38,7 +38,7 @@ impl ClientSession {
     }
 
     fn with_rng(config: Config, request: Request, rng: Box<dyn CryptoRng + Send>) -> Self {
-        Self { core: Core::new(Client::new(request), Link::new(config, rng)) }
+        Self { core: Core::new(Client::new(request), Link::of_client(config, rng)) }
     }
 
     /// The same with random numbers of your own, for tests. Only before the first poll.

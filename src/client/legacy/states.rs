@@ -22,7 +22,7 @@
 use zeroize::Zeroizing;
 
 use super::{ClientEvent, FileNeed};
-use crate::cookie::OpaqueCookie;
+use crate::cookie::{Cookie, OpaqueCookie};
 use crate::crypto::legacy::FileKey;
 use crate::crypto::legacy_content::Decryptor;
 use crate::error::{Error, Moment, PeerText, Refusal};
@@ -149,7 +149,8 @@ fn delivered(mut file: Incoming, turn: &mut Turn<'_, ClientEvent>) -> Result<Sta
 }
 
 fn on_accepted(cookie: &[u8], turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
-    let cookie = OpaqueCookie::parse(cookie)?;
+    // Anything else could be a block that was recorded, which the client would open here and send on later (§7.3).
+    let cookie = OpaqueCookie::from(Cookie::parse(cookie)?);
     turn.events.push_back(ClientEvent::UploadStarted { cookie: cookie.clone() });
     Ok(State::Supplying(Outgoing { cookie, chunk: Zeroizing::new([0; CHUNK]), filled: 0, size: 0, ended: false }))
 }
@@ -228,8 +229,8 @@ impl Side for Client {
         Ok(())
     }
 
-    fn on_key(&mut self, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
-        turn.events.extend(turn.link.peer_key().map(|key| ClientEvent::ServerKey(key.fingerprint())));
+    /// Which key it is says nothing: a server of ours makes a new one again and again (`docs/protocol.md` §2.9).
+    fn on_key(&mut self, _turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
             State::KeyExchange(request) => State::Greeting(request),
             other => other,

@@ -20,6 +20,7 @@ pub struct Counting {
 struct Counts {
     sealed: AtomicU64,
     opened: AtomicU64,
+    signed: AtomicU64,
     aead: AtomicU64,
 }
 
@@ -34,9 +35,14 @@ impl Counting {
         self.counts.sealed.load(Ordering::Relaxed)
     }
 
-    /// Blocks opened, or tried to: private operations.
+    /// Blocks opened, or tried to: private operations, as signatures are.
     pub fn opened(&self) -> u64 {
         self.counts.opened.load(Ordering::Relaxed)
+    }
+
+    /// Signatures made: private operations too.
+    pub fn signed(&self) -> u64 {
+        self.counts.signed.load(Ordering::Relaxed)
     }
 
     /// Pieces of data sealed or opened with AES-GCM.
@@ -91,6 +97,10 @@ impl PublicKey for Counted<dyn PublicKey> {
         self.counts.sealed.fetch_add(1, Ordering::Relaxed);
         self.key.seal(plaintext, rng, output)
     }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CryptoFailure> {
+        self.key.verify(message, signature)
+    }
 }
 
 impl PrivateKey for Counted<dyn PrivateKey> {
@@ -105,6 +115,11 @@ impl PrivateKey for Counted<dyn PrivateKey> {
     fn open(&self, block: &[u8], rng: &mut dyn CryptoRng, plaintext: &mut Vec<u8>) -> Result<(), CryptoFailure> {
         self.counts.opened.fetch_add(1, Ordering::Relaxed);
         self.key.open(block, rng, plaintext)
+    }
+
+    fn sign(&self, message: &[u8], rng: &mut dyn CryptoRng) -> Result<Vec<u8>, CryptoFailure> {
+        self.counts.signed.fetch_add(1, Ordering::Relaxed);
+        self.key.sign(message, rng)
     }
 
     fn to_pkcs8_der(&self) -> Result<Secret, CryptoFailure> {

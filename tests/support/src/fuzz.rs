@@ -10,7 +10,6 @@ use std::time::Duration;
 use fss::archive::{Error, Unpack, UnpackOptions};
 use fss::client::legacy::FileNeed;
 use fss::client::{ClientSession, Download, LegacyDownload, Operation, Resume, Upload, legacy};
-use fss::crypto::PrivateKey;
 use fss::crypto::decoy::Decoys;
 use fss::crypto::legacy::FileKey;
 use fss::sealed::{Cost, Header, Key, Metadata, Writer};
@@ -202,7 +201,7 @@ pub fn fss2_server_by_hand<'a>() -> Hand<'a, ServerSession<MemoryStore>> {
         upload.write(0, content.into()).expect("there is room");
         upload.commit().expect("there is room");
     }
-    Hand::as_client(ServerSession::with_rng(store, fss2_config(crate::keys::server(&NoSecurity)), SeededRng(1)), client_config())
+    Hand::as_client(ServerSession::with_rng(store, server_config(), SeededRng(1)), client_config())
 }
 
 /// What is stored of a file of 70000 bytes: two chunks.
@@ -251,17 +250,17 @@ pub fn fss2_client(data: &[u8]) {
     let client = ClientSession::new(client_config()).continue_after_refusals().with_random_numbers(SeededRng(1));
     let client = Scripted { client, operations: [fss2_operation(kind), Operation::Information].into() };
     let source = [6; 3000];
-    hear_all(Hand::as_server(client, fss2_config(crate::keys::server(&NoSecurity)), &source), data);
+    hear_all(Hand::as_server(client, server_config(), &source), data);
 }
 
 fn client_config() -> Config {
-    fss2_config(crate::keys::client(&NoSecurity))
+    Config::new(Arc::new(NoSecurity), crate::keys::client(&NoSecurity))
 }
 
-fn fss2_config(key: Arc<dyn PrivateKey>) -> Config {
+fn server_config() -> Config {
     // Time stands still, so that no delay depends on when the fuzzer runs.
     let guesses = Arc::new(Guesses::new(Clock::default()));
-    Config::new(Arc::new(NoSecurity), key).with_decoys(Decoys::from_secret([9; 32])).with_guesses(guesses)
+    crate::keys::server_config(Arc::new(NoSecurity)).with_decoys(Decoys::from_secret([9; 32])).with_guesses(guesses)
 }
 
 /// Says all that the input has, and goes.
@@ -314,7 +313,7 @@ pub fn from_plaintexts<'a>(plaintexts: impl IntoIterator<Item = &'a [u8]>) -> Ve
 }
 
 fn config() -> Config {
-    Config::new(Arc::new(NoSecurity), crate::keys::server(&NoSecurity))
+    crate::keys::server_config(Arc::new(NoSecurity))
 }
 
 /// Feeds a machine and checks what holds whatever comes: it ends, its buffers are bounded, its last answer is for ever.

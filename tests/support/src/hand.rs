@@ -6,14 +6,15 @@ use std::time::Duration;
 use fss::crypto::{PrivateKey, PublicKeyDer, Share};
 use fss::wire::aes_channel::{Direction, PREFIX};
 use fss::wire::hello::{Hello, Speaker};
-use fss::wire::key_schedule::{Binding, Keys, Said};
+use fss::wire::key_schedule::{Binding, Handshake, Keys, Said};
 use fss::wire::prelude;
 use fss::wire::refusal::Refused;
-use fss::wire::reply::{Awaited, Reply, ServerLimits};
+use fss::wire::reply::{Awaited, Reply, ServerLimits, Welcome};
 use fss::wire::request::Request;
 use fss::wire::rsa_channel::{Opened, Receiver, seal_message};
 use fss::{Config, Error, Step, Time};
 
+use crate::keys;
 use crate::pair::{Caller, Served};
 use crate::rng::SeededRng;
 
@@ -33,6 +34,9 @@ pub struct Hand<'a, M: Served> {
     pub caller: Caller<'a>,
     now: Time,
     config: Config,
+    /// What messages are opened with: a client's own key, or a server's transport key.
+    key: Arc<dyn PrivateKey>,
+    rng: SeededRng,
     peer: Option<PublicKeyDer>,
     /// What the machine has sent and nobody has taken, and what was said to it and it has not read.
     said: Vec<u8>,
@@ -47,7 +51,9 @@ pub struct Hand<'a, M: Served> {
 struct Records {
     send: Direction,
     receive: Direction,
-    binding: Binding,
+    handshake: Handshake,
+    /// Once the server's identity is told.
+    binding: Option<Binding>,
 }
 
 /// Half of a hello that is kept to oneself.
@@ -64,12 +70,26 @@ impl<'a, M: Served> Hand<'a, M> {
         let (events, said, unread) = (Vec::new(), Vec::new(), Vec::new());
         let (peer, records, gone, end) = (None, None, false, None);
         let (now, pace) = (Time::ZERO, (usize::MAX, Duration::ZERO));
-        let mut hand = Self { machine, events, caller, now, config, peer, said, unread, records, gone, end, pace };
+        let (key, rng) = (Arc::clone(config.identity()), SeededRng(7));
+        let mut hand = Self { machine, events, caller, now, config, key, rng, peer, said, unread, records, gone, end, pace };
         hand.settle();
         hand
     }
 
-    /// Speaks for a client up to the server's limits.
+    /// A connection on which nothing is said yet, spoken for as a server with the identity of `config` and the transport key
+    /// of the vectors.
+    pub fn new_server(machine: M, config: Config, source: &'a [u8]) -> Self {
+        let key = keys::transport(&**config.provider());
+        Self::new(machine, config, source).with_key(key)
+    }
+
+    /// Opens messages with another key than the identity of the configuration.
+    #[must_use]
+    pub fn with_key(self, key: Arc<dyn PrivateKey>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// Speaks for a client up to the server's first record, and checks what that proves.
     pub fn as_client(server: M, config: Config) -> Self {
         let mut hand = Self::new(server, config, &[]);
         hand.exchange_keys();
@@ -78,33 +98,61 @@ impl<'a, M: Served> Hand<'a, M> {
         hand.say_message(&hello);
         let answer = hand.hear_message();
         hand.agree(secrets, &answer, Speaker::Client);
-        let limits = hand.hear();
-        assert!(matches!(Reply::parse(&limits, Awaited::Other), Ok(Reply::Limits(_))), "a server says what it takes");
+        let first = hand.hear();
+        let Ok(Reply::Welcome(welcome)) = Reply::parse(&first, Awaited::Other) else { panic!("a server says who it is") };
+        let identity = PublicKeyDer::parse(&welcome.identity).expect("it is a key");
+        assert_ne!(Some(&identity), hand.peer.as_ref(), "the identity is not the transport key");
+        let signed = hand.know(&identity);
+        let key = hand.config.provider().load_public_key(&identity).expect("it is a key");
+        assert_eq!(key.verify(&signed, &welcome.signature), Ok(()));
         hand
     }
 
-    /// Speaks for a server up to its limits.
+    /// Speaks for a server up to its first record.
     pub fn as_server(client: M, config: Config, source: &'a [u8]) -> Self {
-        let mut hand = Self::up_to_limits(client, config, source);
-        hand.say(&Reply::Limits(LIMITS).encode());
+        let mut hand = Self::up_to_hello(client, config, source);
+        let welcome = hand.welcome();
+        hand.say(&Reply::Welcome(welcome).encode());
         hand
+    }
+
+    /// What an honest server says in its first record.
+    pub fn welcome(&mut self) -> Welcome {
+        let identity = Arc::clone(self.config.identity());
+        let signed = self.know(identity.public_key());
+        let signature = identity.sign(&signed, &mut self.rng).expect("the key signs");
+        Welcome { identity: identity.public_key().as_bytes().to_vec(), signature, limits: LIMITS }
+    }
+
+    /// Binds the connection to the server's identity, and gives what that signs.
+    pub fn know(&mut self, identity: &PublicKeyDer) -> Vec<u8> {
+        let records = self.records.as_mut().expect("hellos are said");
+        let transcript = records.handshake.with_identity(identity).expect("it is a key");
+        records.binding = Some(transcript.binding.clone());
+        transcript.to_be_signed()
     }
 
     /// Speaks for a server that has said hello, and nothing since.
-    pub fn up_to_limits(client: M, config: Config, source: &'a [u8]) -> Self {
-        let mut hand = Self::new(client, config, source);
+    pub fn up_to_hello(client: M, config: Config, source: &'a [u8]) -> Self {
+        Self::new_server(client, config, source).greeted()
+    }
+
+    /// Exchanges keys and hellos, for a server.
+    #[must_use]
+    pub fn greeted(mut self) -> Self {
+        let hand = &mut self;
         hand.exchange_keys();
         let secrets = hand.secrets();
         let hello = hand.hear_message();
         let answer = secrets.hello.encode(Speaker::Server);
         hand.say_message(&answer);
         hand.agree(secrets, &hello, Speaker::Server);
-        hand
+        self
     }
 
     /// Hears the machine's key, and says ours.
     pub fn exchange_keys(&mut self) {
-        let own = self.config.identity().public_key().clone();
+        let own = self.key.public_key().clone();
         self.exchange_key_for(own.as_bytes());
     }
 
@@ -127,22 +175,23 @@ impl<'a, M: Served> Hand<'a, M> {
         let their_speaker = if speaker == Speaker::Client { Speaker::Server } else { Speaker::Client };
         let their_hello = Hello::parse(theirs, their_speaker).expect("it is a hello");
         let plaintext = hello.encode(speaker);
-        let own = Said { key: self.config.identity().public_key(), plaintext: &plaintext, hello: &hello };
+        let own = Said { key: self.key.public_key(), plaintext: &plaintext, hello: &hello };
         let peer = self.peer.as_ref().expect("keys are exchanged");
         let peer = Said { key: peer, plaintext: theirs, hello: &their_hello };
         let (client, server) = if speaker == Speaker::Client { (own, peer) } else { (peer, own) };
         let keys = Keys::derive(share, &their_hello, client, server).expect("the share is sound");
         let direction = |traffic| Direction::new(Arc::clone(self.config.provider()), traffic);
-        let (client, server, binding) = (direction(keys.client), direction(keys.server), keys.binding);
+        let (client, server) = (direction(keys.client), direction(keys.server));
+        let (handshake, binding) = (keys.handshake, None);
         self.records = Some(match speaker {
-            Speaker::Client => Records { send: client, receive: server, binding },
-            Speaker::Server => Records { send: server, receive: client, binding },
+            Speaker::Client => Records { send: client, receive: server, handshake, binding },
+            Speaker::Server => Records { send: server, receive: client, handshake, binding },
         });
     }
 
     /// What proofs on this connection are bound to.
     pub fn binding(&self) -> &[u8; 32] {
-        &self.records.as_ref().expect("hellos are said").binding
+        self.records.as_ref().and_then(|records| records.binding.as_ref()).expect("the server's identity is known")
     }
 
     /// Says bytes as they are.
@@ -156,7 +205,7 @@ impl<'a, M: Served> Hand<'a, M> {
         let peer = self.peer.as_ref().expect("keys are exchanged");
         let key = self.config.provider().load_public_key(peer).expect("it is a key");
         let mut blocks = Vec::new();
-        seal_message(&*key, plaintext, &mut SeededRng(7), &mut blocks).expect("it is short");
+        seal_message(&*key, plaintext, &mut self.rng, &mut blocks).expect("it is short");
         self.say_raw(&blocks);
     }
 
@@ -185,7 +234,7 @@ impl<'a, M: Served> Hand<'a, M> {
 
     /// The RSA message that the machine has said.
     pub fn hear_message(&mut self) -> Vec<u8> {
-        let (message, used) = open_message(self.config.identity(), &self.said);
+        let (message, used) = open_message(&self.key, &self.said);
         self.said.drain(..used);
         message
     }

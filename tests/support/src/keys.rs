@@ -1,14 +1,38 @@
-//! The two RSA keys of the recordings, so that no test waits for a key to be made.
+//! The two RSA keys of the recordings and the transport key of the vectors, so that no test waits for a key to be made.
 
 use std::sync::Arc;
 
+use fss::Config;
 use fss::Secret;
 use fss::crypto::key_encoding::pkcs1_to_pkcs8;
 use fss::crypto::{CryptoProvider, PrivateKey};
+use fss::server::TransportKeys;
 
 const RECORDED: &str = include_str!("../../vectors/v1/primitives.json");
 
-/// The server's key of the recordings.
+const TRANSPORT: &str = include_str!("../../vectors/v2/transport_key.pem");
+
+/// A server with the identity of the recordings, and a transport key that is always the same.
+pub fn server_config(provider: Arc<dyn CryptoProvider>) -> Config {
+    let (identity, transport) = (server(&*provider), transport(&*provider));
+    with_transport_key(Config::new(provider, identity), transport)
+}
+
+/// A server that has this transport key for ever.
+pub fn with_transport_key(config: Config, key: Arc<dyn PrivateKey>) -> Config {
+    config.with_transport_keys(Arc::new(TransportKeys::fixed(key)))
+}
+
+/// The transport key of a server.
+///
+/// # Panics
+/// If the provider refuses it.
+pub fn transport(provider: &dyn CryptoProvider) -> Arc<dyn PrivateKey> {
+    let text: String = TRANSPORT.lines().filter(|line| !line.starts_with('-')).collect();
+    provider.load_private_key(&Secret::new(base64(&text))).expect("the provider takes the key of the vectors")
+}
+
+/// The server's key of the recordings: to the peers of 2019 it is what messages are sealed to, here it is an identity.
 ///
 /// # Panics
 /// If the provider refuses it.
@@ -35,7 +59,7 @@ fn recorded(provider: &dyn CryptoProvider, from_end: usize) -> Arc<dyn PrivateKe
     provider.load_private_key(&pkcs8).expect("the provider takes the recorded key")
 }
 
-/// Decodes base64; this crate needs it only here.
+/// Decodes base64; this package needs it only here.
 fn base64(text: &str) -> Vec<u8> {
     let value = |byte| match byte {
         b'A'..=b'Z' => byte - b'A',
