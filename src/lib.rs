@@ -33,7 +33,8 @@
 //! # }
 //! ```
 //!
-//! A real server keeps its key and its files: [`Config`] and `store::EmbeddedStore`. [`Machine`] has a complete driver
+//! A real server keeps its key and its files: [`Config`] and `store::EmbeddedStore`. It calls
+//! [`Config::renew_transport_keys`] once a minute, so that no connection waits for a key to be made. [`Machine`] has a complete driver
 //! in its documentation, and the `examples` directory two programs.
 //!
 //! # A client
@@ -45,13 +46,14 @@
 //! # What FSS/2 gives
 //!
 //! Files are encrypted by the client ([`sealed`]); the server sees neither password nor content. A change is noticed before
-//! a changed byte is released, and a [`chain`] sums a file up for both sides. Each side proves its RSA key, and connections
-//! are forward secret. Uploads and downloads that broke off go on. Files expire or are limited to a number of downloads;
-//! keys can sign up as users with quotas.
+//! a changed byte is released, and a [`chain`] sums a file up for both sides. The server proves its identity by a
+//! signature and the client its key, and connections are forward secret. Uploads and downloads that broke off go on. Files
+//! expire or are limited to a number of downloads; keys can sign up as users with quotas.
 //!
 //! # What FSS 1.0 does not protect against
 //!
-//! Nothing authenticates the server, so whoever stands between can read everything. There is no forward secrecy. Equal
+//! Nothing authenticates the server, so whoever stands between can read everything. What the server sends has no
+//! forward secrecy. Equal
 //! chunks under one password are stored as equal bytes. A changed file is not noticed. The stored verifier has no salt, so
 //! whoever steals a server's directory can guess passwords fast. And a transfer costs ten RSA private operations per KiB.
 //! Use it where a 2019 peer is at the other end.

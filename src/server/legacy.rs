@@ -257,7 +257,7 @@ impl Side for LegacyServer {
 }
 
 /// Whether a first message that begins like this can become a request: if not, its other blocks are not opened
-/// (`docs/protocol.md` §3.12).
+/// (`docs/protocol.md` §3.10).
 pub(super) fn check_beginning(beginning: &[u8]) -> Result<(), Error> {
     let (flag, arguments) = match beginning {
         [flag, ..] if !b"UDE".contains(flag) => return Err(Refusal::UnknownRequest.into()),

@@ -84,7 +84,7 @@ fn garbage_after_the_key_costs_one_private_operation() {
     assert_eq!(counting.opened() - before, 1);
 }
 
-/// What cannot become a first message costs no more than a garbage block (§3.11), whatever follows it.
+/// What cannot become a first message costs no more than a garbage block (§3.10), whatever follows it.
 #[test]
 fn what_cannot_become_a_first_message_costs_one_private_operation() {
     let rest = |count: usize| (0..count).flat_map(|_| block(&[b'x'; 200])).collect::<Vec<u8>>();

@@ -417,6 +417,8 @@ fn a_client_names_what_a_server_did_wrong() {
         (upload(), vec![b"R\0OK\0"], Error::UnexpectedFrame { got: "an acknowledgement", expected: "a cookie" }),
         (upload(), vec![b"R\x001\0", b"R\x002\0"], Error::UnexpectedFrame { got: "a cookie", expected: "an acknowledgement" }),
         (upload(), vec![b"R\0\x1b[2J\0"], Error::Refused(Refusal::InvalidCookie)),
+        // A recorded chunk that was sealed to this client, between a flag and a NUL of a man in the middle.
+        (upload(), vec![b"R\0QUFBQUFBQUFBQUFB\0"], Error::Refused(Refusal::InvalidCookie)),
         (download(None), vec![b"R\0OK\0"], Error::UnexpectedFrame { got: "an acknowledgement", expected: "an approval" }),
         (download(None), vec![b"S\0Denied\0"], Error::InvalidFrame(InvalidFrame::UnknownWord)),
         (download(None), vec![approved, b"F\0QQ==\0"], Error::Integrity(Integrity::ChunkLength { length: 1 })),
