@@ -165,16 +165,19 @@ fn a_recording_opens_neither_in_parallel_nor_after_the_modulus_is_renewed() {
     assert_worthless("elsewhere", &attack(&mut server, move |_| recorded), &store, 1);
 }
 
-/// A block that no server opened, since the connection broke before: it has no connection to open on any more.
+/// Messages that no server opened, since it was busy or the line broke: they have no connection to open on any more.
 #[test]
 fn what_was_never_opened_opens_on_no_other_connection_either() {
     let (scenario, store) = (scenario(), super::store());
-    let outcome = scenario.upload(&store, &file(3000), Wire { to_server: Some(KEY + 40), ..Wire::default() });
-    assert!(outcome.server.is_err());
-    let recorded = outcome.from_client[KEY..].to_vec();
-    let mut server = ServerSession::with_config(&store, scenario.server.clone());
-    let whole = [recorded, vec![7; BLOCK]].concat();
-    assert_worthless("a cut request", &attack(&mut server, move |_| whole), &store, 0);
+    for request in [b"U\0secret\0".as_slice(), b"D\x001\0secret\0"] {
+        let mut left = ServerSession::with_config(&store, scenario.server.clone());
+        assert_eq!(left.poll(Time::ZERO), Ok(Step::Send));
+        let (der, _) = prelude::read(left.buffers().1).expect("a key").expect("it is whole");
+        let unopened = own_message(&PublicKeyDer::parse(&der).expect("a key"), request);
+        drop(left);
+        let mut server = ServerSession::with_config(&store, scenario.server.clone());
+        assert_worthless("a request", &attack(&mut server, move |_| unopened), &store, 0);
+    }
 }
 
 /// On a server that keeps files until they are downloaded, a replayed download would delete them.
