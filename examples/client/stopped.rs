@@ -101,6 +101,10 @@ pub fn refused(what: &str, refusal: &Refused) -> Failure {
             return Failure::new(code::LIMIT, what, why, hint);
         }
         Some(RefusalCode::TooManyAttempts) => (code::ATTEMPTS, "wait that long"),
+        Some(RefusalCode::TooManyFiles) => {
+            let hint = format!("delete files that you no longer need there; what it has of yours: {}", typed("list --remote"));
+            return Failure::new(code::LIMIT, what, why, hint);
+        }
         Some(RefusalCode::TooManyUploads) => (code::LIMIT, "finish an upload that broke off: the same command as then"),
         Some(RefusalCode::Busy) => (code::LIMIT, "the same command then"),
         Some(RefusalCode::Idle | RefusalCode::Superseded) => (code::NETWORK, "the same command again"),

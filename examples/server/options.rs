@@ -89,6 +89,9 @@ pub struct Options {
     /// Bytes of the disk that uploads must leave free
     #[arg(long, env = "FSS_MINIMUM_FREE", value_name = "BYTES", value_parser = bytes, default_value = "4M")]
     pub minimum_free: u64,
+    /// Files of one key at once, those on their way in counted
+    #[arg(long, env = "FSS_FILES_PER_KEY", value_name = "COUNT", default_value = "100000", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub files_per_key: u64,
     /// Parts of files in memory at once, of 257 KiB each; connections wait for each other when all are there
     #[arg(long, env = "FSS_RECORD_BUFFERS", value_name = "COUNT", default_value = "512", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     pub record_buffers: u32,
@@ -254,7 +257,8 @@ impl Options {
             Cookies::Random => OpenOptions::default().cookies(RandomCookies),
             Cookies::Index => OpenOptions::default().cookies(IndexCookies),
         };
-        Ok(options.retention(self.keep).members(self.members).minimum_free(self.minimum_free).open(&self.data)?)
+        let options = options.retention(self.keep).members(self.members);
+        Ok(options.minimum_free(self.minimum_free).files_per_owner(self.files_per_key).open(&self.data)?)
     }
 }
 

@@ -26,6 +26,7 @@ pub fn refusal_code(error: &Error) -> Option<(RefusalCode, Option<u64>)> {
             StoreErrorKind::NameTaken => RefusalCode::NameTaken,
             StoreErrorKind::BadInvite => RefusalCode::BadInvite,
             StoreErrorKind::TooManyUploads => RefusalCode::TooManyUploads,
+            StoreErrorKind::TooManyFiles => RefusalCode::TooManyFiles,
             StoreErrorKind::Superseded => RefusalCode::Superseded,
             StoreErrorKind::Busy => return Some((RefusalCode::Busy, Some(1))),
             // What came of it is unknown: a refusal would say that it is not done.

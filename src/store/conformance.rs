@@ -10,7 +10,8 @@ use std::sync::Mutex;
 use bytes::Bytes;
 
 use super::{
-    Account, Entry, LISTED_AT_ONCE, NewFile, NewUpload, Resumed, Store, StoreError, StoreErrorKind, Upload, UploadKey, UserName,
+    Account, Entry, FILE_CHARGE, LISTED_AT_ONCE, NewFile, NewUpload, Resumed, Store, StoreError, StoreErrorKind, Upload,
+    UploadKey, UserName,
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
 use crate::cookie::Cookie;
@@ -447,7 +448,7 @@ fn users_sign_up_once(store: &impl Store) {
     assert!(works(store.account(&key(0))).is_none(), "nobody is a user unasked");
     works(put_sealed(store, b"before"));
     let Account { name: given, quota: _, used } = works(store.sign_up(&key(0), &name("alice"), None));
-    assert!((given, used) == (name("alice"), 6), "what was stored before counts too");
+    assert!((given, used) == (name("alice"), 6 + FILE_CHARGE), "what was stored before counts too");
     let again = works(store.sign_up(&key(0), &name("bob"), None));
     assert!(again.name == name("alice"), "a key has one name");
     let taken = store.sign_up(&key(1), &name("alice"), None);
@@ -455,8 +456,11 @@ fn users_sign_up_once(store: &impl Store) {
     assert!(works(store.account(&key(1))).is_none(), "and a refusal makes no user");
     works(store.sign_up(&key(1), &name("bob"), None));
     let cookie = works(put_sealed(store, b"after"));
-    assert!(works(store.account(&key(0))).is_some_and(|account| account.used == 11), "what is stored is counted");
+    assert!(
+        works(store.account(&key(0))).is_some_and(|account| account.used == 11 + 2 * FILE_CHARGE),
+        "what is stored is counted"
+    );
     works(store.remove(&cookie));
-    assert!(works(store.account(&key(0))).is_some_and(|account| account.used == 6), "what is removed is not");
+    assert!(works(store.account(&key(0))).is_some_and(|account| account.used == 6 + FILE_CHARGE), "what is removed is not");
     assert!(works(store.account(&key(1))).is_some_and(|account| account.used == 0), "nor is what others have");
 }

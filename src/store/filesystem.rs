@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use bytes::{Bytes, BytesMut};
 use rustix::fs::OFlags;
 
-use super::indexed::{Blobs, OpenBlob, StagedBlob};
+use super::indexed::{Blobs, Free, OpenBlob, StagedBlob};
 use super::{StoreError, StoreErrorKind};
 use crate::crypto::legacy::Verifier;
 use crate::durable;
@@ -151,9 +151,11 @@ impl Blobs for FilesystemBlobs {
         Ok(Box::new(Opened { content, path, size, verifier: Verifier::from_bytes(verifier) }))
     }
 
-    fn free(&self) -> Result<Option<u64>, StoreError> {
+    fn free(&self) -> Result<Option<Free>, StoreError> {
         let disk = rustix::fs::statvfs(&self.root).map_err(|error| failed("look at the disk of", &self.root)(error.into()))?;
-        Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
+        // A file system without a fixed number of inodes says that it has none.
+        let files = (disk.f_files > 0).then_some(disk.f_favail);
+        Ok(Some(Free { bytes: disk.f_bavail.saturating_mul(disk.f_frsize), files }))
     }
 
     fn discard(&self, blob: &str) -> Result<bool, StoreError> {

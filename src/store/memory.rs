@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use super::CLAIM_LEASE;
 use super::retention::{Deliveries, Keep};
 use super::{
-    Account, Download, Entry, Invite, LEASE, LISTED_AT_ONCE, Listing, NewFile, Resumed, Retention, Store, StoreError,
-    StoreErrorKind, StoredFile, Upload, UploadKey, UserName,
+    Account, Download, Entry, FILE_CHARGE, Invite, LEASE, LISTED_AT_ONCE, Listing, NewFile, Resumed, Retention, Store,
+    StoreError, StoreErrorKind, StoredFile, Upload, UploadKey, UserName,
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
 use crate::cookie::{Cookie, CookieSource, RandomCookies};
@@ -264,7 +264,7 @@ impl State {
             NewFile::Sealed { upload, owner } if owner == key => Some(upload.size.unwrap_or(pending.data.len() as u64)),
             _ => None,
         });
-        let used = stored.chain(coming).fold(0, u64::saturating_add);
+        let used = stored.chain(coming).fold(0, |used: u64, size| used.saturating_add(size).saturating_add(FILE_CHARGE));
         Some(Account { name, quota: MAX_NUMBER, used })
     }
 }

@@ -64,8 +64,8 @@ pub trait Store: Send + Sync {
     /// Begins a new file that nobody sees yet, and reserves its cookie.
     ///
     /// # Errors
-    /// [`StoreError`]; [`StoreErrorKind::NotAMember`], [`StoreErrorKind::Quota`] and [`StoreErrorKind::TooManyUploads`] are
-    /// the owner's to mend.
+    /// [`StoreError`]; [`StoreErrorKind::NotAMember`], [`StoreErrorKind::Quota`], [`StoreErrorKind::TooManyFiles`] and
+    /// [`StoreErrorKind::TooManyUploads`] are for the owner to resolve.
     fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError>;
 
     /// What the resume of an upload of FSS/2 is checked with, be the upload pending or complete.
@@ -147,6 +147,10 @@ impl NewFile {
         }
     }
 }
+
+/// What a file counts against its owner's quota beyond its bytes, in bytes (`docs/protocol.md` §19.5): a directory and two files
+/// that are rounded up to blocks, three inodes, and records. Without it empty files would be free.
+pub const FILE_CHARGE: u64 = 16 * 1024;
 
 /// How long a claim is kept for its key after it was made or last used (`docs/protocol.md` §25.7): time to come back, and not
 /// too long for others to wait for.
@@ -332,6 +336,8 @@ pub enum StoreErrorKind {
     BadInvite,
     /// The owner has too many uploads that are not complete.
     TooManyUploads,
+    /// The owner has as many files as one key may have.
+    TooManyFiles,
     /// Another connection goes on with this upload.
     Superseded,
     /// A change failed, and whether it will be there after a crash is unknown. The store answers nothing any more: drop it

@@ -5,31 +5,37 @@ use crate::cookie::{CookieSource, RandomCookies};
 use crate::time::{SystemClock, WallClock};
 
 /// How a store is opened: [`OpenOptions::default`] has random cookies, keeps files for ever, reads the system's clock, and
-/// is open to everybody. It leaves 4 MiB of the disk free.
+/// is open to everybody. It leaves 4 MiB of the disk free, and takes 100,000 files of a key.
 pub struct OpenOptions {
     pub(super) cookies: Box<dyn CookieSource>,
     pub(super) clock: Box<dyn WallClock>,
     pub(super) retention: Retention,
     pub(super) members: bool,
     pub(super) minimum_free: u64,
+    pub(super) files_per_owner: u64,
 }
 
 /// What is left free on a disk by default: as much as the log of a SQLite database takes, so that files can be deleted and
 /// downloads be counted when there is no room for more.
 const MINIMUM_FREE: u64 = 4 * 1024 * 1024;
 
+/// Files of one key by default: more than people have, and few enough that a list of them can be read.
+const FILES_PER_OWNER: u64 = 100_000;
+
 impl Default for OpenOptions {
     fn default() -> Self {
         let (cookies, clock) = (Box::new(RandomCookies), Box::new(SystemClock));
-        Self { cookies, clock, retention: Retention::Forever, members: false, minimum_free: MINIMUM_FREE }
+        let (retention, members) = (Retention::Forever, false);
+        Self { cookies, clock, retention, members, minimum_free: MINIMUM_FREE, files_per_owner: FILES_PER_OWNER }
     }
 }
 
 impl std::fmt::Debug for OpenOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { retention, members, minimum_free, .. } = self;
+        let Self { retention, members, minimum_free, files_per_owner, .. } = self;
         let mut shown = f.debug_struct("OpenOptions");
         shown.field("retention", retention).field("members", members).field("minimum_free", minimum_free);
+        shown.field("files_per_owner", files_per_owner);
         shown.finish_non_exhaustive()
     }
 }
@@ -56,11 +62,19 @@ impl OpenOptions {
         self
     }
 
-    /// How many bytes uploads must leave free, where that is known: those that would not are refused with
-    /// [`StoreErrorKind::Full`](super::StoreErrorKind::Full). 4 MiB.
+    /// How many bytes uploads must leave free, where that is known, besides some inodes: those that would not are refused
+    /// with [`StoreErrorKind::Full`](super::StoreErrorKind::Full). 4 MiB.
     #[must_use]
     pub fn minimum_free(mut self, bytes: u64) -> Self {
         self.minimum_free = bytes;
+        self
+    }
+
+    /// How many files one key may have, those on their way in counted: one more is refused with
+    /// [`StoreErrorKind::TooManyFiles`](super::StoreErrorKind::TooManyFiles). 100,000.
+    #[must_use]
+    pub fn files_per_owner(mut self, files: u64) -> Self {
+        self.files_per_owner = files;
         self
     }
 

@@ -22,6 +22,8 @@ pub enum RefusalCode {
     TooManyAttempts,
     /// A limit of unfinished uploads is reached.
     TooManyUploads,
+    /// The key has as many files as it may have.
+    TooManyFiles,
     /// Another connection resumed this upload.
     Superseded,
     /// A limit of connections or of work is reached.
@@ -44,7 +46,7 @@ pub enum RefusalCode {
 
 impl RefusalCode {
     /// All codes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Refused,
         Self::NotAMember,
         Self::Quota,
@@ -52,6 +54,7 @@ impl RefusalCode {
         Self::TooLarge,
         Self::TooManyAttempts,
         Self::TooManyUploads,
+        Self::TooManyFiles,
         Self::Superseded,
         Self::Busy,
         Self::Version,
@@ -92,6 +95,7 @@ impl RefusalCode {
             Self::TooLarge => ("too-large", "The file is larger than this server takes."),
             Self::TooManyAttempts => ("too-many-attempts", "Too many attempts."),
             Self::TooManyUploads => ("too-many-uploads", "Too many unfinished uploads."),
+            Self::TooManyFiles => ("too-many-files", "You have as many files here as one key may have."),
             Self::Superseded => ("superseded", "Another connection resumed this upload."),
             Self::Busy => ("busy", "The server is busy."),
             Self::Version => ("version", "This version is not spoken here."),

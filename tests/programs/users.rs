@@ -77,13 +77,13 @@ fn users_are_administered_beside_the_running_server() {
     let server = world.serve(&["--members"]);
     let info = world.does(&server, &["info"]);
     let key = info.lines().find_map(|line| line.strip_prefix("your key      ")).expect("it tells the key");
-    assert_eq!(succeeds(&world.users(&["add", "alice", key, "--quota", "10K"])), "");
+    assert_eq!(succeeds(&world.users(&["add", "alice", key, "--quota", "30K"])), "");
     world.upload(&server, "file", &[7; 5000]);
     let listed = succeeds(&world.users(&["list"]));
     let [name, listed_key, used, quota] = listed.trim_end().split('\t').collect::<Vec<_>>()[..] else { panic!("{listed}") };
-    assert_eq!((name, listed_key, quota), ("alice", key, "10240"));
-    assert!(used.parse::<u64>().is_ok_and(|used| (5000..6000).contains(&used)), "{used}");
-    assert_eq!(succeeds(&world.users(&["quota", "alice", "5K"])), "");
+    assert_eq!((name, listed_key, quota), ("alice", key, "30720"));
+    assert!(used.parse::<u64>().is_ok_and(|used| (5000..6000).contains(&(used - 16 * 1024))), "{used}");
+    assert_eq!(succeeds(&world.users(&["quota", "alice", "25K"])), "");
     fails(&world.client(&server, &["upload", "file"]), 14, &["does not fit into your quota"]);
     assert_eq!(succeeds(&world.users(&["quota", "alice", "none"])), "");
     world.upload(&server, "file", &[7; 5000]);

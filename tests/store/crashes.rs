@@ -12,7 +12,9 @@ use fss::crypto::Fingerprint;
 use fss::crypto::legacy::Verifier;
 use fss::store::conformance::{chain, get, key, new_upload, put, put_sealed};
 use fss::store::filesystem::FilesystemBlobs;
-use fss::store::indexed::{BlobOwner, Blobs, Index, OpenBlob, Pending, Progress, Record, Reservation, SignUp, StagedBlob, Taken};
+use fss::store::indexed::{
+    BlobOwner, Blobs, Free, Index, OpenBlob, Pending, Progress, Record, Reservation, SignUp, StagedBlob, Taken,
+};
 use fss::store::sqlite::SqliteIndex;
 use fss::store::{
     Account, Claim, Deliveries, EmbeddedStore, IndexedStore, LEASE, Listing, NewFile, NewUpload, OpenOptions, Store, StoreError,
@@ -30,12 +32,21 @@ struct PowerCut {
     last_is_done: bool,
     /// How much of each staged blob would survive.
     synced: Arc<Mutex<HashMap<String, u64>>>,
+    /// What the disk says that it has room for.
+    free: Option<Free>,
+}
+
+/// A store on a disk that says that it has room for so much.
+pub fn on_a_disk(free: Free) -> (tempfile::TempDir, impl Store) {
+    let directory = directory();
+    let store = PowerCut { free: Some(free), ..PowerCut::new(true) }.open(directory.path());
+    (directory, store)
 }
 
 impl PowerCut {
     /// None yet.
     fn new(last_is_done: bool) -> Self {
-        Self { steps: Arc::new(AtomicU64::new(u64::MAX)), last_is_done, synced: Arc::default() }
+        Self { steps: Arc::new(AtomicU64::new(u64::MAX)), last_is_done, synced: Arc::default(), free: None }
     }
 
     /// A store that is cut when it comes.
@@ -90,10 +101,11 @@ impl Index for CutIndex {
     fn reserve(
         &self,
         pending: Option<&Pending>,
+        files_per_owner: u64,
         cookies: &dyn CookieSource,
         taken: Taken<'_>,
     ) -> Result<Reservation, StoreError> {
-        self.1.step(|| self.0.reserve(pending, cookies, taken))
+        self.1.step(|| self.0.reserve(pending, files_per_owner, cookies, taken))
     }
 
     fn pending(&self, cookie: &Cookie) -> Result<Option<(String, Pending)>, StoreError> {
@@ -202,6 +214,10 @@ impl Blobs for CutBlobs {
 
     fn exists(&self, blob: &str) -> Result<bool, StoreError> {
         self.0.exists(blob)
+    }
+
+    fn free(&self) -> Result<Option<Free>, StoreError> {
+        Ok(self.1.free)
     }
 
     fn open(&self, blob: &str) -> Result<Box<dyn OpenBlob>, StoreError> {

@@ -4,6 +4,7 @@
 mod concurrency;
 mod crashes;
 mod directories;
+mod quota;
 mod retention;
 mod uploads;
 mod users;

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use fss::chain::CHECKPOINT;
 use fss::store::conformance::{chain, get, key, new_upload, put_sealed, write};
 use fss::store::indexed::PENDING_PER_OWNER;
-use fss::store::{EmbeddedStore, LEASE, NewFile, NewUpload, OpenOptions, Store, StoreError, StoreErrorKind, Upload, Users};
+use fss::store::{
+    EmbeddedStore, FILE_CHARGE, LEASE, NewFile, NewUpload, OpenOptions, Store, StoreError, StoreErrorKind, Upload, Users,
+};
 use fss::{Cookie, IndexCookies};
 
 use super::{HandClock, directory, entries, kind, open, unsettled};
@@ -199,6 +201,7 @@ fn an_owner_has_a_limited_number_of_pending_uploads() {
 #[test]
 fn a_quota_is_kept() {
     const AHEAD: u64 = 24 << 20;
+    const CHARGE: u64 = FILE_CHARGE;
     let directory = directory();
     let store = open(directory.path());
     let users = Users::open(directory.path()).expect("there is a database");
@@ -206,34 +209,34 @@ fn a_quota_is_kept() {
     store.sign_up(&key(0), &name, None).expect("open to everybody");
     let limit = |quota| assert_eq!(users.set_quota(&name, Some(quota)), Ok(true));
     let used = || store.account(&key(0)).expect("readable").expect("a user").used;
-    limit(1000);
+    limit(1000 + 2 * CHARGE);
     let create = |size| store.create(&sealed_of_size(b"", size));
-    assert_eq!(kind(create(Some(1001)).map(drop)), StoreErrorKind::Quota);
+    assert_eq!(kind(create(Some(1001 + CHARGE)).map(drop)), StoreErrorKind::Quota);
     assert_eq!(kind(create(Some(u64::MAX >> 1)).map(drop)), StoreErrorKind::Quota);
     assert_eq!(kind(create(None).map(drop)), StoreErrorKind::Quota);
     assert_eq!(entries(directory.path()), Vec::<String>::new(), "nothing is left of what was refused");
     let mut upload = create(Some(600)).expect("it fits");
-    assert_eq!((used(), kind(create(Some(401)).map(drop))), (600, StoreErrorKind::Quota));
+    assert_eq!((used(), kind(create(Some(401)).map(drop))), (600 + CHARGE, StoreErrorKind::Quota));
     upload.write(0, vec![7; 600].into()).expect("written");
     let cookie = upload.cookie().clone();
     upload.commit().expect("stored");
-    assert_eq!((used(), kind(create(Some(401)).map(drop))), (600, StoreErrorKind::Quota));
+    assert_eq!((used(), kind(create(Some(401)).map(drop))), (600 + CHARGE, StoreErrorKind::Quota));
     assert!(create(Some(400)).is_ok(), "up to the last byte");
-    assert_eq!((used(), store.remove(&cookie), used()), (1000, Ok(true), 400));
+    assert_eq!((used(), store.remove(&cookie), used()), (1000 + 2 * CHARGE, Ok(true), 400 + CHARGE));
 
-    limit(400 + AHEAD);
+    limit(400 + AHEAD + 2 * CHARGE);
     let mut upload = create(None).expect("it fits");
     let content = vec![7; usize::try_from(CHECKPOINT).expect("small")];
     assert_eq!(kind(upload.write(0, content.into())), StoreErrorKind::Quota, "at the checkpoint");
     let cookie = upload.cookie().clone();
     drop(upload);
-    assert_eq!(used(), 400 + AHEAD);
+    assert_eq!(used(), 400 + AHEAD + 2 * CHARGE);
     assert_eq!(kind(store.resume(&cookie, CHECKPOINT).map(drop)), StoreErrorKind::Quota);
-    limit(400 + AHEAD + CHECKPOINT);
+    limit(400 + AHEAD + CHECKPOINT + 2 * CHARGE);
     let resumed = store.resume(&cookie, CHECKPOINT).expect("it fits").expect("pending");
-    assert_eq!((resumed.offset, used()), (CHECKPOINT, 400 + AHEAD + CHECKPOINT), "what came before was kept");
+    assert_eq!((resumed.offset, used()), (CHECKPOINT, 400 + AHEAD + CHECKPOINT + 2 * CHARGE), "what came before was kept");
     resumed.upload.expect("not complete").commit().expect("stored");
-    assert_eq!(used(), 400 + CHECKPOINT);
+    assert_eq!(used(), 400 + CHECKPOINT + 2 * CHARGE);
     limit(0);
     let stranger = NewFile::Sealed { upload: NewUpload { size: Some(1 << 20), ..new_upload(b"") }, owner: key(1) };
     assert!(store.create(&stranger).is_ok() && store.create(&stranger).is_ok(), "strangers have none");

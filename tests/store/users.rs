@@ -2,7 +2,7 @@
 
 use fss::SystemRng;
 use fss::store::conformance::{key, new_upload, put, put_sealed};
-use fss::store::{Invite, NewFile, OpenOptions, Store, StoreErrorKind, UserName, Users};
+use fss::store::{FILE_CHARGE, Invite, NewFile, OpenOptions, Store, StoreErrorKind, UserName, Users};
 use fss::{SystemClock, WallClock as _};
 
 use super::{HandClock, database, directory, entries, kind, legacy, open};
@@ -32,7 +32,7 @@ fn the_operator_keeps_the_users() {
     put_sealed(&store, b"more than ten bytes").expect("stored");
     let listed: Vec<_> =
         users.list().expect("readable").into_iter().map(|user| (user.name, user.key, user.quota, user.used)).collect();
-    assert_eq!(listed, [(name("alice"), key(1), None, 0), (name("bob"), key(0), Some(30 << 20), 19)]);
+    assert_eq!(listed, [(name("alice"), key(1), None, 0), (name("bob"), key(0), Some(30 << 20), 19 + FILE_CHARGE)]);
     assert_eq!((users.remove(&name("bob")), users.remove(&name("bob"))), (Ok(true), Ok(false)));
     assert_eq!(store.account(&key(0)), Ok(None));
     assert_eq!(store.list(&key(0), None).map(|list| list.expect("listed").files.len()), Ok(1), "its files stay");

@@ -5,6 +5,15 @@ use bytes::Bytes;
 use crate::crypto::legacy::Verifier;
 use crate::store::StoreError;
 
+/// What a disk has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Free {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files and directories, where their number is limited.
+    pub files: Option<u64>,
+}
+
 /// The contents of a store: named blobs, each with the verifier of its password. The header of a sealed file is the first
 /// bytes of its blob.
 pub trait Blobs: Send + Sync + 'static {
@@ -51,11 +60,11 @@ pub trait Blobs: Send + Sync + 'static {
     /// [`Damaged`](crate::store::StoreErrorKind::Damaged) if it is missing: the index said that it is there.
     fn open(&self, blob: &str) -> Result<Box<dyn OpenBlob>, StoreError>;
 
-    /// How many more bytes there is room for; `None` if nobody knows.
+    /// What there is room for; `None` if that is not known.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn free(&self) -> Result<Option<u64>, StoreError> {
+    fn free(&self) -> Result<Option<Free>, StoreError> {
         Ok(None)
     }
 

@@ -45,7 +45,9 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
         shared.check_member(pending.as_ref().map(|pending| &pending.owner))?;
         // A full disk is not made fuller by what is written down of uploads that it refuses.
         shared.check_room(0)?;
-        let reservation = shared.index.reserve(pending.as_ref(), &*shared.options.cookies, &|blob| shared.blobs.exists(blob))?;
+        let options = &shared.options;
+        let taken = |blob: &str| shared.blobs.exists(blob);
+        let reservation = shared.index.reserve(pending.as_ref(), options.files_per_owner, &*options.cookies, &taken)?;
         let Reservation { cookie, blob } = &reservation;
         let size = pending.as_ref().and_then(|pending| pending.upload.size).unwrap_or(0);
         let staged = shared.check_room(size).and_then(|()| match file {

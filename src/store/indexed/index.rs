@@ -22,15 +22,21 @@ pub type Taken<'a> = &'a dyn Fn(&str) -> Result<bool, StoreError>;
 /// [`Stopped`]: crate::store::StoreErrorKind::Stopped
 pub trait Index: Send + Sync + 'static {
     /// Reserves a cookie from `cookies` that no file has and whose blob's name is not `taken`, and notes the blob as
-    /// unowned. A sealed file is noted as `pending` in the same step.
+    /// unowned. A sealed file is noted as `pending` in the same step, unless its owner has `files_per_owner` files or uploads.
     ///
     /// # Errors
-    /// [`StoreError`]; [`TooManyUploads`] and [`Quota`] of a sealed file's owner.
+    /// [`StoreError`]; [`TooManyUploads`], [`TooManyFiles`] and [`Quota`] of a sealed file's owner.
     ///
+    /// [`TooManyFiles`]: crate::store::StoreErrorKind::TooManyFiles
     /// [`TooManyUploads`]: crate::store::StoreErrorKind::TooManyUploads
     /// [`Quota`]: crate::store::StoreErrorKind::Quota
-    fn reserve(&self, pending: Option<&Pending>, cookies: &dyn CookieSource, taken: Taken<'_>)
-    -> Result<Reservation, StoreError>;
+    fn reserve(
+        &self,
+        pending: Option<&Pending>,
+        files_per_owner: u64,
+        cookies: &dyn CookieSource,
+        taken: Taken<'_>,
+    ) -> Result<Reservation, StoreError>;
 
     /// A pending upload, be its lease over or not, and the name of its blob.
     ///
@@ -69,7 +75,7 @@ pub trait Index: Send + Sync + 'static {
     /// Turns a reservation into a record of a file that was stored at a moment, in Unix seconds.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`StoreError`]; of a sealed file, if its upload is not pending any more.
     fn publish(&self, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), StoreError>;
 
     /// The name of a file's blob and what was recorded, be the file expired or not.

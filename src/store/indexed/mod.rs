@@ -34,7 +34,7 @@ use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::sealed::Header;
 use active::Active;
-pub use blobs::{Blobs, OpenBlob, StagedBlob};
+pub use blobs::{Blobs, Free, OpenBlob, StagedBlob};
 use incoming::Incoming;
 pub use index::{
     BlobOwner, Content, Index, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Record, Reservation, SignUp, Taken,
@@ -46,6 +46,9 @@ pub(crate) const COOKIE_TRIES: usize = 16;
 
 /// The most blobs that a sweep tries to remove again: each is a few hundred bytes of memory.
 const MOST_LEFTOVERS: usize = 10_000;
+
+/// Inodes that uploads leave free: what uploads that are under way still need, three each, and the database's own files.
+const MINIMUM_FREE_FILES: u64 = 256;
 
 pub(crate) fn no_cookie_left() -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, format!("no free cookie found in {COOKIE_TRIES} tries"))
@@ -246,14 +249,17 @@ impl<I: Index, B: Blobs> Shared<I, B> {
 
     /// Refuses so many more bytes where they would not leave free what must stay free.
     fn check_room(&self, more: u64) -> Result<(), StoreError> {
-        let wanted = self.options.minimum_free.saturating_add(more);
-        match self.blobs.free()? {
-            Some(free) if free < wanted => {
-                let detail = format!("{free} bytes are free, and {more} more must leave {}", self.options.minimum_free);
-                Err(StoreError::new(StoreErrorKind::Full, detail))
+        let minimum_free = self.options.minimum_free;
+        let detail = match self.blobs.free()? {
+            Some(Free { bytes, .. }) if bytes < minimum_free.saturating_add(more) => {
+                format!("{bytes} bytes are free, and {more} more must leave {minimum_free}")
             }
-            _ => Ok(()),
-        }
+            Some(Free { files: Some(files), .. }) if files < MINIMUM_FREE_FILES => {
+                format!("{files} inodes are free, and {MINIMUM_FREE_FILES} must stay so")
+            }
+            _ => return Ok(()),
+        };
+        Err(StoreError::new(StoreErrorKind::Full, detail))
     }
 
     /// Refuses strangers where they may not do what users may.

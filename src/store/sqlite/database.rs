@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior};
 
 use super::access::{self, Access};
 use super::log::{self, Log};
+use super::owners;
 use super::writer::Writer;
 use super::{StoreError, StoreErrorKind};
 
@@ -55,6 +56,7 @@ const SIDE_TABLES: &str = "
         cookie TEXT NOT NULL, position INTEGER NOT NULL, chain BLOB NOT NULL, PRIMARY KEY (cookie, position)
     ) WITHOUT ROWID;
 
+    CREATE TABLE IF NOT EXISTS fss_owner(key BLOB PRIMARY KEY, files INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS fss_user(
         key BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, quota INTEGER, created INTEGER NOT NULL
     ) WITHOUT ROWID;
@@ -96,7 +98,9 @@ impl Database {
     /// Opens a database, or creates it.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         create_file(path)?;
-        Self::open_existing(path)
+        let database = Self::open_existing(path)?;
+        database.write(owners::recount)?;
+        Ok(database)
     }
 
     /// Opens a database that must be there.

@@ -4,6 +4,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::database::{Failure, number, parsed, required_number, sql_integer};
+use super::owners;
 use crate::chain::{ChainDigest, DIGEST_LENGTH};
 use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
@@ -32,7 +33,10 @@ pub(super) fn insert(transaction: &Connection, reservation: &Reservation, stored
             downloads.map(sql_integer),
         ],
     )?;
-    Ok(())
+    match owner {
+        Some(owner) => owners::add(transaction, owner, content.map_or(0, |content| content.size)),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn find(connection: &Connection, cookie: &Cookie) -> Result<Option<(String, Record)>, Failure> {
@@ -97,7 +101,11 @@ pub(super) fn withdraw(transaction: &Connection, cookie: &Cookie) -> Result<Opti
     let delete = "DELETE FROM stored WHERE cookie = ?1 RETURNING path";
     let blob: Option<String> = transaction.query_row(delete, [cookie.as_str()], |row| row.get(0)).optional()?;
     if let Some(blob) = &blob {
-        transaction.execute("DELETE FROM fss_file WHERE cookie = ?1", [cookie.as_str()])?;
+        let delete = "DELETE FROM fss_file WHERE cookie = ?1 RETURNING owner, size";
+        let deleted = transaction.query_row(delete, [cookie.as_str()], |row| Ok((row.get("owner")?, number(row, "size")?)));
+        if let Some((Some(owner), size)) = deleted.optional()? {
+            owners::remove(transaction, &Fingerprint::from_bytes(owner), size.unwrap_or(0))?;
+        }
         transaction.execute("DELETE FROM fss_claim WHERE cookie = ?1", [cookie.as_str()])?;
         disown(transaction, blob)?;
     }

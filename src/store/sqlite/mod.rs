@@ -7,6 +7,7 @@ mod access;
 mod database;
 mod files;
 mod log;
+mod owners;
 mod uploads;
 pub(super) mod users;
 mod writer;
@@ -14,6 +15,7 @@ mod writer;
 use std::path::Path;
 
 use super::indexed::{BlobOwner, Index, Pending, Progress, Record, Reservation, SignUp, Taken, no_cookie_left};
+use super::memory::superseded;
 use super::{Account, Claim, Deliveries, Listing, StoreError, StoreErrorKind};
 use crate::chain::ChainDigest;
 use crate::cookie::{Cookie, CookieSource};
@@ -56,10 +58,11 @@ impl Index for SqliteIndex {
     fn reserve(
         &self,
         pending: Option<&Pending>,
+        files_per_owner: u64,
         cookies: &dyn CookieSource,
         taken: Taken<'_>,
     ) -> Result<Reservation, StoreError> {
-        let reserved = self.0.write(|transaction| uploads::reserve(transaction, pending, cookies, taken))?;
+        let reserved = self.0.write(|transaction| uploads::reserve(transaction, pending, files_per_owner, cookies, taken))?;
         reserved.ok_or_else(no_cookie_left)
     }
 
@@ -89,8 +92,10 @@ impl Index for SqliteIndex {
 
     fn publish(&self, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), StoreError> {
         self.0.write(|transaction| {
+            if !uploads::complete(transaction, &reservation.cookie)? && record.header.is_some() {
+                return Err(superseded().into());
+            }
             files::insert(transaction, reservation, stored, record)?;
-            uploads::end(transaction, &reservation.cookie)?;
             files::forget(transaction, &reservation.blob)
         })
     }

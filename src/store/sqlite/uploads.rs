@@ -4,24 +4,25 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::database::{Failure, number, parsed, required_number, sql_integer};
-use super::{StoreError, StoreErrorKind, files, users};
+use super::{StoreError, StoreErrorKind, files, owners, users};
 use crate::chain::{ChainDigest, DIGEST_LENGTH};
 use crate::cookie::{Cookie, CookieSource};
 use crate::crypto::Fingerprint;
 use crate::crypto::legacy::Verifier;
 use crate::sealed::Header;
-use crate::store::NewUpload;
 use crate::store::indexed::{COOKIE_TRIES, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Reservation, Taken, blob_of};
+use crate::store::{FILE_CHARGE, NewUpload};
 
 /// `None` if no free cookie was found. The numbers are used up even so, so that the next upload does not try them again.
 pub(super) fn reserve(
     transaction: &Connection,
     pending: Option<&Pending>,
+    files_per_owner: u64,
     cookies: &dyn CookieSource,
     taken: Taken<'_>,
 ) -> Result<Option<Reservation>, Failure> {
     if let Some(pending) = pending {
-        admit(transaction, pending)?;
+        admit(transaction, pending, files_per_owner)?;
     }
     for _ in 0..COOKIE_TRIES {
         // A name that no blob can have, until the number and with it the cookie are known.
@@ -47,7 +48,7 @@ pub(super) fn reserve(
 }
 
 /// Refuses an upload that is more than its owner may have.
-fn admit(transaction: &Connection, pending: &Pending) -> Result<(), Failure> {
+fn admit(transaction: &Connection, pending: &Pending, files_per_owner: u64) -> Result<(), Failure> {
     let count = "SELECT count(*) FROM fss_pending WHERE owner = ?1";
     let count: i64 = transaction.query_row(count, [pending.owner.as_bytes()], |row| row.get(0))?;
     if usize::try_from(count).is_ok_and(|count| count >= PENDING_PER_OWNER) {
@@ -59,7 +60,12 @@ fn admit(transaction: &Connection, pending: &Pending) -> Result<(), Failure> {
         let detail = format!("there are {PENDING_IN_ALL} uploads that are not complete");
         return Err(StoreError::new(StoreErrorKind::TooManyUploads, detail).into());
     }
-    if !users::has_room(transaction, &pending.owner, pending.reserved)? {
+    let files = owners::totals(transaction, &pending.owner)?.files;
+    if files >= files_per_owner {
+        let detail = format!("the owner has {files} files");
+        return Err(StoreError::new(StoreErrorKind::TooManyFiles, detail).into());
+    }
+    if !users::has_room(transaction, &pending.owner, pending.reserved.saturating_add(FILE_CHARGE))? {
         return Err(users::over_quota().into());
     }
     Ok(())
@@ -84,7 +90,7 @@ fn insert(transaction: &Connection, reservation: &Reservation, pending: &Pending
             sql_integer(*lease),
         ],
     )?;
-    Ok(())
+    owners::add(transaction, owner, *reserved)
 }
 
 pub(super) fn pending(connection: &Connection, cookie: &Cookie) -> Result<Option<(String, Pending)>, Failure> {
@@ -126,11 +132,9 @@ pub(super) enum Advanced {
 
 pub(super) fn advance(transaction: &Connection, cookie: &Cookie, progress: &Progress) -> Result<Advanced, Failure> {
     let Progress { position, chain, reserved, lease } = *progress;
-    let renew = "UPDATE fss_pending SET lease = ?2 WHERE cookie = ?1 RETURNING owner, reserved";
-    let renewed = transaction.query_row(renew, params![cookie.as_str(), sql_integer(lease)], |row| {
-        Ok((Fingerprint::from_bytes(row.get("owner")?), required_number(row, "reserved")?))
-    });
-    let Some((owner, before)) = renewed.optional()? else { return Ok(Advanced::Gone) };
+    let Some((owner, before)) = going_on(transaction, cookie)? else { return Ok(Advanced::Gone) };
+    let renew = "UPDATE fss_pending SET lease = ?2 WHERE cookie = ?1";
+    transaction.execute(renew, params![cookie.as_str(), sql_integer(lease)])?;
     let forget = "DELETE FROM fss_checkpoint WHERE cookie = ?1 AND position > ?2";
     transaction.execute(forget, params![cookie.as_str(), sql_integer(position)])?;
     if position > 0 {
@@ -142,7 +146,41 @@ pub(super) fn advance(transaction: &Connection, cookie: &Cookie, progress: &Prog
     }
     let reserve = "UPDATE fss_pending SET reserved = ?2 WHERE cookie = ?1";
     transaction.execute(reserve, params![cookie.as_str(), sql_integer(reserved)])?;
+    owners::change(transaction, &owner, before, reserved)?;
     Ok(Advanced::Granted)
+}
+
+/// The owner of a pending upload and what it has reserved; `None` if there is no such upload.
+///
+/// One whose user was removed is an error: nothing more of it is taken.
+fn going_on(transaction: &Connection, cookie: &Cookie) -> Result<Option<(Fingerprint, u64)>, Failure> {
+    let find = "SELECT owner, reserved, lease FROM fss_pending WHERE cookie = ?1";
+    let found = transaction.query_row(find, [cookie.as_str()], |row| {
+        let owner = Fingerprint::from_bytes(row.get("owner")?);
+        Ok((owner, required_number(row, "reserved")?, required_number(row, "lease")?))
+    });
+    match found.optional()? {
+        None => Ok(None),
+        Some((_, _, ENDED)) => Err(StoreError::new(StoreErrorKind::NotAMember, "the user of this upload was removed").into()),
+        Some((owner, reserved, _)) => Ok(Some((owner, reserved))),
+    }
+}
+
+/// The lease of an upload that nothing can go on with.
+const ENDED: u64 = 0;
+
+/// Ends all uploads of an owner: the next sweep removes them.
+pub(super) fn end_all_of(transaction: &Connection, owner: &Fingerprint) -> Result<(), Failure> {
+    let end = "UPDATE fss_pending SET lease = ?2 WHERE owner = ?1";
+    transaction.execute(end, params![owner.as_bytes(), sql_integer(ENDED)])?;
+    Ok(())
+}
+
+/// A pending upload becomes a file; `false` if there is none.
+pub(super) fn complete(transaction: &Connection, cookie: &Cookie) -> Result<bool, Failure> {
+    let there = going_on(transaction, cookie)?.is_some();
+    end(transaction, cookie)?;
+    Ok(there)
 }
 
 pub(super) fn abandon(transaction: &Connection, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<Option<String>, Failure> {
@@ -157,11 +195,13 @@ pub(super) fn abandon(transaction: &Connection, cookie: &Cookie, lapsed_at: Opti
 }
 
 /// An upload is pending no more, if it was.
-pub(super) fn end(transaction: &Connection, cookie: &Cookie) -> Result<(), Failure> {
-    for delete in ["DELETE FROM fss_checkpoint WHERE cookie = ?1", "DELETE FROM fss_pending WHERE cookie = ?1"] {
-        transaction.execute(delete, [cookie.as_str()])?;
-    }
-    Ok(())
+fn end(transaction: &Connection, cookie: &Cookie) -> Result<(), Failure> {
+    transaction.execute("DELETE FROM fss_checkpoint WHERE cookie = ?1", [cookie.as_str()])?;
+    let delete = "DELETE FROM fss_pending WHERE cookie = ?1 RETURNING owner, reserved";
+    let ended = transaction.query_row(delete, [cookie.as_str()], |row| {
+        Ok((Fingerprint::from_bytes(row.get("owner")?), required_number(row, "reserved")?))
+    });
+    ended.optional()?.map_or(Ok(()), |(owner, reserved)| owners::remove(transaction, &owner, reserved))
 }
 
 pub(super) fn all(connection: &Connection, lapsed_at: Option<u64>) -> Result<Vec<Reservation>, Failure> {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha384};
 
 use super::database::{Failure, number, parsed, required_number, sql_integer};
-use super::{StoreError, StoreErrorKind};
+use super::{StoreError, StoreErrorKind, owners, uploads};
 use crate::crypto::Fingerprint;
 use crate::store::indexed::SignUp;
 use crate::store::users::User;
@@ -77,8 +77,14 @@ pub(in crate::store) fn add(
     Ok(())
 }
 
+/// Makes a stranger of a user. Its uploads that are not complete end.
 pub(in crate::store) fn remove(transaction: &Connection, name: &UserName) -> Result<bool, Failure> {
-    Ok(transaction.execute("DELETE FROM fss_user WHERE name = ?1", [name.as_str()])? > 0)
+    let delete = "DELETE FROM fss_user WHERE name = ?1 RETURNING key";
+    let key = transaction.query_row(delete, [name.as_str()], |row| row.get("key")).optional()?;
+    if let Some(key) = key.map(Fingerprint::from_bytes) {
+        uploads::end_all_of(transaction, &key)?;
+    }
+    Ok(key.is_some())
 }
 
 pub(in crate::store) fn set_quota(transaction: &Connection, name: &UserName, quota: Option<u64>) -> Result<bool, Failure> {
@@ -89,7 +95,7 @@ pub(in crate::store) fn set_quota(transaction: &Connection, name: &UserName, quo
 pub(in crate::store) fn list(connection: &Connection) -> Result<Vec<User>, Failure> {
     let mut statement = connection.prepare("SELECT * FROM fss_user ORDER BY name")?;
     let users = statement.query_map([], user)?.collect::<Result<Vec<_>, _>>()?;
-    users.into_iter().map(|user| Ok(User { used: used(connection, &user.key)?, ..user })).collect()
+    users.into_iter().map(|user| Ok(User { used: owners::totals(connection, &user.key)?.used, ..user })).collect()
 }
 
 fn find(connection: &Connection, key: &Fingerprint) -> Result<Option<User>, Failure> {
@@ -111,28 +117,17 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
 
 pub(super) fn account(connection: &Connection, key: &Fingerprint) -> Result<Option<Account>, Failure> {
     let Some(User { name, quota, .. }) = find(connection, key)? else { return Ok(None) };
-    Ok(Some(Account { name, quota: quota.unwrap_or(MAX_NUMBER), used: used(connection, key)? }))
+    Ok(Some(Account { name, quota: quota.unwrap_or(MAX_NUMBER), used: owners::totals(connection, key)?.used }))
 }
 
 /// Whether so many more bytes of an owner's fit into its quota. Strangers have none that could be used up.
 pub(super) fn has_room(connection: &Connection, owner: &Fingerprint, more: u64) -> Result<bool, Failure> {
     match find(connection, owner)?.and_then(|user| user.quota) {
-        Some(quota) => Ok(used(connection, owner)?.saturating_add(more) <= quota),
+        Some(quota) => Ok(owners::totals(connection, owner)?.used.saturating_add(more) <= quota),
         None => Ok(true),
     }
 }
 
 pub(super) fn over_quota() -> StoreError {
     StoreError::new(StoreErrorKind::Quota, "the owner's quota is used up")
-}
-
-/// The bytes of an owner's files, and those that its pending uploads have reserved.
-fn used(connection: &Connection, owner: &Fingerprint) -> Result<u64, Failure> {
-    let sizes = "SELECT size FROM fss_file WHERE owner = ?1
-                 UNION ALL SELECT reserved FROM fss_pending WHERE owner = ?1";
-    let mut statement = connection.prepare(sizes)?;
-    let mut sizes = statement.query_map([owner.as_bytes()], |row| number(row, "size"))?;
-    // Not added up by SQLite, which fails where a sum does not fit.
-    let used = sizes.try_fold(0_u64, |used, size| Ok::<_, rusqlite::Error>(used.saturating_add(size?.unwrap_or(0))))?;
-    Ok(used.min(MAX_NUMBER))
 }
