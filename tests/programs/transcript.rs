@@ -13,7 +13,7 @@ use super::world::run;
 const VARIABLE: [(&str, &str); 10] = [
     ("[COOKIE]", r"\b[0-9]{48}\b"),
     ("[KEY]", r"SHA256:[A-Za-z0-9+/]{43}"),
-    ("[INVITE]", r"\b[A-Za-z0-9+/]{43}="),
+    ("[INVITE]", r"[A-Za-z0-9+/]{43}="),
     ("[CHAIN]", r"\b[0-9a-f]{64}\b"),
     ("[SERVER]", r"127\.0\.0\.1:[0-9]{4,5}"),
     ("[TIME]", r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z"),

@@ -1,5 +1,6 @@
 //! A commit of the database fails, while its frames may lie in the log and be read again by the next start.
 
+use super::super::world::run;
 use super::{Faulty, World, are_possible, is_done, is_refused, sample, template};
 
 const CONTENT: [u8; 5000] = [7; 5000];
@@ -154,12 +155,15 @@ fn deletes_downloads_and_sign_ups_survive_a_failed_commit() {
 
         let mut sign_ups = faulty();
         let invite = String::from_utf8(sign_ups.world.users(&["invite"]).stdout).expect("text");
-        let sign_up = ["sign-up", "alice", "--invite", invite.trim_end()];
+        let sign_up = |sign_ups: &Faulty| {
+            let mut command = sign_ups.world.client_command(sign_ups.server());
+            run(command.args(["sign-up", "alice"]).env("FSS_INVITE", invite.trim_end()))
+        };
         sign_ups.fail(&failed_commit(1, when));
-        let output = sign_ups.client(&sign_up);
+        let output = sign_up(&sign_ups);
         sign_ups.restart();
         let listed = String::from_utf8(sign_ups.world.users(&["list"]).stdout).expect("text");
         assert_eq!(listed.contains("alice"), is_done(&output), "{listed}");
-        assert!(is_done(&sign_ups.client(&sign_up)), "the invite was not used up");
+        assert!(is_done(&sign_up(&sign_ups)), "the invite was not used up");
     }
 }
