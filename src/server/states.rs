@@ -14,7 +14,9 @@
 //!            │                                                                   │ │ ▲ D OK   data, F│
 //!            │                                                                   │ └─┴─▶ Reading ────┘
 //!            │                                                                   └─D OK size──▶ Delivering ──▶ Ready
-//!            ├──X────────▶ FindingToRemove ──owner, or proof──▶ Removing ──R OK──▶ Ready
+//!            ├──X────────▶ FindingToRemove ──owner──────────────▶ Removing ──R OK──▶ Ready
+//!            │                   └─▶ FindingRemoved ──proof──────▶ Removing
+//!            │                                      └─owner once more──R OK────────▶ Ready
 //!            └──L, N, I──▶ Listing, SigningUp, FindingAccount ──R …──▶ Ready
 //! ```
 //!
@@ -116,6 +118,12 @@ enum Asked {
     FindingToRemove {
         cookie: Cookie,
         proof: Option<Proof>,
+    },
+    FindingRemoved {
+        cookie: Cookie,
+        proof: Option<Proof>,
+        /// What is there, and is another's.
+        file: Option<Box<StoredFile>>,
     },
     Removing {
         cookie: Cookie,
@@ -353,6 +361,33 @@ impl Fss2Server {
         }
     }
 
+    /// The owner deletes at once; of what is not there, or is another's, it is looked whether the client has deleted it before.
+    fn on_file_to_remove(&mut self, cookie: Cookie, proof: Option<Proof>, file: Option<Box<StoredFile>>) -> State {
+        if file.as_ref().is_some_and(|file| file.owner == Some(self.client)) {
+            return self.ask(StoreOperation::Remove { cookie: cookie.clone() }, Asked::Removing { cookie });
+        }
+        let operation = StoreOperation::WasRemoved { cookie: cookie.clone(), owner: self.client };
+        self.ask(operation, Asked::FindingRemoved { cookie, proof, file })
+    }
+
+    fn on_removed_before(
+        &mut self,
+        cookie: Cookie,
+        proof: Option<&Proof>,
+        file: Option<&StoredFile>,
+        was_own: bool,
+        turn: &mut Turn<'_, ServerEvent>,
+    ) -> Result<State, Error> {
+        if was_own && file.is_none() {
+            // The answer was lost, and the owner asks once more.
+            turn.link.budget.spend();
+            send(turn, &Reply::Deleted)?;
+            return Ok(State::Ready);
+        }
+        self.check(&cookie, file.map(|file| (&file.verifier, file.owner)), proof, turn)?;
+        Ok(self.ask(StoreOperation::Remove { cookie: cookie.clone() }, Asked::Removing { cookie }))
+    }
+
     fn on_answer(&mut self, asked: Asked, reply: StoreReply, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
         match (asked, reply) {
             (Asked::Creating { size }, StoreReply::Created { cookie, expires }) => {
@@ -419,11 +454,10 @@ impl Fss2Server {
                 Ok(State::Ready)
             }
             (Asked::FindingToRemove { cookie, proof }, StoreReply::Opened { file }) => {
-                let found = file.as_ref().map(|file| (&file.verifier, file.owner));
-                if found.is_none_or(|(_, owner)| owner != Some(self.client)) {
-                    self.check(&cookie, found, proof.as_ref(), turn)?;
-                }
-                Ok(self.ask(StoreOperation::Remove { cookie: cookie.clone() }, Asked::Removing { cookie }))
+                Ok(self.on_file_to_remove(cookie, proof, file))
+            }
+            (Asked::FindingRemoved { cookie, proof, file }, StoreReply::WasRemoved(was_own)) => {
+                self.on_removed_before(cookie, proof.as_ref(), file.as_deref(), was_own, turn)
             }
             (Asked::Removing { cookie }, StoreReply::Removed(there)) => {
                 if !there {

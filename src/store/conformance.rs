@@ -192,6 +192,11 @@ fn a_removed_file_is_gone_but_can_be_read_to_its_end(store: &impl Store) {
     let mut open = works(store.open(&cookie)).expect("it is there");
     assert!(works(store.remove(&cookie)), "a file that is there is removed");
     assert!(!works(store.remove(&cookie)), "a file is removed once");
+    let sealed = works(put_sealed(store, b"its owner's"));
+    assert!(!works(store.was_removed(&sealed, &key(0))), "a file that is there was not removed");
+    assert!(works(store.remove(&sealed)), "a file that is there is removed");
+    assert!(works(store.was_removed(&sealed, &key(0))), "its owner's store remembers a removed file");
+    assert!(!works(store.was_removed(&sealed, &key(1))), "a removed file is remembered for nobody but its owner");
     assert!(works(store.open(&cookie)).is_none(), "a removed file cannot be opened");
     assert!(works(open.read(0, 5000)) == content(5000), "a file that was opened before can be read");
     assert!(works(get(store, &works(put(store, b"next")))).is_some(), "the store goes on");

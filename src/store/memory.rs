@@ -1,6 +1,6 @@
 //! A store in memory: for tests, demonstrations, and files that need not outlive the process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use super::CLAIM_LEASE;
 use super::retention::{Deliveries, Keep};
 use super::{
-    Account, Download, Entry, FILE_CHARGE, Invite, LEASE, LISTED_AT_ONCE, Listing, NewFile, Resumed, Retention, Store,
-    StoreError, StoreErrorKind, StoredFile, Upload, UploadKey, UserName,
+    Account, Download, Entry, FILE_CHARGE, Invite, LEASE, LISTED_AT_ONCE, Listing, NewFile, REMOVED_REMEMBERED, Resumed,
+    Retention, Store, StoreError, StoreErrorKind, StoredFile, Upload, UploadKey, UserName,
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
 use crate::cookie::{Cookie, CookieSource, RandomCookies};
@@ -37,6 +37,8 @@ struct State {
     /// Files on their way in: their cookies are reserved.
     uploads: HashMap<Cookie, Pending>,
     users: HashMap<Fingerprint, UserName>,
+    /// Files that were removed, whose they were, and until when that is remembered; the oldest first.
+    removed: VecDeque<(Cookie, Fingerprint, u64)>,
     /// Uploads begun so far.
     begun: u64,
     /// Uploads begun, resumed or completed so far: tells what was first.
@@ -212,7 +214,21 @@ impl Store for MemoryStore {
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
-        Ok(self.shared.state().files.remove(cookie).is_some())
+        let mut state = self.shared.state();
+        let Some(file) = state.files.remove(cookie) else { return Ok(false) };
+        if let Some(owner) = file.known.owner {
+            let forgotten = (state.removed.len() + 1).saturating_sub(REMOVED_REMEMBERED);
+            state.removed.drain(..forgotten);
+            let until = self.shared.clock.unix_seconds().saturating_add(LEASE.as_secs());
+            state.removed.push_back((cookie.clone(), owner, until));
+        }
+        Ok(true)
+    }
+
+    fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError> {
+        let now = self.shared.clock.unix_seconds();
+        let state = self.shared.state();
+        Ok(state.removed.iter().any(|(removed, by, until)| removed == cookie && by == owner && *until > now))
     }
 
     fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {

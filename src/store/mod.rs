@@ -95,6 +95,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError`]
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError>;
 
+    /// Whether a file of this owner has been removed with [`Store::remove`] within the last [`LEASE`], so that a command
+    /// whose answer was lost can be repeated (`docs/protocol.md` §19.2). The latest [`REMOVED_REMEMBERED`] are known.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError>;
+
     /// The next files of an owner, oldest first, after the one with the cookie `after`; at most [`LISTED_AT_ONCE`].
     /// `None` if `after` is not one of them.
     ///
@@ -120,6 +127,9 @@ pub const LISTED_AT_ONCE: usize = 256;
 
 /// How long a broken upload is kept after its last checkpoint (`docs/protocol.md` §17.16).
 pub const LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many removed files are remembered at most (`docs/protocol.md` §19.2).
+pub const REMOVED_REMEMBERED: usize = 10_000;
 
 /// A file that is to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -281,6 +291,10 @@ macro_rules! forward_store {
 
             fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
                 (**self).remove(cookie)
+            }
+
+            fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError> {
+                (**self).was_removed(cookie, owner)
             }
 
             fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {

@@ -80,6 +80,13 @@ pub enum StoreOperation {
         /// Its cookie.
         cookie: Cookie,
     },
+    /// Look whether a file was removed not long ago: answered by [`StoreReply::WasRemoved`].
+    WasRemoved {
+        /// Its cookie.
+        cookie: Cookie,
+        /// Whose it was.
+        owner: Fingerprint,
+    },
     /// List files: answered by [`StoreReply::Listed`].
     List {
         /// Whose.
@@ -134,6 +141,8 @@ pub enum StoreReply {
     Data(Bytes),
     /// Whether there was such a file.
     Removed(bool),
+    /// Whether it was.
+    WasRemoved(bool),
     /// The files, unless the one to begin after is none of the owner's.
     Listed(Option<Listing>),
     /// The user, if there is one.
@@ -216,6 +225,7 @@ impl<S: Store> Transfer<S> {
                 self.download = None;
                 self.store.remove(&cookie).map(StoreReply::Removed)
             }
+            StoreOperation::WasRemoved { cookie, owner } => self.store.was_removed(&cookie, &owner).map(StoreReply::WasRemoved),
             StoreOperation::List { owner, after } => self.store.list(&owner, after.as_ref()).map(StoreReply::Listed),
             StoreOperation::SignUp { key, name, invite } => {
                 self.store.sign_up(&key, &name, invite.as_ref()).map(|account| StoreReply::Account(Some(account)))

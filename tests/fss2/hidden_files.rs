@@ -36,7 +36,7 @@ struct Files {
     store: MemoryStore,
     pending: Cookie,
     claimed: Cookie,
-    _download: Box<dyn fss::store::Download>,
+    download: Box<dyn fss::store::Download>,
 }
 
 impl Files {
@@ -52,7 +52,7 @@ impl Files {
         claimed.commit().expect("the store works");
         let mut download = store.open(&claimed_cookie).expect("the store works").expect("it is there");
         assert_eq!(download.claim(&fss::crypto::Fingerprint::from_bytes([7; 32])), Ok(true));
-        Self { store, pending, claimed: claimed_cookie, _download: download }
+        Self { store, pending, claimed: claimed_cookie, download }
     }
 
     /// What the answers to a request with a wrong proof, or none, have in common.
@@ -103,9 +103,37 @@ fn a_deletion_with_a_wrong_password_looks_like_one_of_no_file() {
             proof: password.map(|password| proof(password, binding, cookie)),
         };
         let seen = files.assert_same(request, &[&files.pending, &files.claimed]);
-        assert_eq!((seen.frame.as_slice(), seen.asked.as_slice()), (REFUSED, ["open"].as_slice()));
+        assert_eq!((seen.frame.as_slice(), seen.asked.as_slice()), (REFUSED, ["open", "was removed"].as_slice()));
     }
     assert_eq!(files.store.len(), 2);
+}
+
+/// An owner whose answer was lost asks once more, and is told that it is done; to anybody else the cookie is unknown.
+#[test]
+fn a_deletion_can_be_repeated_by_the_owner_alone() {
+    let files = Files::new();
+    let delete = |scenario: Scenario, cookie: &Cookie| {
+        let mut hand = scenario.with_client_by_hand(files.store.clone());
+        let request = hand.sealed(&Request::Delete { cookie: cookie.clone(), proof: None }.encode());
+        hand.say_raw(&request);
+        hand.said();
+        hand.hear()
+    };
+    let own = files.claimed.clone();
+    drop(files.download);
+    assert_eq!(delete(Scenario::fast(), &own), Reply::Deleted.encode());
+    assert_eq!(delete(Scenario::fast(), &own), Reply::Deleted.encode(), "and once more");
+    assert_eq!(delete(Scenario::fast(), &unknown()), REFUSED);
+    for password in [Some(2), None] {
+        let request = |cookie: &Cookie| {
+            let cookie = cookie.clone();
+            ask(&files.store, |binding| Request::Delete {
+                proof: password.map(|password| proof(password, binding, &cookie)),
+                cookie: cookie.clone(),
+            })
+        };
+        assert_eq!(request(&own), request(&unknown()));
+    }
 }
 
 #[test]

@@ -96,6 +96,10 @@ impl Store for Liar {
         self.0.store.remove(cookie)
     }
 
+    fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError> {
+        self.0.store.was_removed(cookie, owner)
+    }
+
     fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
         if !self.0.lists_for_ever.load(Ordering::SeqCst) {
             return self.0.store.list(owner, after);

@@ -148,8 +148,12 @@ impl Index for CutIndex {
         self.0.delivered()
     }
 
-    fn withdraw(&self, cookie: &Cookie) -> Result<Option<String>, StoreError> {
-        self.1.step(|| self.0.withdraw(cookie))
+    fn withdraw(&self, cookie: &Cookie, remembered: Option<u64>) -> Result<Option<String>, StoreError> {
+        self.1.step(|| self.0.withdraw(cookie, remembered))
+    }
+
+    fn was_withdrawn(&self, cookie: &Cookie, owner: &Fingerprint, now: u64) -> Result<bool, StoreError> {
+        self.0.was_withdrawn(cookie, owner, now)
     }
 
     fn count(&self) -> Result<usize, StoreError> {

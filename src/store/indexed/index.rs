@@ -106,11 +106,19 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn delivered(&self) -> Result<Vec<Cookie>, StoreError>;
 
-    /// Withdraws a record and notes its blob, whose name it gives, as unowned.
+    /// Withdraws a record and notes its blob, whose name it gives, as unowned. If it is to be remembered until a moment, in
+    /// Unix seconds, whose it was, [`was_withdrawn`](Self::was_withdrawn) tells it.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn withdraw(&self, cookie: &Cookie) -> Result<Option<String>, StoreError>;
+    fn withdraw(&self, cookie: &Cookie, remembered: Option<u64>) -> Result<Option<String>, StoreError>;
+
+    /// Whether a record of this owner was withdrawn that is remembered at a moment, in Unix seconds. At most
+    /// [`REMOVED_REMEMBERED`](crate::store::REMOVED_REMEMBERED) are, the latest.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn was_withdrawn(&self, cookie: &Cookie, owner: &Fingerprint, now: u64) -> Result<bool, StoreError>;
 
     /// How many files there are.
     ///

@@ -184,7 +184,11 @@ impl<I: Index, B: Blobs> Shared<I, B> {
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
-        let Some(blob) = self.index.withdraw(cookie)? else { return Ok(false) };
+        self.withdraw(cookie, None)
+    }
+
+    fn withdraw(&self, cookie: &Cookie, remembered: Option<u64>) -> Result<bool, StoreError> {
+        let Some(blob) = self.index.withdraw(cookie, remembered)? else { return Ok(false) };
         let cleared = self.blobs.remove(&blob).and_then(|()| self.index.forget(&blob));
         self.cleared(&blob, cleared)?;
         Ok(true)
@@ -306,7 +310,11 @@ impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
-        self.shared.remove(cookie)
+        self.shared.withdraw(cookie, Some(self.shared.lease()))
+    }
+
+    fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError> {
+        self.shared.index.was_withdrawn(cookie, owner, self.shared.now())
     }
 
     fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {

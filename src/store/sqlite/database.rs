@@ -47,6 +47,10 @@ const SIDE_TABLES: &str = "
     ) WITHOUT ROWID;
     DELETE FROM fss_claim WHERE cookie NOT IN (SELECT cookie FROM fss_file);
 
+    CREATE TABLE IF NOT EXISTS fss_deleted(
+        id INTEGER PRIMARY KEY, cookie TEXT NOT NULL UNIQUE, owner BLOB NOT NULL, until INTEGER NOT NULL
+    );
+
     CREATE TABLE IF NOT EXISTS fss_pending(
         cookie TEXT PRIMARY KEY, blob TEXT NOT NULL UNIQUE, header BLOB NOT NULL, verifier BLOB NOT NULL, owner BLOB NOT NULL,
         size INTEGER, keep INTEGER, downloads INTEGER, reserved INTEGER NOT NULL, lease INTEGER NOT NULL

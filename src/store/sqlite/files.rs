@@ -10,7 +10,7 @@ use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::sealed::Header;
 use crate::store::indexed::{BlobOwner, Content, Record, Reservation};
-use crate::store::{Claim, Deliveries, Entry, LISTED_AT_ONCE, Listing};
+use crate::store::{Claim, Deliveries, Entry, LISTED_AT_ONCE, Listing, REMOVED_REMEMBERED};
 
 pub(super) fn insert(transaction: &Connection, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), Failure> {
     let Reservation { cookie, blob } = reservation;
@@ -97,10 +97,13 @@ pub(super) fn delivered(connection: &Connection) -> Result<Vec<Cookie>, Failure>
     select_cookies(connection, "SELECT cookie FROM fss_file WHERE delivered >= downloads", [])
 }
 
-pub(super) fn withdraw(transaction: &Connection, cookie: &Cookie) -> Result<Option<String>, Failure> {
+pub(super) fn withdraw(transaction: &Connection, cookie: &Cookie, remembered: Option<u64>) -> Result<Option<String>, Failure> {
     let delete = "DELETE FROM stored WHERE cookie = ?1 RETURNING path";
     let blob: Option<String> = transaction.query_row(delete, [cookie.as_str()], |row| row.get(0)).optional()?;
     if let Some(blob) = &blob {
+        if let Some(until) = remembered {
+            remember(transaction, cookie, until)?;
+        }
         let delete = "DELETE FROM fss_file WHERE cookie = ?1 RETURNING owner, size";
         let deleted = transaction.query_row(delete, [cookie.as_str()], |row| Ok((row.get("owner")?, number(row, "size")?)));
         if let Some((Some(owner), size)) = deleted.optional()? {
@@ -110,6 +113,21 @@ pub(super) fn withdraw(transaction: &Connection, cookie: &Cookie) -> Result<Opti
         disown(transaction, blob)?;
     }
     Ok(blob)
+}
+
+/// Remembers whose a file was, if it had an owner.
+fn remember(transaction: &Connection, cookie: &Cookie, until: u64) -> Result<(), Failure> {
+    let insert = "INSERT OR REPLACE INTO fss_deleted(cookie, owner, until)
+                  SELECT cookie, owner, ?2 FROM fss_file WHERE cookie = ?1 AND owner IS NOT NULL";
+    transaction.execute(insert, params![cookie.as_str(), sql_integer(until)])?;
+    let forget = "DELETE FROM fss_deleted WHERE id <= (SELECT max(id) FROM fss_deleted) - ?1";
+    transaction.execute(forget, [sql_integer(REMOVED_REMEMBERED as u64)])?;
+    Ok(())
+}
+
+pub(super) fn was_withdrawn(connection: &Connection, cookie: &Cookie, owner: &Fingerprint, now: u64) -> Result<bool, Failure> {
+    let find = "SELECT EXISTS(SELECT 1 FROM fss_deleted WHERE cookie = ?1 AND owner = ?2 AND until > ?3)";
+    Ok(connection.query_row(find, params![cookie.as_str(), owner.as_bytes(), sql_integer(now)], |row| row.get(0))?)
 }
 
 pub(super) fn count(connection: &Connection) -> Result<usize, Failure> {

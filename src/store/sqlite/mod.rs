@@ -116,8 +116,12 @@ impl Index for SqliteIndex {
         self.0.read(files::delivered)
     }
 
-    fn withdraw(&self, cookie: &Cookie) -> Result<Option<String>, StoreError> {
-        self.0.write(|transaction| files::withdraw(transaction, cookie))
+    fn withdraw(&self, cookie: &Cookie, remembered: Option<u64>) -> Result<Option<String>, StoreError> {
+        self.0.write(|transaction| files::withdraw(transaction, cookie, remembered))
+    }
+
+    fn was_withdrawn(&self, cookie: &Cookie, owner: &Fingerprint, now: u64) -> Result<bool, StoreError> {
+        self.0.read(|connection| files::was_withdrawn(connection, cookie, owner, now))
     }
 
     fn count(&self) -> Result<usize, StoreError> {

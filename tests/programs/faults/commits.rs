@@ -167,3 +167,34 @@ fn deletes_downloads_and_sign_ups_survive_a_failed_commit() {
         assert!(is_done(&sign_up(&sign_ups)), "the invite was not used up");
     }
 }
+
+/// Wherever the server dies while it deletes a file, the same command again is done, be the file there or gone.
+#[test]
+fn a_delete_can_be_repeated_after_the_server_died() {
+    if !are_possible() {
+        return;
+    }
+    let template = template(World::new);
+    let delete = |call: usize| {
+        let mut faulty = Faulty::new(&template, World::new());
+        faulty.start();
+        faulty.world.write("file", &CONTENT);
+        let uploaded = faulty.client(&["upload", "file"]);
+        assert!(is_done(&uploaded));
+        let cookie = String::from_utf8(uploaded.stdout).expect("text");
+        faulty.fail(&format!("* data {call} after exit\n"));
+        let told = is_done(&faulty.client(&["delete", cookie.trim_end()]));
+        let calls = faulty.heal().len();
+        faulty.restart();
+        // What was told is off the list, and then no name of a file.
+        assert!(told || is_done(&faulty.client(&["delete", cookie.trim_end()])), "dead at call {call}");
+        assert_eq!((faulty.stored(), faulty.files()), (BEFORE, BEFORE), "dead at call {call}");
+        faulty.verify();
+        calls
+    };
+    let calls = delete(1_000_000);
+    assert!(calls > 4);
+    for call in sample((1..=calls).collect(), 5) {
+        delete(call);
+    }
+}

@@ -106,6 +106,11 @@ impl Store for Watched {
         self.store.remove(cookie)
     }
 
+    fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError> {
+        self.watch.step("was removed")?;
+        self.store.was_removed(cookie, owner)
+    }
+
     fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
         self.watch.step("list")?;
         self.store.list(owner, after)
