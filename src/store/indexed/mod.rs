@@ -60,6 +60,7 @@ pub(super) fn content_start(header: Option<&Header>) -> u64 {
 }
 
 /// The name of the blob that goes with a cookie.
+#[cfg(feature = "sqlite")]
 pub(super) fn blob_of(cookie: &Cookie) -> String {
     format!("F-{cookie}")
 }
