@@ -67,7 +67,15 @@ fn requests_to_the_byte() {
 fn replies_to_the_byte() {
     let limits = ServerLimits { largest_file: 9, window: 8 };
     let chain = Some(ChainDigest::from_bytes([6; 32]));
-    let accepted = |offset, chain, expires| Reply::Accepted { cookie: cookie(), offset, window: 8, chain, expires };
+    let accepted = |offset, chain, expires| Reply::Accepted {
+        cookie: cookie(),
+        offset,
+        window: 8,
+        chain,
+        expires,
+        keep: None,
+        downloads: None,
+    };
     let approved = |chain, expires, legacy| Reply::Approved { size: 5, chain, expires, legacy };
     let entry = |expires, downloads| Reply::Entry(Entry { cookie: cookie(), size: 5, stored: 6, expires, downloads });
     let account = || Some(Account { name: name(), quota: 7, used: 1 });
@@ -79,6 +87,19 @@ fn replies_to_the_byte() {
         ),
         ("R|42|offset=0|window=8|", Awaited::Upload, accepted(0, None, None)),
         ("R|42|offset=65564|window=8|chain={C}|expires=99|", Awaited::Upload, accepted(65_564, chain, Some(99))),
+        (
+            "R|42|offset=0|window=8|expires=99|keep=60|downloads=1|",
+            Awaited::Upload,
+            Reply::Accepted {
+                cookie: cookie(),
+                offset: 0,
+                window: 8,
+                chain: None,
+                expires: Some(99),
+                keep: Some(60),
+                downloads: Some(1),
+            },
+        ),
         ("R|OK|offset=5|", Awaited::Upload, Reply::Received { offset: 5, chain: None }),
         ("R|OK|offset=5|chain={C}|", Awaited::Upload, Reply::Received { offset: 5, chain }),
         ("S|Challenge|seal={S}|", Awaited::Other, Reply::Challenge(Format::Sealed(header()))),

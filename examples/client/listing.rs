@@ -30,7 +30,9 @@ pub fn show(account: &Account, files: &[FileRecord]) -> Result<(), Failure> {
 pub fn line(file: &FileRecord) -> String {
     let size = file.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
     let own = if file.own_password { " (own password)" } else { "" };
-    format!("{}  {size:>12}  {}  {}{own}", printable(&file.date), file.cookie, printable(&file.name))
+    let downloads = file.downloads.map_or_else(String::new, |count| format!(" ({})", downloads(count)));
+    let expires = file.expires.map_or_else(String::new, |expires| format!(" (until {})", date(expires)));
+    format!("{}  {size:>12}  {}  {}{own}{downloads}{expires}", printable(&file.date), file.cookie, printable(&file.name))
 }
 
 /// The line of a file that a server has, with its name if the profile knows it.
@@ -45,8 +47,13 @@ pub fn remote_line(entry: &Entry, name: Option<&str>) -> String {
     format!("{}  {:>12}  {}  {name}{left}{expires}", date(entry.stored), entry.size, entry.cookie)
 }
 
+/// For how many downloads a file is kept.
+pub fn downloads(count: u64) -> String {
+    if count == 1 { "for 1 download".to_owned() } else { format!("for {count} downloads") }
+}
+
 /// Seconds since 1970, in UTC.
-fn date(seconds: u64) -> String {
+pub fn date(seconds: u64) -> String {
     // A server may say anything.
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds.min(LAST_SECOND)));
     time.map_or_else(|| "?".to_owned(), |time| humantime::format_rfc3339_seconds(time).to_string())

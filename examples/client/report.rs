@@ -290,5 +290,7 @@ pub fn record(file: &FileRecord) -> Value {
         "server": file.server,
         "own_password": file.own_password,
         "sealed": file.header.is_some(),
+        "expires": file.expires,
+        "downloads": file.downloads,
     })
 }

@@ -9,7 +9,7 @@ use fss::chain::ChainDigest;
 use fss::client::{ClientEvent, ClientNeed, ClientSession, Operation, Resume, Upload};
 use fss::profile::{Checkpoint, FileRecord, Format, SourceIdentity, UploadRecord};
 use fss::sealed::Header;
-use fss::store::{StoreError, StoreErrorKind};
+use fss::store::{Keep, StoreError, StoreErrorKind};
 use fss::wire::refusal::{RefusalCode, Refused};
 use fss::{Cookie, Integrity, Password};
 
@@ -22,7 +22,7 @@ use crate::session::Session;
 use crate::source::{Compress, Source};
 use crate::stopped::{Stopped, invalid_response, refused};
 use crate::support::failure::{Failure, code};
-use crate::{interrupt, legacy, report};
+use crate::{interrupt, legacy, listing, report};
 
 /// Which metadata is sealed with a file: a program that seals other metadata cannot go on with what this one began.
 const METADATA: &str = "name,size,mode,mtime,kind,encoding";
@@ -356,6 +356,10 @@ struct Transfer<'a> {
     size: u64,
     /// Where it can go on later: sealed bytes up to the last checkpoint.
     noted: Option<u64>,
+    /// What was asked of the server, and what it grants.
+    asked: Keep,
+    expires: Option<u64>,
+    downloads: Option<u64>,
     progress: Progress,
 }
 
@@ -385,6 +389,7 @@ impl<'a> Transfer<'a> {
         let (metadata, size) = (source.sealed_metadata(how.name)?, source.encoded_size());
         let upload = Upload { header: header.clone(), key, metadata, size, keep, downloads };
         let is_resume = earlier.is_some();
+        let asked = Keep { seconds: keep, downloads };
         let (operation, record) = match earlier {
             Some(record) => {
                 let cookie = record.cookie.as_str().parse().map_err(|_| invalid_response("it gave a cookie that is none"))?;
@@ -394,7 +399,22 @@ impl<'a> Transfer<'a> {
             }
             None => (Operation::Upload(upload), new_record(session, keyring, &source, header, name, how)),
         };
-        Ok((Self { session, path, source, record, is_resume, size: 0, noted: None, progress }, operation))
+        Ok((
+            Self {
+                session,
+                path,
+                source,
+                record,
+                is_resume,
+                size: 0,
+                noted: None,
+                asked,
+                expires: None,
+                downloads: None,
+                progress,
+            },
+            operation,
+        ))
     }
 
     /// Whether it can be resumed, and so is in the journal.
@@ -418,7 +438,9 @@ impl<'a> Transfer<'a> {
                 self.progress.reach(self.source.position());
                 machine.supplied(count);
             }
-            Call::Event(ClientEvent::UploadStarted { cookie, position, offset, .. }) => {
+            Call::Event(ClientEvent::UploadStarted { cookie, position, offset, expires, keep, downloads }) => {
+                (self.expires, self.downloads) = (expires, downloads);
+                self.tell_less(expires, keep, downloads);
                 self.on_start(&cookie, position, offset)?;
             }
             Call::Event(ClientEvent::Checkpoint { offset, chain }) if self.is_noted() => {
@@ -447,8 +469,25 @@ impl<'a> Transfer<'a> {
         let mut record = FileRecord::sealed(cookie, name, self.source.size.unwrap_or(self.size), header, chain, password);
         record.server = Some(server);
         record.own_password = own_password;
+        (record.expires, record.downloads) = (self.expires, self.downloads);
         let listed = self.session.account.profile.uploads().finish(&record);
         Uploaded { path: self.path, record, listed }
+    }
+
+    /// What the server grants is told if it is less than what was asked, be that nothing, which is for ever.
+    fn tell_less(&self, expires: Option<u64>, keep: Option<u64>, downloads: Option<u64>) {
+        let is_less = |granted: Option<u64>, asked| granted.is_some_and(|granted| granted < asked);
+        let mut told = Vec::new();
+        if is_less(keep, self.asked.seconds.unwrap_or(u64::MAX)) {
+            told.push(format!("until {}", listing::date(expires.unwrap_or(0))));
+        }
+        if is_less(downloads, self.asked.downloads.unwrap_or(u64::MAX)) {
+            told.push(listing::downloads(downloads.unwrap_or(0)));
+        }
+        if !told.is_empty() {
+            let (server, name) = (&self.session.server, &self.record.name);
+            self.session.account.reporter.warn(&format!("{server} keeps {name} only {}", told.join(" and ")));
+        }
     }
 
     /// The server says where to go on; what is needed to resume is noted before the first byte.

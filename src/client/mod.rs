@@ -150,6 +150,10 @@ pub enum ClientEvent {
         offset: u64,
         /// When the file would expire if it was complete now, in Unix seconds.
         expires: Option<u64>,
+        /// For how many seconds the server keeps it from its completion, if not for ever: it may be less than was asked.
+        keep: Option<u64>,
+        /// For how many downloads the server keeps it, if they are limited: it may be less than was asked.
+        downloads: Option<u64>,
     },
     /// A checkpoint (`docs/protocol.md` §22.3): note it, to be able to resume there. Of a download, make what was handed out
     /// so far durable before.

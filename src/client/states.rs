@@ -324,9 +324,10 @@ impl Asked {
 /// The answer to a request.
 fn on_answer(asked: Asked, reply: Reply<'_>, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
     match (asked, reply) {
-        (Asked::Upload(file), Reply::Accepted { cookie, offset, window, chain, expires }) => {
+        (Asked::Upload(file), Reply::Accepted { cookie, offset, window, chain, expires, keep, downloads }) => {
             let file = file.accepted(cookie.clone(), offset, window, chain)?;
-            turn.events.push_back(ClientEvent::UploadStarted { cookie, position: file.file_position(), offset, expires });
+            let position = file.file_position();
+            turn.events.push_back(ClientEvent::UploadStarted { cookie, position, offset, expires, keep, downloads });
             Ok(finish_if_complete(file, turn))
         }
         (Asked::Challenge, Reply::Challenge(format)) => {

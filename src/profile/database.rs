@@ -46,7 +46,14 @@ const SCHEMA: Schema = Schema {
 };
 
 /// Columns of `fss_file` that the first version did not have; NULL says what was so then.
-const NEW_COLUMNS: [(&str, &str); 4] = [("format", "INTEGER"), ("header", "BLOB"), ("chain", "BLOB"), ("password", "INTEGER")];
+const NEW_COLUMNS: [(&str, &str); 6] = [
+    ("format", "INTEGER"),
+    ("header", "BLOB"),
+    ("chain", "BLOB"),
+    ("password", "INTEGER"),
+    ("expires", "INTEGER"),
+    ("downloads", "INTEGER"),
+];
 
 /// A profile's database. What returned without an error is on disk.
 #[derive(Debug)]

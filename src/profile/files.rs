@@ -8,10 +8,10 @@ use super::passwords::PasswordId;
 use crate::chain::ChainDigest;
 use crate::cookie::OpaqueCookie;
 use crate::sealed::Header;
-use crate::store::StoreError;
+use crate::store::{StoreError, sqlite::sql_integer};
 
 const SELECT: &str = "SELECT cookies.cookie, name, size, date, server, coalesce(own_password, 0) AS own_password,
-           format, header, chain, password
+           format, header, chain, password, expires, downloads
     FROM cookies LEFT JOIN fss_file USING (cookie)";
 
 /// The list of files of a profile.
@@ -72,6 +72,10 @@ pub struct FileRecord {
     pub chain: Option<ChainDigest>,
     /// Which of the profile's passwords it has, if it has none of its own.
     pub password: PasswordId,
+    /// When the server will remove it, in Unix seconds, as it said at the upload.
+    pub expires: Option<u64>,
+    /// After how many downloads the server will remove it, as it said at the upload.
+    pub downloads: Option<u64>,
 }
 
 impl FileRecord {
@@ -88,6 +92,8 @@ impl FileRecord {
             header: None,
             chain: None,
             password: PasswordId::FIRST,
+            expires: None,
+            downloads: None,
         }
     }
 
@@ -120,6 +126,8 @@ impl FileRecord {
             header: get_optional(row, "header")?,
             chain: get_optional(row, "chain")?,
             password: get_optional(row, "password")?.unwrap_or(PasswordId::FIRST),
+            expires: get_optional(row, "expires")?,
+            downloads: get_optional(row, "downloads")?,
         };
         Ok(Some(file))
     }
@@ -132,11 +140,22 @@ impl FileRecord {
         transaction.execute(insert, params![cookie, self.name, size])?;
         // Left by code of 2019, which knows nothing of it when it removes a file.
         transaction.execute("DELETE FROM fss_file WHERE cookie = ?1", [cookie])?;
-        let beside = "INSERT INTO fss_file(cookie, server, own_password, format, header, chain, password)
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let beside = "INSERT INTO fss_file(cookie, server, own_password, format, header, chain, password, expires, downloads)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let header = self.header.as_ref().map(Header::to_bytes);
         let chain = self.chain.as_ref().map(ChainDigest::as_bytes);
-        let values = params![cookie, self.server, self.own_password, self.format.number(), header, chain, self.password.number()];
+        let (expires, downloads) = (self.expires.map(sql_integer), self.downloads.map(sql_integer));
+        let values = params![
+            cookie,
+            self.server,
+            self.own_password,
+            self.format.number(),
+            header,
+            chain,
+            self.password.number(),
+            expires,
+            downloads
+        ];
         transaction.execute(beside, values).map(drop)
     }
 }

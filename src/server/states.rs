@@ -36,7 +36,7 @@ use crate::error::{Error, Moment, Refusal};
 use crate::sealed::Header;
 use crate::session::{LastWords, Lease, Message, Side, Turn, Wants};
 use crate::store::transfer::{RequestId, ResumedUpload, StoreOperation, StoreReply, StoreRequest};
-use crate::store::{Listing, NewFile, StoreError, StoreErrorKind, StoredFile};
+use crate::store::{Keep, Listing, NewFile, StoreError, StoreErrorKind, StoredFile};
 use crate::wire::frame::Frame;
 use crate::wire::key_schedule::Binding;
 use crate::wire::legacy_frame;
@@ -390,8 +390,8 @@ impl Fss2Server {
 
     fn on_answer(&mut self, asked: Asked, reply: StoreReply, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
         match (asked, reply) {
-            (Asked::Creating { size }, StoreReply::Created { cookie, expires }) => {
-                let start = Accepted { offset: 0, chain: None, size, expires };
+            (Asked::Creating { size }, StoreReply::Created { cookie, expires, granted }) => {
+                let start = Accepted { offset: 0, chain: None, size, expires, granted };
                 accept(&cookie, &start, turn).map(|file| upload(file, turn))
             }
             (Asked::FindingUpload { header, cookie, proof, offset }, StoreReply::FoundUpload(found)) => {
@@ -494,18 +494,19 @@ struct Accepted {
     chain: Option<ChainDigest>,
     size: Option<u64>,
     expires: Option<u64>,
+    granted: Keep,
 }
 
 fn accept(cookie: &Cookie, start: &Accepted, turn: &mut Turn<'_, ServerEvent>) -> Result<Incoming, Error> {
     let window = upload_window(turn.link.config().limits());
-    let Accepted { offset, chain, size, expires } = *start;
-    send(turn, &Reply::Accepted { cookie: cookie.clone(), offset, window, chain, expires })?;
+    let Accepted { offset, chain, size, expires, granted: Keep { seconds: keep, downloads } } = *start;
+    send(turn, &Reply::Accepted { cookie: cookie.clone(), offset, window, chain, expires, keep, downloads })?;
     Ok(Incoming { cookie: cookie.clone(), start: offset, received: offset, acknowledged: offset, short_part: false, size })
 }
 
 fn resume(cookie: &Cookie, resumed: &ResumedUpload, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
-    let ResumedUpload { complete, offset, chain, size, expires } = *resumed;
-    let start = Accepted { offset, chain: (offset > 0).then_some(chain), size, expires };
+    let ResumedUpload { complete, offset, chain, size, expires, granted } = *resumed;
+    let start = Accepted { offset, chain: (offset > 0).then_some(chain), size, expires, granted };
     let file = accept(cookie, &start, turn)?;
     Ok(if complete { State::Complete(file, chain) } else { upload(file, turn) })
 }

@@ -158,8 +158,9 @@ impl Store for MemoryStore {
                 state
                     .uploads
                     .insert(cookie.clone(), Pending { file: file.clone(), data: BytesMut::new(), checkpoints, holder, lease });
-                let expires = self.shared.keep(file).expires(self.shared.clock.unix_seconds());
-                return Ok(Box::new(Incoming { shared: Arc::clone(&self.shared), cookie, holder, chain, expires }));
+                let granted = self.shared.keep(file);
+                let expires = granted.expires(self.shared.clock.unix_seconds());
+                return Ok(Box::new(Incoming { shared: Arc::clone(&self.shared), cookie, holder, chain, expires, granted }));
             }
         }
         Err(super::indexed::no_cookie_left())
@@ -194,13 +195,15 @@ impl Store for MemoryStore {
         let Some(&(offset, chain)) = pending.checkpoints.last() else { return Ok(None) };
         pending.data.truncate(usize::try_from(offset).unwrap_or(usize::MAX));
         (pending.holder, pending.lease) = (holder, lease);
-        let expires = self.shared.keep(&pending.file).expires(self.shared.clock.unix_seconds());
+        let granted = self.shared.keep(&pending.file);
+        let expires = granted.expires(self.shared.clock.unix_seconds());
         let upload = Incoming {
             shared: Arc::clone(&self.shared),
             cookie: cookie.clone(),
             holder,
             chain: Chain::resume(offset, chain),
             expires,
+            granted,
         };
         Ok(Some(Resumed { upload: Some(Box::new(upload)), offset, chain, size, expires }))
     }
@@ -291,6 +294,7 @@ struct Incoming {
     holder: u64,
     chain: Chain,
     expires: Option<u64>,
+    granted: Keep,
 }
 
 impl Incoming {
@@ -311,6 +315,10 @@ impl Upload for Incoming {
 
     fn expires(&self) -> Option<u64> {
         self.expires
+    }
+
+    fn granted(&self) -> Keep {
+        self.granted
     }
 
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {

@@ -199,6 +199,9 @@ pub trait Upload: Send {
     /// When the file would expire if it was completed now, in Unix seconds.
     fn expires(&self) -> Option<u64>;
 
+    /// What the file is granted of what its client asked for.
+    fn granted(&self) -> Keep;
+
     /// Takes the bytes at `offset`, which is where the last ones ended; those of a sealed file are counted behind its
     /// header. Returning means accepted, not durable, except that the checkpoints of a sealed file
     /// (`docs/protocol.md` §22.3) become durable by themselves, soon after they were passed.

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::{
-    Account, Download, Invite, Listing, NewFile, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload, UploadKey,
+    Account, Download, Invite, Keep, Listing, NewFile, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload, UploadKey,
     UserName,
 };
 use crate::chain::ChainDigest;
@@ -120,6 +120,8 @@ pub enum StoreReply {
         cookie: Cookie,
         /// When it would expire if it was completed now, in Unix seconds.
         expires: Option<u64>,
+        /// What it is granted of what its client asked for.
+        granted: Keep,
     },
     /// What a resume is checked with, if there is such an upload.
     FoundUpload(Option<UploadKey>),
@@ -164,6 +166,8 @@ pub struct ResumedUpload {
     pub size: Option<u64>,
     /// When it expires, or would if it was completed now, in Unix seconds.
     pub expires: Option<u64>,
+    /// What it is granted of what its client asked for; not of one that is complete.
+    pub granted: Keep,
 }
 
 /// The storage side of one connection: at most one file on its way in, and one on its way out.
@@ -191,7 +195,7 @@ impl<S: Store> Transfer<S> {
             StoreOperation::Create { file } => {
                 self.upload = None;
                 let upload = self.upload.insert(self.store.create(&file)?);
-                Ok(StoreReply::Created { cookie: upload.cookie().clone(), expires: upload.expires() })
+                Ok(StoreReply::Created { cookie: upload.cookie().clone(), expires: upload.expires(), granted: upload.granted() })
             }
             StoreOperation::FindUpload { cookie } => self.store.find_upload(&cookie).map(StoreReply::FoundUpload),
             StoreOperation::Resume { cookie, offset } => {
@@ -200,8 +204,9 @@ impl<S: Store> Transfer<S> {
                 let resumed = self.store.resume(&cookie, offset)?;
                 Ok(StoreReply::Resumed(resumed.map(|Resumed { upload, offset, chain, size, expires }| {
                     let complete = upload.is_none();
+                    let granted = upload.as_ref().map_or_else(Keep::default, |upload| upload.granted());
                     self.upload = upload;
-                    ResumedUpload { complete, offset, chain, size, expires }
+                    ResumedUpload { complete, offset, chain, size, expires, granted }
                 })))
             }
             StoreOperation::Write { offset, data } => {

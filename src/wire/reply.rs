@@ -27,6 +27,10 @@ pub enum Reply<'a> {
         chain: Option<ChainDigest>,
         /// When the file would expire, in Unix seconds.
         expires: Option<u64>,
+        /// For how many seconds it is kept from its completion, if not for ever.
+        keep: Option<u64>,
+        /// For how many downloads it is kept, if they are limited.
+        downloads: Option<u64>,
     },
     /// `R OK offset=`: so much was received, and with a chain: is durable and visible.
     Received {
@@ -181,10 +185,10 @@ impl<'a> Reply<'a> {
                 welcome.limits.write(&mut named);
                 (b'K', None)
             }
-            Self::Accepted { cookie, offset, window, chain, expires } => {
+            Self::Accepted { cookie, offset, window, chain, expires, keep, downloads } => {
                 named.number("offset", Some(*offset)).number("window", Some(*window));
                 write_chain(&mut named, *chain);
-                named.number("expires", *expires);
+                named.number("expires", *expires).number("keep", *keep).number("downloads", *downloads);
                 (b'R', Some(cookie.as_str().as_bytes()))
             }
             Self::Received { offset, chain } => {
@@ -244,6 +248,8 @@ fn parse_result(first: &[u8], arguments: &Arguments<'_>, awaited: Awaited) -> Re
             window: required(arguments, "window")?,
             chain: chain(arguments)?,
             expires: arguments.number("expires")?,
+            keep: arguments.number("keep")?,
+            downloads: arguments.number("downloads")?,
         }),
         (Awaited::List, b"END") => match arguments.number("more")? {
             None => Ok(Reply::EndOfList { more: false }),

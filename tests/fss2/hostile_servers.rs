@@ -305,7 +305,7 @@ mod uploads {
     use super::*;
 
     fn accept(offset: u64, window: u64, chain: Option<ChainDigest>) -> Vec<u8> {
-        Reply::Accepted { cookie: cookie(), offset, window, chain, expires: None }.encode()
+        Reply::Accepted { cookie: cookie(), offset, window, chain, expires: None, keep: None, downloads: None }.encode()
     }
 
     fn received(offset: u64, chain: Option<ChainDigest>) -> Vec<u8> {
@@ -414,7 +414,16 @@ mod uploads {
     fn a_resume_goes_on_only_from_what_was_noted() {
         let (noted, other) = (ChainDigest::from_bytes([7; 32]), ChainDigest::from_bytes([8; 32]));
         let resume = || Resume { upload: upload(None), cookie: cookie(), noted: vec![(PIECE, noted)] };
-        let moved = Reply::Accepted { cookie: unknown(), offset: 0, window: PIECE, chain: None, expires: None }.encode();
+        let moved = Reply::Accepted {
+            cookie: unknown(),
+            offset: 0,
+            window: PIECE,
+            chain: None,
+            expires: None,
+            keep: None,
+            downloads: None,
+        }
+        .encode();
         for answer in [
             accept(PIECE, PIECE, Some(other)),
             accept(PIECE, PIECE, None),
@@ -432,7 +441,8 @@ mod uploads {
         let mut hand = Scenario::fast().with_server_by_hand(Operation::Resume(resume()), b"tiny");
         hand.say(&accept(PIECE, PIECE, Some(noted)));
         let position = CHUNK as u64 - metadata().encode().expect("it is short").len() as u64;
-        let started = ClientEvent::UploadStarted { cookie: cookie(), position, offset: PIECE, expires: None };
+        let started =
+            ClientEvent::UploadStarted { cookie: cookie(), position, offset: PIECE, expires: None, keep: None, downloads: None };
         assert!(hand.events.contains(&started), "{:?}", hand.events);
     }
 

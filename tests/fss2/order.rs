@@ -52,7 +52,18 @@ fn frames_of_a_server() -> Vec<(&'static str, Vec<u8>)> {
     let entry = Entry { cookie: cookie(), size: 1, stored: 1, expires: None, downloads: None };
     let replies = [
         ("welcome", Reply::Welcome(Welcome { identity: vec![1; 294], signature: vec![2; 256], limits: LIMITS })),
-        ("accepted", Reply::Accepted { cookie: cookie(), offset: 0, window: PIECE, chain: None, expires: None }),
+        (
+            "accepted",
+            Reply::Accepted {
+                cookie: cookie(),
+                offset: 0,
+                window: PIECE,
+                chain: None,
+                expires: None,
+                keep: None,
+                downloads: None,
+            },
+        ),
         ("received", Reply::Received { offset: 0, chain: None }),
         ("stored", Reply::Received { offset: 0, chain }),
         ("challenge", Reply::Challenge(Format::Sealed(header()))),
@@ -229,7 +240,10 @@ fn a_client_in_a_download_takes_data_only() {
 
 fn accepted(source: &'static [u8]) -> Client {
     let mut hand = Scenario::fast().with_server_by_hand(Operation::Upload(upload(None)), source);
-    hand.say(&Reply::Accepted { cookie: cookie(), offset: 0, window: PIECE, chain: None, expires: None }.encode());
+    hand.say(
+        &Reply::Accepted { cookie: cookie(), offset: 0, window: PIECE, chain: None, expires: None, keep: None, downloads: None }
+            .encode(),
+    );
     hand
 }
 

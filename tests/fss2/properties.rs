@@ -318,7 +318,7 @@ fn events_come_in_order() {
     let expected = [
         ClientEvent::ServerKey(Scenario::fast().server.identity().public_key().fingerprint()),
         ClientEvent::Connected(fss_test_support::hand::LIMITS),
-        ClientEvent::UploadStarted { cookie: cookie(), position: 0, offset: 0, expires: None },
+        ClientEvent::UploadStarted { cookie: cookie(), position: 0, offset: 0, expires: None, keep: None, downloads: None },
         ClientEvent::Finishing { offset: 0, chain },
         ClientEvent::Uploaded { cookie: cookie(), stored: 0, chain },
     ];

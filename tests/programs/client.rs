@@ -221,6 +221,28 @@ fn a_server_keeps_a_file_as_long_as_was_asked() {
 }
 
 #[test]
+fn a_server_that_keeps_a_file_for_less_than_was_asked_is_told_of() {
+    let less = ["keeps file only"];
+    for (keeps, arguments, told, listed) in [
+        ("1h", [].as_slice(), " only until 2", " (until 2"),
+        ("1h", &["--keep", "2h", "--downloads", "3"], " only until 2", " (for 3 downloads) (until 2"),
+        ("1h", &["--keep", "30m"], "", " (until 2"),
+        ("until-downloaded", &["--downloads", "3"], " only for 1 download", " (for 1 download)"),
+        ("until-downloaded", &["--downloads", "1"], "", " (for 1 download)"),
+        ("forever", &["--downloads", "3"], "", " (for 3 downloads)"),
+    ] {
+        let world = World::new();
+        let server = world.serve(&["--keep", keeps]);
+        world.write("file", b"x");
+        let output = world.client(&server, &[&["upload", "file"], arguments].concat());
+        let warned = fails(&output, 0, if told.is_empty() { &[] } else { &less });
+        assert!(warned.contains(told) && warned.contains(less[0]) != told.is_empty(), "{keeps} {arguments:?}: {warned}");
+        let list = world.does(&server, &["list"]);
+        assert!(list.contains(listed), "{keeps} {arguments:?}: {list}");
+    }
+}
+
+#[test]
 fn a_client_signs_up_and_is_told_who_it_is() {
     let world = World::new();
     let server = world.serve(&["--largest-file", "1000000"]);

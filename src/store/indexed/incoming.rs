@@ -21,6 +21,7 @@ pub(super) struct Incoming<I: Index, B: Blobs> {
     blob: Hold<Box<dyn StagedBlob>>,
     chain: Chain,
     expires: Option<u64>,
+    granted: Keep,
     stage: Stage,
 }
 
@@ -118,8 +119,9 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
         blob: Hold<Box<dyn StagedBlob>>,
         chain: Chain,
     ) -> Self {
-        let expires = keep(shared, &file).expires(shared.now());
-        Self { shared: Arc::clone(shared), reservation, file, blob, chain, expires, stage: Stage::Staged }
+        let granted = keep(shared, &file);
+        let expires = granted.expires(shared.now());
+        Self { shared: Arc::clone(shared), reservation, file, blob, chain, expires, granted, stage: Stage::Staged }
     }
 }
 
@@ -154,6 +156,10 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
 
     fn expires(&self) -> Option<u64> {
         self.expires
+    }
+
+    fn granted(&self) -> Keep {
+        self.granted
     }
 
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fss::chain::ChainDigest;
 use fss::crypto::Fingerprint;
 use fss::store::{
-    Account, Download, Invite, Listing, NewFile, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload, UploadKey,
+    Account, Download, Invite, Keep, Listing, NewFile, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload, UploadKey,
     UserName,
 };
 use fss::{Cookie, MemoryStore};
@@ -134,6 +134,10 @@ impl Upload for WatchedFile<dyn Upload> {
 
     fn expires(&self) -> Option<u64> {
         self.inner.expires()
+    }
+
+    fn granted(&self) -> Keep {
+        self.inner.granted()
     }
 
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {
