@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::process::{Command, Stdio};
 
+use fss::store::FILE_CHARGE;
 use fss::wire::frame::from_base64;
 use fss_test_support::rng::SeededRng;
 use rand_core::Rng as _;
@@ -215,7 +216,8 @@ fn a_python_client_does_all_there_is_on_one_connection() {
     assert_eq!((&large["error"], &nobody["error"]), (&json!("too-large"), &json!("refused")));
     let listed = &list["files"][0];
     assert_eq!((&listed["cookie"], &listed["downloads"], &listed["size"]), (&file["cookie"], &json!(3), &file["size"]));
-    assert_eq!((&after["name"], &after["used"]), (&json!("alice"), &file["size"]));
+    let used = file["size"].as_u64().expect("a number") + FILE_CHARGE;
+    assert_eq!((&after["name"], &after["used"]), (&json!("alice"), &json!(used)));
     let deleted = peer.script(&server, &[plain(&["delete", text(file, "cookie")]), plain(&["list"])]);
     assert_eq!(deleted[1], json!({"files": []}));
 }
@@ -228,11 +230,11 @@ fn a_python_client_becomes_a_member_with_our_invite() {
     let upload = ["upload", "file", "--password-env", "SECRET"];
     peer.is_refused(&server, &upload, "not-a-member");
     peer.is_refused(&server, &["sign-up", "alice", "--invite", INVITE], "bad-invite");
-    let invite = succeeds(&peer.world.users(&["invite", "--quota", "2K"]));
+    let invite = succeeds(&peer.world.users(&["invite", "--quota", "18K"]));
     let invite: [u8; 32] = from_base64(invite.trim_end().as_bytes()).expect("an invite");
     let invite = invite.map(|byte| format!("{byte:02x}")).concat();
     let signed_up = peer.does(&server, &["sign-up", "alice", "--invite", &invite]);
-    assert_eq!((&signed_up["name"], &signed_up["quota"]), (&json!("alice"), &json!(2048)));
+    assert_eq!((&signed_up["name"], &signed_up["quota"]), (&json!("alice"), &json!(18 * 1024)));
     peer.does(&server, &upload);
     peer.is_refused(&server, &upload, "quota");
 }

@@ -103,6 +103,7 @@ SENTENCES = {  # §20.4
     "too-large": "The file is larger than this server takes.",
     "too-many-attempts": "Too many attempts.",
     "too-many-uploads": "Too many unfinished uploads.",
+    "too-many-files": "You have as many files here as one key may have.",
     "superseded": "Another connection resumed this upload.",
     "busy": "The server is busy.",
     "version": "This version is not spoken here.",
