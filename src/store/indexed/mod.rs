@@ -134,8 +134,7 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
         }
         let mut removed = self.remove_all(&shared.index.cookies(Some(now))?)?;
         for Reservation { cookie, .. } in shared.index.uploads(Some(now))? {
-            // A write that is running may renew the lease, so the question is asked between writes.
-            removed += usize::from(shared.active.end_if(&cookie, || shared.abandon(&cookie, Some(now)))?);
+            removed += usize::from(shared.active.end_idle(&cookie, || shared.abandon(&cookie, Some(now)))?);
         }
         Ok(removed)
     }
