@@ -114,20 +114,20 @@ fn what_can_be_compressed_takes_less_room_on_the_server() {
 fn a_directory_around_the_profile_or_above_goes_up_without_it() {
     let world = World::new();
     let server = world.serve(&NONE);
-    fs::create_dir_all(world.path("home/work")).expect("made");
-    world.write("home/work/notes", b"x");
+    fs::create_dir_all(world.path("home/desk")).expect("made");
+    world.write("home/desk/notes", b"x");
     let upload = |arguments: &[&str]| {
         let mut client = world.client_command(&server);
-        client.env("FSS_PROFILE", world.path("home/profile")).current_dir(world.path("home/work")).args(arguments);
+        client.env("FSS_PROFILE", world.path("home/profile")).current_dir(world.path("home/desk")).args(arguments);
         run(&mut client)
     };
-    for (path, name) in [("..", "home"), (".", "work"), ("../work/..", "home"), ("../work/", "work")] {
+    for (path, name) in [("..", "home"), (".", "desk"), ("../desk/..", "home"), ("../desk/", "desk")] {
         let output = upload(&["upload", path]);
         cookie(&output);
         assert_eq!(String::from_utf8_lossy(&output.stderr).contains("it is the profile"), name == "home", "{output:?}");
         assert!(succeeds(&upload(&["list"])).ends_with(&format!("  {name}\n")), "{path}");
         succeeds(&upload(&["download", name, "-o", "../../back"]));
-        assert!(world.path("back").join(if name == "home" { "work/notes" } else { "notes" }).exists());
+        assert!(world.path("back").join(if name == "home" { "desk/notes" } else { "notes" }).exists());
         assert!(!world.path("back/profile").exists());
         fs::remove_dir_all(world.path("back")).expect("removed");
         succeeds(&upload(&["forget", name]));
