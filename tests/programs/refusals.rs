@@ -54,8 +54,8 @@ fn the_wrong_password_of_the_profile_is_12() {
 fn a_used_up_quota_is_14() {
     let world = World::new();
     let server = world.serve(&["--members"]);
-    let invite = succeeds(&world.users(&["invite", "--quota", "4K"]));
-    assert!(world.signs_up(&server, "alice", &invite).contains("0 bytes of 4096 bytes"));
+    let invite = succeeds(&world.users(&["invite", "--quota", "20K"]));
+    assert!(world.signs_up(&server, "alice", &invite).contains("0 bytes of 20480 bytes"));
     world.upload(&server, "small", &[7; 3000]);
     fails(
         &world.client(&server, &["upload", "small"]),
