@@ -48,8 +48,11 @@ fn stop(world: &World, line: &Line, arguments: &[&str], signal: Signal) -> std::
     end(client, signal)
 }
 
-fn end(client: Child, signal: Signal) -> std::process::Output {
-    kill_process(Pid::from_child(&client), signal).expect("it runs");
+fn end(mut client: Child, signal: Signal) -> std::process::Output {
+    // One that was quick has ended by itself.
+    if client.try_wait().expect("it is ours").is_none() {
+        kill_process(Pid::from_child(&client), signal).expect("it was not waited for");
+    }
     client.wait_with_output().expect("it ends")
 }
 
