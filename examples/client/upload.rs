@@ -160,7 +160,8 @@ fn not_listed(path: &Path, record: &FileRecord, error: &StoreError) -> Failure {
         Format::Legacy => format!("write its cookie and its size down: download {} --size {size}", record.cookie),
         Format::Sealed => format!("write its cookie down: download {}", record.cookie),
     };
-    Failure::new(code::OTHER, what, why, hint)
+    let code = if error.kind() == StoreErrorKind::Full { code::NO_ROOM } else { code::OTHER };
+    Failure::new(code, what, why, hint)
 }
 
 /// Uploads one after another on one connection, and on another one after what ended it.

@@ -43,6 +43,8 @@ const SCHEMA: Schema = Schema {
         position INTEGER NOT NULL, chain BLOB NOT NULL, metadata BLOB NOT NULL, checksum INTEGER NOT NULL,
         noted INTEGER NOT NULL
     );",
+    // A list can be read when the disk is full; a log would have to be made beside it first.
+    journal: "persist",
 };
 
 /// Columns of `fss_file` that the first version did not have; NULL says what was so then.

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 
 use super::world::{NONE, Server, World, copy, run, succeeds};
 
+mod client;
 mod commits;
 mod full;
 mod names;

@@ -67,7 +67,8 @@ const SIDE_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS fss_invite(token BLOB PRIMARY KEY, created INTEGER NOT NULL, quota INTEGER) WITHOUT ROWID;
 ";
 
-const SCHEMA: Schema = Schema { table: "stored", columns: &["cookie", "path", "date"], create: STORED, side: SIDE_TABLES };
+const SCHEMA: Schema =
+    Schema { table: "stored", columns: &["cookie", "path", "date"], create: STORED, side: SIDE_TABLES, journal: "wal" };
 
 /// How long to wait for another process that is writing to the same database.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -262,6 +263,8 @@ pub(crate) struct Schema {
     pub(crate) columns: &'static [&'static str],
     pub(crate) create: &'static str,
     pub(crate) side: &'static str,
+    /// SQLite's journal mode: `wal` where many read while one writes, `persist` where reading must need no room on the disk.
+    pub(crate) journal: &'static str,
 }
 
 /// Opens a database durably, creating it if it is not there, and checks that it is one of ours or of 2019.
@@ -286,7 +289,7 @@ fn open_existing(path: &Path, schema: &Schema) -> Result<Connection, StoreError>
     let failed = |error| database_error(path, &error);
     let mut connection = connect(path).map_err(failed)?;
     check_schema(path, &connection, schema)?;
-    connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
+    connection.pragma_update(None, "journal_mode", schema.journal).map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     if !has_tables(&transaction).map_err(failed)? {
