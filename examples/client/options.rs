@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use fss::crypto::Fingerprint;
@@ -88,7 +88,7 @@ pub enum Command {
     /// Download a file by its name or cookie
     Download {
         /// Name or cookie
-        #[arg(value_name = "NAME|COOKIE")]
+        #[arg(value_name = "NAME|COOKIE", value_parser = label())]
         file: String,
         /// Where to write it, or - for standard output
         #[arg(short, long, env = "FSS_OUTPUT", value_name = "PATH")]
@@ -111,19 +111,19 @@ pub enum Command {
     },
     /// List your files whose name contains a text; with --server those that this server has
     Search {
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", value_parser = label())]
         text: String,
     },
     /// Take a file off the list; the server keeps it
     Forget {
         /// Name or cookie
-        #[arg(value_name = "NAME|COOKIE")]
+        #[arg(value_name = "NAME|COOKIE", value_parser = label())]
         file: String,
     },
     /// Delete a file from the server, and take it off the list
     Delete {
         /// Name or cookie
-        #[arg(value_name = "NAME|COOKIE")]
+        #[arg(value_name = "NAME|COOKIE", value_parser = label())]
         file: String,
         /// The file has a password of its own (FSS_FILE_PASSWORD, or asked for): to delete somebody else's
         #[arg(long, env = "FSS_OWN_PASSWORD", value_parser = FalseyValueParser::new())]
@@ -158,6 +158,11 @@ pub enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+}
+
+/// A name as it is listed: what is not UTF-8 in it is replaced, as it was there.
+fn label() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|name| name.to_string_lossy().into_owned())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

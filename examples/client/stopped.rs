@@ -13,12 +13,21 @@ pub const NOT_PROCEEDED: &str = "Failed to proceed with the selected operation";
 
 /// A server cannot be reached.
 pub fn cannot_connect(server: &str, error: &io::Error) -> Failure {
-    if error.kind() == io::ErrorKind::InvalidInput {
+    let is_host = |server: &str| server.rsplit_once(':').is_some_and(|(host, _)| is_host(host));
+    if error.kind() == io::ErrorKind::InvalidInput || !is_host(server) {
         let why = "it is no name or address, with or without a port";
         return Failure::usage(format!("{server:?} is no server"), why, "--server HOST:PORT");
     }
     let hint = "check the address and that the server runs; then the same command again";
     Failure::new(code::NETWORK, format!("Server Connection Was Failed: {server}"), error.to_string(), hint)
+}
+
+/// Whether this could be the name or the address of a host.
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|address| !address.is_empty()),
+        None => !host.is_empty() && !host.contains([':', '/', ']', ' ']),
+    }
 }
 
 /// How a session ended that did not end well.

@@ -24,6 +24,9 @@ use crate::stopped::{Stopped, invalid_response, refused};
 use crate::support::failure::{Failure, code};
 use crate::{interrupt, legacy, listing, report};
 
+/// Bytes of the longest name, as of that of a file.
+const LONGEST_NAME: usize = 255;
+
 /// Which metadata is sealed with a file: a program that seals other metadata cannot go on with what this one began.
 const METADATA: &str = "name,size,mode,mtime,kind,encoding";
 
@@ -57,8 +60,9 @@ pub fn upload_all(
     if how.name.is_some() && paths.len() > 1 {
         return Err(Failure::usage("--name cannot be used", "there are several files", "one file with --name at a time"));
     }
-    if how.name.is_some_and(str::is_empty) {
-        return Err(Failure::usage("--name cannot be used", "it is empty", "a name to list the file under"));
+    if let Some(name) = how.name.filter(|name| name.is_empty() || name.len() > LONGEST_NAME) {
+        let why = if name.is_empty() { "it is empty".to_owned() } else { format!("it has more than {LONGEST_NAME} bytes") };
+        return Err(Failure::usage("--name cannot be used", why, "a name to list the file under"));
     }
     if paths.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(Failure::usage("- cannot be used twice", "there is one standard input", "each - in a command of its own"));

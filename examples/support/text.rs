@@ -1,11 +1,14 @@
 //! Text that comes from a peer, a file or a database, made fit for a terminal.
 
 /// Whether a character changes how what is around it is shown, or is not seen itself: control characters, marks that turn
-/// the direction of text, and marks without width.
+/// the direction of text, and what Unicode calls `Default_Ignorable_Code_Point`, with the blanks that are no space. The two
+/// that choose between text and emoji are no such marks here.
 pub fn is_deceptive(c: char) -> bool {
     let is_invisible = matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
     is_invisible || c.is_control()
 }
 

@@ -20,7 +20,10 @@ pub(super) struct Rate {
 /// About connections and requests that came to nothing, of all connections: who floods a server writes no more than this
 /// into its log, from however many addresses.
 const OF_PEERS: Rate = Rate { burst: 64, per_second: 1 };
-/// About failures of the server itself, which must not be lost among the others; a full disk fails each upload.
+/// About files that there is no room for. Anybody can cause them by asking for a large one, so they do not use up what there
+/// is for other failures.
+const OF_FULL_STORAGE: Rate = Rate { burst: 16, per_second: 1 };
+/// About other failures of the server itself, which must not be lost among all that.
 const OF_FAILURES: Rate = Rate { burst: 64, per_second: 1 };
 
 /// What is left of a [`Rate`].
@@ -65,19 +68,29 @@ pub struct LogLimit {
 
 struct Allowances {
     peers: Allowance,
+    full_storage: Allowance,
     failures: Allowance,
 }
 
 impl LogLimit {
     /// Nothing has been written yet.
     pub fn new(clock: impl WallClock + 'static) -> Self {
-        let allowances = Allowances { peers: Allowance::new(OF_PEERS), failures: Allowance::new(OF_FAILURES) };
+        let allowances = Allowances {
+            peers: Allowance::new(OF_PEERS),
+            full_storage: Allowance::new(OF_FULL_STORAGE),
+            failures: Allowance::new(OF_FAILURES),
+        };
         Self { clock: Box::new(clock), allowances: Mutex::new(allowances) }
     }
 
     /// Writes a line about something that a peer did, unless there are too many.
     pub fn of_peer(&self, write: impl FnOnce()) {
         self.write(|allowances| &mut allowances.peers, write);
+    }
+
+    /// Writes a line about a file that there was no room for, unless there are too many.
+    pub(super) fn of_full_storage(&self, write: impl FnOnce()) {
+        self.write(|allowances| &mut allowances.full_storage, write);
     }
 
     /// Writes a line about something that failed here, unless there are too many.
@@ -87,12 +100,12 @@ impl LogLimit {
 
     /// Tells how many lines were left out, if any were: now and then, and at the end.
     pub fn tell_omitted(&self) {
-        let (peers, failures) = {
-            let mut allowances = self.allowances();
-            (allowances.peers.take_omitted(), allowances.failures.take_omitted())
+        let (peers, full_storage, failures) = {
+            let Allowances { peers, full_storage, failures } = &mut *self.allowances();
+            (peers.take_omitted(), full_storage.take_omitted(), failures.take_omitted())
         };
-        if peers + failures > 0 {
-            info!(peers, failures, "lines were left out, for there were too many");
+        if peers + full_storage + failures > 0 {
+            info!(peers, full_storage, failures, "lines were left out, for there were too many");
         }
     }
 

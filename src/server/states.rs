@@ -14,9 +14,8 @@
 //!            │                                                                   │ │ ▲ D OK   data, F│
 //!            │                                                                   │ └─┴─▶ Reading ────┘
 //!            │                                                                   └─D OK size──▶ Delivering ──▶ Ready
-//!            ├──X────────▶ FindingToRemove ──owner──────────────▶ Removing ──R OK──▶ Ready
-//!            │                   └─▶ FindingRemoved ──proof──────▶ Removing
-//!            │                                      └─owner once more──R OK────────▶ Ready
+//!            ├──X────────▶ RemovingOwned ──owner, R OK──▶ Ready
+//!            │                   └─▶ FindingToRemove ──proof──▶ Removing ──R OK──▶ Ready
 //!            └──L, N, I──▶ Listing, SigningUp, FindingAccount ──R …──▶ Ready
 //! ```
 //!
@@ -36,7 +35,7 @@ use crate::error::{Error, Moment, Refusal};
 use crate::sealed::Header;
 use crate::session::{LastWords, Lease, Message, Side, Turn, Wants};
 use crate::store::transfer::{RequestId, ResumedUpload, StoreOperation, StoreReply, StoreRequest};
-use crate::store::{Keep, Listing, NewFile, StoreError, StoreErrorKind, StoredFile};
+use crate::store::{Keep, Listing, NewFile, Removal, StoreError, StoreErrorKind, StoredFile};
 use crate::wire::frame::Frame;
 use crate::wire::key_schedule::Binding;
 use crate::wire::legacy_frame;
@@ -115,15 +114,13 @@ enum Asked {
     },
     Reading(Outgoing, usize),
     Delivering(Outgoing),
-    FindingToRemove {
+    RemovingOwned {
         cookie: Cookie,
         proof: Option<Proof>,
     },
-    FindingRemoved {
+    FindingToRemove {
         cookie: Cookie,
         proof: Option<Proof>,
-        /// What is there, and is another's.
-        file: Option<Box<StoredFile>>,
     },
     Removing {
         cookie: Cookie,
@@ -264,8 +261,10 @@ impl Fss2Server {
             Request::Download { cookie, proof, offset } => {
                 self.ask(StoreOperation::Open { cookie: cookie.clone() }, Asked::Opening { cookie, proof, offset })
             }
+            // The owner deletes at once, and what cannot be read any more too.
             Request::Delete { cookie, proof } => {
-                self.ask(StoreOperation::Open { cookie: cookie.clone() }, Asked::FindingToRemove { cookie, proof })
+                let operation = StoreOperation::RemoveOwned { cookie: cookie.clone(), owner: self.client };
+                self.ask(operation, Asked::RemovingOwned { cookie, proof })
             }
             Request::List { after } => self.ask(StoreOperation::List { owner: self.client, after }, Asked::Listing),
             Request::SignUp { name, invite } => {
@@ -361,33 +360,6 @@ impl Fss2Server {
         }
     }
 
-    /// The owner deletes at once; of what is not there, or is another's, it is looked whether the client has deleted it before.
-    fn on_file_to_remove(&mut self, cookie: Cookie, proof: Option<Proof>, file: Option<Box<StoredFile>>) -> State {
-        if file.as_ref().is_some_and(|file| file.owner == Some(self.client)) {
-            return self.ask(StoreOperation::Remove { cookie: cookie.clone() }, Asked::Removing { cookie });
-        }
-        let operation = StoreOperation::WasRemoved { cookie: cookie.clone(), owner: self.client };
-        self.ask(operation, Asked::FindingRemoved { cookie, proof, file })
-    }
-
-    fn on_removed_before(
-        &mut self,
-        cookie: Cookie,
-        proof: Option<&Proof>,
-        file: Option<&StoredFile>,
-        was_own: bool,
-        turn: &mut Turn<'_, ServerEvent>,
-    ) -> Result<State, Error> {
-        if was_own && file.is_none() {
-            // The answer was lost, and the owner asks once more.
-            turn.link.budget.spend();
-            send(turn, &Reply::Deleted)?;
-            return Ok(State::Ready);
-        }
-        self.check(&cookie, file.map(|file| (&file.verifier, file.owner)), proof, turn)?;
-        Ok(self.ask(StoreOperation::Remove { cookie: cookie.clone() }, Asked::Removing { cookie }))
-    }
-
     fn on_answer(&mut self, asked: Asked, reply: StoreReply, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
         match (asked, reply) {
             (Asked::Creating { size }, StoreReply::Created { cookie, expires, granted }) => {
@@ -432,7 +404,10 @@ impl Fss2Server {
                 let approval = Approval { chain, expires, legacy };
                 Ok(self.ask(StoreOperation::Claim { by: self.client }, Asked::Claiming { file, approval }))
             }
-            (Asked::Claiming { .. }, StoreReply::Claimed(false)) => Err(Refusal::UnknownCookie.into()),
+            // Another was faster.
+            (Asked::Claiming { .. }, StoreReply::Claimed(false)) | (Asked::Removing { .. }, StoreReply::Removed(false)) => {
+                Err(Refusal::UnknownCookie.into())
+            }
             (Asked::Claiming { file, approval }, StoreReply::Claimed(true)) => {
                 let Approval { chain, expires, legacy } = approval;
                 send(turn, &Reply::Approved { size: file.size, chain, expires, legacy })?;
@@ -453,19 +428,20 @@ impl Fss2Server {
                 turn.events.push_back(ServerEvent::Delivered { cookie: file.cookie, bytes: file.size, sent });
                 Ok(State::Ready)
             }
-            (Asked::FindingToRemove { cookie, proof }, StoreReply::Opened { file }) => {
-                Ok(self.on_file_to_remove(cookie, proof, file))
-            }
-            (Asked::FindingRemoved { cookie, proof, file }, StoreReply::WasRemoved(was_own)) => {
-                self.on_removed_before(cookie, proof.as_ref(), file.as_deref(), was_own, turn)
-            }
-            (Asked::Removing { cookie }, StoreReply::Removed(there)) => {
-                if !there {
-                    return Err(Refusal::UnknownCookie.into());
-                }
+            (Asked::RemovingOwned { cookie, .. }, StoreReply::RemovedOwned(Removal::Removed))
+            | (Asked::Removing { cookie }, StoreReply::Removed(true)) => deleted(cookie, turn),
+            (Asked::RemovingOwned { .. }, StoreReply::RemovedOwned(Removal::RemovedBefore)) => {
+                // The answer was lost, and the owner asks once more.
+                turn.link.budget.spend();
                 send(turn, &Reply::Deleted)?;
-                turn.events.push_back(ServerEvent::Deleted { cookie });
                 Ok(State::Ready)
+            }
+            (Asked::RemovingOwned { cookie, proof }, StoreReply::RemovedOwned(Removal::NotOwned)) => {
+                Ok(self.ask(StoreOperation::Open { cookie: cookie.clone() }, Asked::FindingToRemove { cookie, proof }))
+            }
+            (Asked::FindingToRemove { cookie, proof }, StoreReply::Opened { file }) => {
+                self.check(&cookie, file.as_ref().map(|file| (&file.verifier, file.owner)), proof.as_ref(), turn)?;
+                Ok(self.ask(StoreOperation::Remove { cookie: cookie.clone() }, Asked::Removing { cookie }))
             }
             (Asked::Listing, StoreReply::Listed(listing)) => list(listing.ok_or(Refusal::UnknownEntry)?, turn),
             (Asked::SigningUp { attempt }, StoreReply::Account(Some(account))) => {
@@ -514,6 +490,12 @@ fn resume(cookie: &Cookie, resumed: &ResumedUpload, turn: &mut Turn<'_, ServerEv
 fn upload(file: Incoming, turn: &mut Turn<'_, ServerEvent>) -> State {
     turn.events.push_back(ServerEvent::UploadStarted { cookie: file.cookie.clone() });
     State::Uploading(file)
+}
+
+fn deleted(cookie: Cookie, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
+    send(turn, &Reply::Deleted)?;
+    turn.events.push_back(ServerEvent::Deleted { cookie });
+    Ok(State::Ready)
 }
 
 fn list(listing: Listing, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {

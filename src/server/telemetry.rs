@@ -169,7 +169,11 @@ impl Telemetry {
 
     /// Writes a line about an error, if there are not too many about such ones.
     fn tell(&self, why: &Error, write: impl FnOnce()) {
-        if is_failure(why) { self.limit.of_failure(write) } else { self.limit.of_peer(write) }
+        match why {
+            Error::Store(error) if error.kind() == StoreErrorKind::Full => self.limit.of_full_storage(write),
+            why if is_failure(why) => self.limit.of_failure(write),
+            _ => self.limit.of_peer(write),
+        }
     }
 
     fn begun(&mut self, cookie: &Cookie) {

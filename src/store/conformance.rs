@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use bytes::Bytes;
 
 use super::{
-    Account, Entry, FILE_CHARGE, LISTED_AT_ONCE, NewFile, NewUpload, Resumed, Store, StoreError, StoreErrorKind, Upload,
+    Account, Entry, FILE_CHARGE, LISTED_AT_ONCE, NewFile, NewUpload, Removal, Resumed, Store, StoreError, StoreErrorKind, Upload,
     UploadKey, UserName,
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
@@ -192,11 +192,20 @@ fn a_removed_file_is_gone_but_can_be_read_to_its_end(store: &impl Store) {
     let mut open = works(store.open(&cookie)).expect("it is there");
     assert!(works(store.remove(&cookie)), "a file that is there is removed");
     assert!(!works(store.remove(&cookie)), "a file is removed once");
-    let sealed = works(put_sealed(store, b"its owner's"));
-    assert!(!works(store.was_removed(&sealed, &key(0))), "a file that is there was not removed");
-    assert!(works(store.remove(&sealed)), "a file that is there is removed");
-    assert!(works(store.was_removed(&sealed, &key(0))), "its owner's store remembers a removed file");
-    assert!(!works(store.was_removed(&sealed, &key(1))), "a removed file is remembered for nobody but its owner");
+    for by_its_owner in [true, false] {
+        let sealed = works(put_sealed(store, b"its owner's"));
+        assert_eq!(works(store.remove_owned(&sealed, &key(1))), Removal::NotOwned, "another owner removes nothing");
+        assert!(works(store.open(&sealed)).is_some(), "another owner removes nothing");
+        if by_its_owner {
+            assert_eq!(works(store.remove_owned(&sealed, &key(0))), Removal::Removed, "its owner removes a file");
+        } else {
+            assert!(works(store.remove(&sealed)), "a file that is there is removed");
+        }
+        assert!(works(store.open(&sealed)).is_none(), "a removed file cannot be opened");
+        assert_eq!(works(store.remove_owned(&sealed, &key(0))), Removal::RemovedBefore, "its owner may ask once more");
+        let of_others = works(store.remove_owned(&sealed, &key(1)));
+        assert_eq!(of_others, Removal::NotOwned, "a removed file is remembered for its owner only");
+    }
     assert!(works(store.open(&cookie)).is_none(), "a removed file cannot be opened");
     assert!(works(open.read(0, 5000)) == content(5000), "a file that was opened before can be read");
     assert!(works(get(store, &works(put(store, b"next")))).is_some(), "the store goes on");

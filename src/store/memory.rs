@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use super::CLAIM_LEASE;
 use super::retention::{Deliveries, Keep};
 use super::{
-    Account, Download, Entry, FILE_CHARGE, Invite, LEASE, LISTED_AT_ONCE, Listing, NewFile, REMOVED_REMEMBERED, Resumed,
+    Account, Download, Entry, FILE_CHARGE, Invite, LEASE, LISTED_AT_ONCE, Listing, NewFile, REMOVED_REMEMBERED, Removal, Resumed,
     Retention, Store, StoreError, StoreErrorKind, StoredFile, Upload, UploadKey, UserName,
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
@@ -217,21 +217,19 @@ impl Store for MemoryStore {
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
-        let mut state = self.shared.state();
-        let Some(file) = state.files.remove(cookie) else { return Ok(false) };
-        if let Some(owner) = file.known.owner {
-            let forgotten = (state.removed.len() + 1).saturating_sub(REMOVED_REMEMBERED);
-            state.removed.drain(..forgotten);
-            let until = self.shared.clock.unix_seconds().saturating_add(LEASE.as_secs());
-            state.removed.push_back((cookie.clone(), owner, until));
-        }
-        Ok(true)
+        let now = self.shared.clock.unix_seconds();
+        Ok(self.shared.state().remove(cookie, now))
     }
 
-    fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError> {
+    fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError> {
         let now = self.shared.clock.unix_seconds();
-        let state = self.shared.state();
-        Ok(state.removed.iter().any(|(removed, by, until)| removed == cookie && by == owner && *until > now))
+        let mut state = self.shared.state();
+        if state.files.get(cookie).is_some_and(|file| file.known.owner == Some(*owner)) {
+            state.remove(cookie, now);
+            return Ok(Removal::Removed);
+        }
+        let is_it = |(removed, by, until): &(Cookie, Fingerprint, u64)| removed == cookie && by == owner && *until > now;
+        Ok(Removal::of_missing(state.removed.iter().any(is_it)))
     }
 
     fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
@@ -276,6 +274,16 @@ impl Store for MemoryStore {
 }
 
 impl State {
+    fn remove(&mut self, cookie: &Cookie, now: u64) -> bool {
+        let Some(file) = self.files.remove(cookie) else { return false };
+        if let Some(owner) = file.known.owner {
+            let forgotten = (self.removed.len() + 1).saturating_sub(REMOVED_REMEMBERED);
+            self.removed.drain(..forgotten);
+            self.removed.push_back((cookie.clone(), owner, now.saturating_add(LEASE.as_secs())));
+        }
+        true
+    }
+
     fn account(&self, key: &Fingerprint) -> Option<Account> {
         let name = self.users.get(key)?.clone();
         let stored = self.files.values().filter(|file| file.known.owner == Some(*key)).map(|file| file.known.size);

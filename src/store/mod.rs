@@ -95,12 +95,13 @@ pub trait Store: Send + Sync {
     /// [`StoreError`]
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError>;
 
-    /// Whether a file of this owner has been removed with [`Store::remove`] within the last [`LEASE`], so that a command
-    /// whose answer was lost can be repeated (`docs/protocol.md` §19.2). The latest [`REMOVED_REMEMBERED`] are known.
+    /// Removes a file of this owner, which need not be readable any more. One that was removed within the last [`LEASE`] is
+    /// remembered, so that a command whose answer was lost can be repeated (`docs/protocol.md` §19.2); the latest
+    /// [`REMOVED_REMEMBERED`] are known.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError>;
+    fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError>;
 
     /// The next files of an owner, oldest first, after the one with the cookie `after`; at most [`LISTED_AT_ONCE`].
     /// `None` if `after` is not one of them.
@@ -264,6 +265,24 @@ pub trait Download: Send {
     fn delivered(self: Box<Self>) -> Result<(), StoreError>;
 }
 
+/// What became of a file that its owner has removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It was there, and is removed.
+    Removed,
+    /// It was removed before.
+    RemovedBefore,
+    /// The owner has no such file, and had none that is remembered.
+    NotOwned,
+}
+
+impl Removal {
+    /// Of a file that is not there, which is remembered or not.
+    pub(crate) fn of_missing(is_remembered: bool) -> Self {
+        if is_remembered { Self::RemovedBefore } else { Self::NotOwned }
+    }
+}
+
 /// Some of an owner's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
@@ -296,8 +315,8 @@ macro_rules! forward_store {
                 (**self).remove(cookie)
             }
 
-            fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError> {
-                (**self).was_removed(cookie, owner)
+            fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError> {
+                (**self).remove_owned(cookie, owner)
             }
 
             fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {

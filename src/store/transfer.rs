@@ -6,8 +6,8 @@
 use bytes::Bytes;
 
 use super::{
-    Account, Download, Invite, Keep, Listing, NewFile, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload, UploadKey,
-    UserName,
+    Account, Download, Invite, Keep, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload,
+    UploadKey, UserName,
 };
 use crate::chain::ChainDigest;
 use crate::cookie::Cookie;
@@ -80,8 +80,9 @@ pub enum StoreOperation {
         /// Its cookie.
         cookie: Cookie,
     },
-    /// Look whether a file was removed not long ago: answered by [`StoreReply::WasRemoved`].
-    WasRemoved {
+    /// Remove a file of an owner, or find that it was removed not long ago: answered by
+    /// [`StoreReply::RemovedOwned`].
+    RemoveOwned {
         /// Its cookie.
         cookie: Cookie,
         /// Whose it was.
@@ -143,8 +144,8 @@ pub enum StoreReply {
     Data(Bytes),
     /// Whether there was such a file.
     Removed(bool),
-    /// Whether it was.
-    WasRemoved(bool),
+    /// What became of the file.
+    RemovedOwned(Removal),
     /// The files, unless the one to begin after is none of the owner's.
     Listed(Option<Listing>),
     /// The user, if there is one.
@@ -230,7 +231,9 @@ impl<S: Store> Transfer<S> {
                 self.download = None;
                 self.store.remove(&cookie).map(StoreReply::Removed)
             }
-            StoreOperation::WasRemoved { cookie, owner } => self.store.was_removed(&cookie, &owner).map(StoreReply::WasRemoved),
+            StoreOperation::RemoveOwned { cookie, owner } => {
+                self.store.remove_owned(&cookie, &owner).map(StoreReply::RemovedOwned)
+            }
             StoreOperation::List { owner, after } => self.store.list(&owner, after.as_ref()).map(StoreReply::Listed),
             StoreOperation::SignUp { key, name, invite } => {
                 self.store.sign_up(&key, &name, invite.as_ref()).map(|account| StoreReply::Account(Some(account)))

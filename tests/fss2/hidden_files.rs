@@ -103,7 +103,7 @@ fn a_deletion_with_a_wrong_password_looks_like_one_of_no_file() {
             proof: password.map(|password| proof(password, binding, cookie)),
         };
         let seen = files.assert_same(request, &[&files.pending, &files.claimed]);
-        assert_eq!((seen.frame.as_slice(), seen.asked.as_slice()), (REFUSED, ["open", "was removed"].as_slice()));
+        assert_eq!((seen.frame.as_slice(), seen.asked.as_slice()), (REFUSED, ["remove owned", "open"].as_slice()));
     }
     assert_eq!(files.store.len(), 2);
 }

@@ -110,7 +110,7 @@ fn files(world: &World) -> Vec<OsString> {
 fn a_name_of_a_stranger_decides_nothing() {
     let long = "l".repeat(400) + ".txt";
     let cut = "l".repeat(236) + ".txt";
-    let names: [(&[u8], &[u8]); 12] = [
+    let names: [(&[u8], &[u8]); 14] = [
         (b"-", b"_"),
         (b"-rf", b"_rf"),
         (b"--force", b"_-force"),
@@ -121,6 +121,8 @@ fn a_name_of_a_stranger_decides_nothing() {
         (b"..", b""),
         ("a\u{202e}fdp.exe".as_bytes(), b"a_fdp.exe"),
         (b"\x1b[2J", b"_[2J"),
+        ("a\u{3164}b\u{34f}c\u{e0100}d".as_bytes(), b"a_b_c_d"),
+        ("\u{2764}\u{fe0f}".as_bytes(), "\u{2764}\u{fe0f}".as_bytes()),
         (b"caf\xe9", b"caf\xe9"),
         (long.as_bytes(), cut.as_bytes()),
     ];

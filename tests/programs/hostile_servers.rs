@@ -9,7 +9,7 @@ use fss::chain::{CHECKPOINT, PIECE};
 use fss::crypto::Fingerprint;
 use fss::sealed::{Cost, Header};
 use fss::store::{
-    Account, Download, Entry, Invite, Listing, NewFile, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload,
+    Account, Download, Entry, Invite, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload,
     UploadKey, UserName,
 };
 use fss::{Config, Cookie, MemoryStore, ServerSession, SystemRng};
@@ -96,8 +96,8 @@ impl Store for Liar {
         self.0.store.remove(cookie)
     }
 
-    fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError> {
-        self.0.store.was_removed(cookie, owner)
+    fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError> {
+        self.0.store.remove_owned(cookie, owner)
     }
 
     fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {

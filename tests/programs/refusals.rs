@@ -106,7 +106,11 @@ fn what_makes_no_sense_is_2() {
     let server = world.serve(&NONE);
     world.upload(&server, "file", b"x");
     fails(&world.client(&server, &[]), 2, &["no command was given", "upload, download"]);
-    fails(&world.client(&server, &["--server", "fss://there", "upload", "file"]), 2, &["is no server", "--server HOST:PORT"]);
+    for named in ["fss://there", "", ":954", "[::1", "[]:954", "a host:954"] {
+        let output = world.client(&server, &["--server", named, "upload", "file"]);
+        fails(&output, 2, &["is no server", "--server HOST:PORT"]);
+    }
+    fails(&world.client(&server, &["upload", "file", "--name", &"n".repeat(256)]), 2, &["--name", "more than 255 bytes"]);
     fails(&world.client(&server, &["--protocol", "3", "list"]), 2, &["--protocol"]);
     fails(&world.client(&server, &["--fingerprint", "SHA256:short", "upload", "file"]), 2, &["--fingerprint"]);
     let key = world.fingerprint();

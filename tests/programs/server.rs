@@ -324,3 +324,29 @@ fn verify_works_on_a_snapshot_that_cannot_be_written() {
         }
     }
 }
+
+/// What the disk has lost can be told, and its owner need not pay for it for ever.
+#[test]
+fn a_file_that_is_lost_can_be_deleted_by_its_owner() {
+    let world = World::new();
+    let server = world.serve(&NONE);
+    let cookie = world.upload(&server, "file", &[7; 5000]);
+    for lost in ["F", ""] {
+        let cookie = if lost.is_empty() { world.upload(&server, "file", &[7; 5000]) } else { cookie.clone() };
+        let blob = world.path(&format!("data/F-{cookie}"));
+        if lost.is_empty() {
+            std::fs::remove_dir_all(&blob).expect("removed");
+        } else {
+            std::fs::remove_file(blob.join(lost)).expect("removed");
+        }
+        assert!(!world.client(&server, &["download", &cookie, "-o", "-"]).status.success());
+        let stranger = run(world.stranger(&server, &["delete", &cookie, "--own-password"]).env("FSS_FILE_PASSWORD", "x"));
+        assert!(!stranger.status.success(), "it is its owner's");
+        world.does(&server, &["delete", &cookie]);
+        assert_eq!(world.does(&server, &["list", "--remote"]), "");
+        assert!(!blob.exists());
+    }
+    let (code, log) = server.stop();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("is missing"), "{log}");
+}

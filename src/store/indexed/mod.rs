@@ -27,8 +27,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::memory::superseded;
 use super::{
-    Account, Download, Invite, LEASE, Listing, NewFile, OpenOptions, Resumed, Store, StoreError, StoreErrorKind, StoredFile,
-    Upload, UploadKey, UserName,
+    Account, Download, Invite, LEASE, Listing, NewFile, OpenOptions, Removal, Resumed, Store, StoreError, StoreErrorKind,
+    StoredFile, Upload, UploadKey, UserName,
 };
 use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
@@ -313,8 +313,12 @@ impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
         self.shared.withdraw(cookie, Some(self.shared.lease()))
     }
 
-    fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError> {
-        self.shared.index.was_withdrawn(cookie, owner, self.shared.now())
+    fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError> {
+        let is_owned = self.shared.find(cookie)?.is_some_and(|(_, record)| record.owner == Some(*owner));
+        if is_owned && self.remove(cookie)? {
+            return Ok(Removal::Removed);
+        }
+        self.shared.index.was_withdrawn(cookie, owner, self.shared.now()).map(Removal::of_missing)
     }
 
     fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use fss::chain::ChainDigest;
 use fss::crypto::Fingerprint;
 use fss::store::{
-    Account, Download, Invite, Keep, Listing, NewFile, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload, UploadKey,
-    UserName,
+    Account, Download, Invite, Keep, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload,
+    UploadKey, UserName,
 };
 use fss::{Cookie, MemoryStore};
 
@@ -106,9 +106,9 @@ impl Store for Watched {
         self.store.remove(cookie)
     }
 
-    fn was_removed(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<bool, StoreError> {
-        self.watch.step("was removed")?;
-        self.store.was_removed(cookie, owner)
+    fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError> {
+        self.watch.step("remove owned")?;
+        self.store.remove_owned(cookie, owner)
     }
 
     fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
