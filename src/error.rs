@@ -25,6 +25,9 @@ pub enum Error {
     /// A block did not open with our key. No detail is given, on purpose.
     #[error("a block from the peer does not open")]
     BlockDoesNotOpen,
+    /// A block of the first message follows one that was not full (`docs/protocol.md` §3).
+    #[error("a block from the peer follows one that was not full")]
+    BlockAfterShortBlock,
     /// A message of more blocks than the protocol allows (`docs/protocol.md` §3).
     #[error("a message from the peer has more than {limit} blocks")]
     MessageTooLong {
@@ -114,6 +117,7 @@ impl Error {
             Self::InvalidPrelude(_)
             | Self::KeyRejected(_)
             | Self::BlockDoesNotOpen
+            | Self::BlockAfterShortBlock
             | Self::MessageTooLong { .. }
             | Self::InvalidFrame(_)
             | Self::RecordDoesNotOpen

@@ -64,12 +64,14 @@ pub struct Receiver {
     failed_starts: Option<usize>,
     /// Whether the message that comes is the first.
     is_first: bool,
+    /// Whether the last block that opened was not full: in a first message only the end mark may follow it.
+    is_short: bool,
 }
 
 impl Receiver {
     /// Starts after the peer's key.
     pub fn new(key: Arc<dyn PrivateKey>) -> Self {
-        Self { key, message: Zeroizing::default(), blocks: 0, failed_starts: Some(0), is_first: true }
+        Self { key, message: Zeroizing::default(), blocks: 0, failed_starts: Some(0), is_first: true, is_short: false }
     }
 
     /// The public half of the key that messages are sealed to.
@@ -80,7 +82,7 @@ impl Receiver {
     /// Opens the block at the beginning of `input`, if it is whole, and says how many bytes are used up.
     ///
     /// # Errors
-    /// [`Error::BlockDoesNotOpen`], [`Error::MessageTooLong`].
+    /// [`Error::BlockDoesNotOpen`], [`Error::MessageTooLong`], [`Error::BlockAfterShortBlock`].
     pub fn open_block(&mut self, input: &[u8], rng: &mut dyn CryptoRng) -> Result<(usize, Opened), Error> {
         let length = self.key.block_length();
         let skipped = match self.failed_starts {
@@ -107,7 +109,12 @@ impl Receiver {
             (Err(_), _) => return Err(Error::BlockDoesNotOpen),
         }
         self.blocks += 1;
-        let ended = self.message.len() == before;
+        let opened = self.message.len() - before;
+        let ended = opened == 0;
+        if self.is_first && self.is_short && !ended {
+            return Err(Error::BlockAfterShortBlock);
+        }
+        self.is_short = opened < length.saturating_sub(OVERHEAD);
         Ok((skipped + length, if ended { Opened::Message } else { Opened::Block }))
     }
 
