@@ -283,7 +283,8 @@ impl Transfer<'_> {
             room::check_free(&self.path, becomes.saturating_sub(before))?;
         }
         let is_wanted = self.is_confirmed || self.record.is_some() || self.stated == Some(becomes);
-        if !is_wanted && sent.is_some_and(|sent| room::is_suspicious(becomes, sent)) {
+        let is_archive = metadata.is_some_and(|metadata| metadata.get("kind") == Some("directory"));
+        if !is_wanted && sent.is_some_and(|sent| room::is_suspicious(becomes, is_archive, sent)) {
             let why = format!("{} bytes are to become {becomes}", sent.unwrap_or(0));
             let hint = format!("--size {becomes}, if you know whose it is and want it");
             return Err(Stopped::Unsure(Failure::new(code::INTEGRITY, &self.what, why, hint)));

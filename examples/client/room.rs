@@ -12,6 +12,8 @@ use crate::support::failure::{Failure, code};
 /// to a tenth or a twentieth.
 const LARGE: u64 = 1 << 30;
 const FAR_MORE: u64 = 32;
+/// An entry of an archive has 512 bytes, and may be a directory, which takes a block of 4 KiB.
+const ENTRY: u64 = 8;
 
 /// Refuses what has more bytes than are free where it is to be.
 pub fn check_free(path: &Path, bytes: u64) -> Result<(), Failure> {
@@ -26,7 +28,8 @@ pub fn check_free(path: &Path, bytes: u64) -> Result<(), Failure> {
     Err(Failure::new(code::NO_ROOM, what, why, "make room on the disk, or -o with a place that has it"))
 }
 
-/// Whether somebody should be asked before so many bytes are made of those that are sent.
-pub fn is_suspicious(becomes: u64, sent: u64) -> bool {
-    becomes > LARGE && becomes / FAR_MORE > sent
+/// Whether somebody should be asked before so many bytes, be they an archive or not, are made of those that are sent.
+pub fn is_suspicious(becomes: u64, is_archive: bool, sent: u64) -> bool {
+    let on_disk = if is_archive { becomes.saturating_mul(ENTRY) } else { becomes };
+    on_disk > LARGE && becomes / FAR_MORE > sent
 }

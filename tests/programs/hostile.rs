@@ -196,9 +196,12 @@ fn what_becomes_far_more_is_asked_about_before_anything_is_written() {
     let said = |size: u64| Metadata::named("gift").with("encoding", "zstd").with("size", size.to_string());
     let large = 10 << 30;
     let [suspicious, endless] = [large, 1 << 62].map(|size| put(&world, &bomb(), &said(size)));
+    // Of 200 MiB, as many directories as take 1.6 GiB.
+    let directories = put(&world, &bomb(), &said(200 << 20).with("kind", "directory"));
     let server = world.serve(&NONE);
     let told = fails(&download(&world, &server, &suspicious, &[]), 15, &["are to become 10737418240", "--size 10737418240"]);
     assert!(told.contains("cannot download"), "{told}");
+    fails(&download(&world, &server, &directories, &[]), 15, &["are to become 209715200", "--size 209715200"]);
     fails(&download(&world, &server, &endless, &[]), 14, &["4611686018427387904 bytes", "are free there"]);
     fails(&download(&world, &server, &endless, &["--size", "4611686018427387904"]), 14, &["make room"]);
     assert_eq!(files(&world), Vec::<OsString>::new());
