@@ -6,6 +6,7 @@
 use crate::crypto::{Fingerprint, KeyRejected};
 use crate::sealed::InvalidMetadata;
 use crate::store::StoreError;
+use crate::text::is_deceptive;
 use crate::wire::hello::InvalidHello;
 use crate::wire::legacy_frame::InvalidFrame;
 use crate::wire::message::InvalidMessage;
@@ -276,7 +277,7 @@ impl std::fmt::Display for Moment {
 
 /// Text that a peer sent with an error frame: at most 256 characters, made printable.
 ///
-/// It comes from outside, so control characters are replaced before anybody prints it.
+/// It comes from outside, so what is deceptive ([`crate::text`]) is replaced before anybody prints it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerText(Box<str>);
 
@@ -286,7 +287,7 @@ impl PeerText {
     /// Makes the details of an error frame fit to be shown.
     pub fn new(details: &[u8]) -> Self {
         let text = String::from_utf8_lossy(details);
-        Self(text.chars().take(Self::LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>().into())
+        Self(text.chars().take(Self::LONGEST).map(|c| if is_deceptive(c) { '\u{fffd}' } else { c }).collect::<String>().into())
     }
 
     /// The text.

@@ -103,6 +103,7 @@ mod secret;
 pub mod server;
 mod session;
 pub mod store;
+pub mod text;
 mod time;
 pub mod wire;
 

@@ -11,7 +11,7 @@ use crate::options::Options;
 use crate::report;
 use crate::support::failure::{Failure, code, typed};
 use crate::support::print;
-use crate::support::text::printable;
+use fss::text::printable;
 
 /// Shows the files, or only those of the server that the command line names.
 pub fn list(account: &Account, options: &Options, mut files: Vec<FileRecord>) -> Result<(), Failure> {

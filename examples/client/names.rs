@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
-use crate::support::text::is_deceptive;
+use fss::text::is_deceptive;
 
 /// Bytes of the longest name that is made of another one: the usual 255 of a file system, and room for a number.
 const LONGEST: usize = 240;

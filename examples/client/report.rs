@@ -18,7 +18,7 @@ use unicode_width::UnicodeWidthChar as _;
 use crate::options::{Command, Options};
 use crate::support::failure::{Failure, code};
 use crate::support::print;
-use crate::support::text::{is_deceptive, printable};
+use fss::text::{is_deceptive, printable};
 
 /// The most columns of a name before a progress bar.
 const LABEL_COLUMNS: usize = 24;

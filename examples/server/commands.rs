@@ -48,12 +48,12 @@ fn run(options: &Options, serve: impl FnOnce(&Arc<Service>, Start) -> Result<(),
             let store = options.open_store()?;
             // And the ports, so that nobody is asked for a code in vain.
             let listeners = listen_at_all(&options.listen, "--listen")?;
-            let identity = identity(options, &locked)?;
-            let config =
-                Config::new(default_provider(), identity).with_limits(options.limits()).with_versions(options.versions());
             if let Some(address) = options.metrics {
                 metrics::expose(address)?;
             }
+            let identity = identity(options, &locked)?;
+            let config =
+                Config::new(default_provider(), identity).with_limits(options.limits()).with_versions(options.versions());
             let (service, start) = Service::start(options, config, store, listeners)?;
             serve(&service, start)?;
             service.rest();

@@ -21,7 +21,7 @@ use crate::open_files;
 use crate::options::Options;
 use crate::support::failure::{Failure, code};
 use crate::support::print;
-use crate::support::text::printable;
+use fss::text::printable;
 
 /// How long running connections get to finish after a signal.
 pub const DRAIN: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use fss::store::{Finding, Verified, verify_directory};
 
 use crate::support::failure::{Failure, code};
 use crate::support::print;
-use crate::support::text::printable;
+use fss::text::printable;
 
 pub fn run(data: &Path) -> Result<(), Failure> {
     if matches!(data.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound) {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::text::printable;
+use fss::text::printable;
 
 /// Exit codes: documented in the README, and only ever extended.
 #[allow(dead_code, reason = "each program uses those it needs")]

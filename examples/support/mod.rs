@@ -4,4 +4,3 @@ pub mod duration;
 pub mod failure;
 pub mod print;
 pub mod secrets;
-pub mod text;

@@ -1,11 +1,12 @@
 //! Where passwords, operation codes and invites come from: the environment, a file, a command, or a hidden prompt. Never the
 //! command line, where every user of the machine could read them.
 
-use std::ffi::OsString;
-use std::io::{ErrorKind, IsTerminal as _, Read as _};
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal as _, Read};
 use std::os::unix::ffi::OsStringExt as _;
 use std::process::{Command, Stdio};
-use std::{env, fs};
 
 use fss::{Password, Secret};
 
@@ -19,8 +20,8 @@ pub struct Wanted {
     pub variable: &'static str,
 }
 
-/// How much of standard input is read for a secret.
-const LONGEST_LINE: u64 = 4096;
+/// How much is read for a secret: the longest password fits several times.
+const LONGEST_LINE: usize = 4096;
 
 impl Wanted {
     /// The secret, asked for once.
@@ -54,10 +55,7 @@ impl Wanted {
         if input.is_terminal() {
             return self.prompt(&format!("{}: ", capitalized(self.name))).map(Secret::new);
         }
-        let mut line = Vec::new();
-        let read = input.lock().take(LONGEST_LINE).read_to_end(&mut line);
-        read.map_err(|error| self.unavailable(&"standard input".into(), &error.to_string()))?;
-        Ok(first_line(line))
+        first_line(input.lock()).map_err(|error| self.unavailable(&"standard input".into(), &error.to_string()))
     }
 
     fn check(self, bytes: Vec<u8>) -> Result<Password, Failure> {
@@ -73,16 +71,11 @@ impl Wanted {
             return Ok(Some(Secret::new(value.into_vec())));
         }
         if let Some(path) = variable("_FILE") {
-            let read = fs::read(&path).map_err(|error| self.unavailable(&path, &error.to_string()))?;
-            return Ok(Some(first_line(read)));
+            let read = File::open(&path).and_then(first_line);
+            return read.map(Some).map_err(|error| self.unavailable(&path, &error.to_string()));
         }
         if let Some(command) = variable("_COMMAND") {
-            let output = Command::new("sh").arg("-c").arg(&command).stderr(Stdio::inherit()).output();
-            let output = output.map_err(|error| self.unavailable(&command, &error.to_string()))?;
-            if !output.status.success() {
-                return Err(self.unavailable(&command, &output.status.to_string()));
-            }
-            return Ok(Some(first_line(output.stdout)));
+            return printed_by(&command).map(Some).map_err(|error| self.unavailable(&command, &error.to_string()));
         }
         Ok(None)
     }
@@ -105,10 +98,23 @@ impl Wanted {
 }
 
 /// A file or a command gives one line; its end is not part of the secret.
-fn first_line(bytes: Vec<u8>) -> Secret {
+fn first_line(input: impl Read) -> io::Result<Secret> {
+    // The whole of it fits from the start, so that no reallocation leaves a part of the secret behind.
+    let mut bytes = Vec::with_capacity(LONGEST_LINE);
+    let read = input.take(LONGEST_LINE as u64).read_to_end(&mut bytes);
     let bytes = Secret::new(bytes);
+    read?;
     let end = bytes.expose().iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(bytes.expose().len());
-    Secret::new(bytes.expose()[..end].to_vec())
+    Ok(Secret::new(bytes.expose()[..end].to_vec()))
+}
+
+/// What a command prints. One that goes on printing is not listened to any more, which ends it.
+fn printed_by(command: &OsStr) -> io::Result<Secret> {
+    let mut child = Command::new("sh").arg("-c").arg(command).stdin(Stdio::inherit()).stdout(Stdio::piped()).spawn()?;
+    let line = child.stdout.take().map_or_else(|| Ok(Secret::new(Vec::new())), first_line);
+    let status = child.wait()?;
+    let line = line?;
+    if status.success() || line.expose().len() >= LONGEST_LINE { Ok(line) } else { Err(io::Error::other(status.to_string())) }
 }
 
 fn capitalized(name: &str) -> String {

@@ -35,7 +35,7 @@ use crate::error::{Error, Moment, Refusal};
 use crate::sealed::Header;
 use crate::session::{LastWords, Lease, Message, Side, Turn, Wants};
 use crate::store::transfer::{RequestId, ResumedUpload, StoreOperation, StoreReply, StoreRequest};
-use crate::store::{Keep, Listing, NewFile, Removal, StoreError, StoreErrorKind, StoredFile};
+use crate::store::{Keep, Listing, NewFile, Removal, StoreError, StoreErrorKind, StoredFile, StoredFormat};
 use crate::wire::frame::Frame;
 use crate::wire::key_schedule::Binding;
 use crate::wire::legacy_frame;
@@ -256,7 +256,7 @@ impl Fss2Server {
                 Asked::FindingUpload { header, cookie, proof, offset },
             ),
             Request::Challenge { cookie } => {
-                self.ask(StoreOperation::Open { cookie: cookie.clone() }, Asked::Challenging { cookie })
+                self.ask(StoreOperation::FindFormat { cookie: cookie.clone() }, Asked::Challenging { cookie })
             }
             Request::Download { cookie, proof, offset } => {
                 self.ask(StoreOperation::Open { cookie: cookie.clone() }, Asked::Opening { cookie, proof, offset })
@@ -391,7 +391,7 @@ impl Fss2Server {
                 turn.events.push_back(ServerEvent::Stored { cookie: file.cookie, bytes: file.received, received });
                 Ok(State::Ready)
             }
-            (Asked::Challenging { cookie }, StoreReply::Opened { file }) => challenge(&cookie, file.map(|file| *file), turn),
+            (Asked::Challenging { cookie }, StoreReply::Format(format)) => challenge(&cookie, format, turn),
             (Asked::Opening { cookie, proof, offset }, StoreReply::Opened { file }) => {
                 self.check(&cookie, file.as_ref().map(|file| (&file.verifier, file.owner)), Some(&proof), turn)?;
                 let StoredFile { header, size, chain, expires, .. } = *file.ok_or(Refusal::UnknownCookie)?;
@@ -507,12 +507,12 @@ fn list(listing: Listing, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Err
     Ok(State::Ready)
 }
 
-fn challenge(cookie: &Cookie, file: Option<StoredFile>, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
+fn challenge(cookie: &Cookie, format: Option<StoredFormat>, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
     let decoy = turn.link.config().decoys().map_err(|_| Error::Crypto)?.header(cookie);
-    let format = match file {
+    let format = match format {
         None => Format::Sealed(decoy),
-        Some(StoredFile { header: Some(header), .. }) => Format::Sealed(header),
-        Some(StoredFile { header: None, .. }) => Format::Legacy,
+        Some(StoredFormat::Sealed(header)) => Format::Sealed(header),
+        Some(StoredFormat::Legacy) => Format::Legacy,
     };
     turn.link.budget.spend();
     send(turn, &Reply::Challenge(format))?;

@@ -10,8 +10,8 @@ use std::sync::Mutex;
 use bytes::Bytes;
 
 use super::{
-    Account, Entry, FILE_CHARGE, LISTED_AT_ONCE, NewFile, NewUpload, Removal, Resumed, Store, StoreError, StoreErrorKind, Upload,
-    UploadKey, UserName,
+    Account, Entry, FILE_CHARGE, LISTED_AT_ONCE, NewFile, NewUpload, Removal, Resumed, Store, StoreError, StoreErrorKind,
+    StoredFormat, Upload, UploadKey, UserName,
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
 use crate::cookie::Cookie;
@@ -190,12 +190,15 @@ fn a_write_must_follow_the_one_before(store: &impl Store) {
 fn a_removed_file_is_gone_but_can_be_read_to_its_end(store: &impl Store) {
     let cookie = works(put(store, &content(5000)));
     let mut open = works(store.open(&cookie)).expect("it is there");
+    assert_eq!(works(store.format(&cookie)), Some(StoredFormat::Legacy), "a file without a header is one of FSS 1.0");
     assert!(works(store.remove(&cookie)), "a file that is there is removed");
     assert!(!works(store.remove(&cookie)), "a file is removed once");
+    assert!(works(store.format(&cookie)).is_none(), "a removed file has no format");
     for by_its_owner in [true, false] {
         let sealed = works(put_sealed(store, b"its owner's"));
         assert_eq!(works(store.remove_owned(&sealed, &key(1))), Removal::NotOwned, "another owner removes nothing");
         assert!(works(store.open(&sealed)).is_some(), "another owner removes nothing");
+        assert!(matches!(works(store.format(&sealed)), Some(StoredFormat::Sealed(_))), "a sealed file has its header");
         if by_its_owner {
             assert_eq!(works(store.remove_owned(&sealed, &key(0))), Removal::Removed, "its owner removes a file");
         } else {

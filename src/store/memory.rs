@@ -9,7 +9,7 @@ use super::CLAIM_LEASE;
 use super::retention::{Deliveries, Keep};
 use super::{
     Account, Download, Entry, FILE_CHARGE, Invite, LEASE, LISTED_AT_ONCE, Listing, NewFile, REMOVED_REMEMBERED, Removal, Resumed,
-    Retention, Store, StoreError, StoreErrorKind, StoredFile, Upload, UploadKey, UserName,
+    Retention, Store, StoreError, StoreErrorKind, StoredFile, StoredFormat, Upload, UploadKey, UserName,
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
 use crate::cookie::{Cookie, CookieSource, RandomCookies};
@@ -214,6 +214,10 @@ impl Store for MemoryStore {
             let (known, data) = (file.known.clone(), file.data.clone());
             Box::new(Outgoing { shared: Arc::clone(&self.shared), cookie: cookie.clone(), known, data, claimed_by: None })
         }))
+    }
+
+    fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError> {
+        Ok(self.shared.state().files.get(cookie).map(|file| file.known.header.clone().into()))
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {

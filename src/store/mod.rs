@@ -89,6 +89,12 @@ pub trait Store: Send + Sync {
     /// [`StoreError`]
     fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError>;
 
+    /// What a file is stored as, if there is such a file. Its bytes need not be readable for that.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError>;
+
     /// Removes a file, and says whether there was one.
     ///
     /// # Errors
@@ -265,6 +271,22 @@ pub trait Download: Send {
     fn delivered(self: Box<Self>) -> Result<(), StoreError>;
 }
 
+/// What a file is stored as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredFormat {
+    /// Sealed by its client, with this header.
+    Sealed(Header),
+    /// Encrypted by the server, as in FSS 1.0.
+    Legacy,
+}
+
+impl From<Option<Header>> for StoredFormat {
+    /// Of a file that has a header or none.
+    fn from(header: Option<Header>) -> Self {
+        header.map_or(Self::Legacy, Self::Sealed)
+    }
+}
+
 /// What became of a file that its owner has removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
@@ -309,6 +331,10 @@ macro_rules! forward_store {
 
             fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
                 (**self).open(cookie)
+            }
+
+            fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError> {
+                (**self).format(cookie)
             }
 
             fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {

@@ -6,8 +6,8 @@
 use bytes::Bytes;
 
 use super::{
-    Account, Download, Invite, Keep, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload,
-    UploadKey, UserName,
+    Account, Download, Invite, Keep, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile,
+    StoredFormat, Upload, UploadKey, UserName,
 };
 use crate::chain::ChainDigest;
 use crate::cookie::Cookie;
@@ -58,6 +58,11 @@ pub enum StoreOperation {
     Commit,
     /// Find a file: answered by [`StoreReply::Opened`].
     Open {
+        /// Its cookie.
+        cookie: Cookie,
+    },
+    /// Say what a file is stored as: answered by [`StoreReply::Format`].
+    FindFormat {
         /// Its cookie.
         cookie: Cookie,
     },
@@ -138,6 +143,8 @@ pub enum StoreReply {
         /// What is known of it.
         file: Option<Box<StoredFile>>,
     },
+    /// What the file is stored as, if there is one.
+    Format(Option<StoredFormat>),
     /// Whether a delivery was left.
     Claimed(bool),
     /// The bytes that were asked for.
@@ -231,6 +238,7 @@ impl<S: Store> Transfer<S> {
                 self.download = None;
                 self.store.remove(&cookie).map(StoreReply::Removed)
             }
+            StoreOperation::FindFormat { cookie } => self.store.format(&cookie).map(StoreReply::Format),
             StoreOperation::RemoveOwned { cookie, owner } => {
                 self.store.remove_owned(&cookie, &owner).map(StoreReply::RemovedOwned)
             }

@@ -178,7 +178,7 @@ fn the_right_proof_for_a_decoy_is_refused() {
 
 fn challenged(store: &MemoryStore, cookie: &Cookie) -> Header {
     let seen = ask(store, |_| Request::Challenge { cookie: cookie.clone() });
-    assert_eq!((seen.asked.as_slice(), seen.crypto[2]), (["open"].as_slice(), 3), "K, request, answer");
+    assert_eq!((seen.asked.as_slice(), seen.crypto[2]), (["format"].as_slice(), 3), "K, request, answer");
     match Reply::parse(&seen.frame, Awaited::Other) {
         Ok(Reply::Challenge(Format::Sealed(header))) => header,
         other => panic!("{other:?}"),

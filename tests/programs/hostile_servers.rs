@@ -9,8 +9,8 @@ use fss::chain::{CHECKPOINT, PIECE};
 use fss::crypto::Fingerprint;
 use fss::sealed::{Cost, Header};
 use fss::store::{
-    Account, Download, Entry, Invite, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload,
-    UploadKey, UserName,
+    Account, Download, Entry, Invite, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile,
+    StoredFormat, Upload, UploadKey, UserName,
 };
 use fss::{Config, Cookie, MemoryStore, ServerSession, SystemRng};
 
@@ -90,6 +90,12 @@ impl Store for Liar {
         file.header = self.0.header.lock().expect("it is not poisoned").clone().or(file.header);
         let readable = Some(self.0.readable.load(Ordering::SeqCst)).filter(|&bytes| bytes > 0).unwrap_or(u64::MAX);
         Ok(Some(Box::new(Told { inner, file, readable })))
+    }
+
+    fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError> {
+        let told = self.0.header.lock().expect("it is not poisoned").clone().map(StoredFormat::Sealed);
+        let format = self.0.store.format(cookie)?;
+        Ok(format.map(|format| told.unwrap_or(format)))
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::memory::superseded;
 use super::{
     Account, Download, Invite, LEASE, Listing, NewFile, OpenOptions, Removal, Resumed, Store, StoreError, StoreErrorKind,
-    StoredFile, Upload, UploadKey, UserName,
+    StoredFile, StoredFormat, Upload, UploadKey, UserName,
 };
 use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
@@ -307,6 +307,10 @@ impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
     fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
         let file = Outgoing::open(&self.shared, cookie)?;
         Ok(file.map(|file| -> Box<dyn Download> { Box::new(file) }))
+    }
+
+    fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError> {
+        Ok(self.shared.find(cookie)?.map(|(_, record)| record.header.into()))
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {

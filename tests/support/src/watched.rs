@@ -7,8 +7,8 @@ use bytes::Bytes;
 use fss::chain::ChainDigest;
 use fss::crypto::Fingerprint;
 use fss::store::{
-    Account, Download, Invite, Keep, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile, Upload,
-    UploadKey, UserName,
+    Account, Download, Invite, Keep, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile,
+    StoredFormat, Upload, UploadKey, UserName,
 };
 use fss::{Cookie, MemoryStore};
 
@@ -99,6 +99,11 @@ impl Store for Watched {
     fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
         self.watch.step("open")?;
         Ok(self.store.open(cookie)?.map(|file| -> Box<dyn Download> { Box::new(self.watched(file)) }))
+    }
+
+    fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError> {
+        self.watch.step("format")?;
+        self.store.format(cookie)
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {

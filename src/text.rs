@@ -1,4 +1,4 @@
-//! Text that comes from a peer, a file or a database, made fit for a terminal.
+//! Text that comes from a peer, a file or a database, made fit for a terminal or a log.
 
 /// Whether a character changes how what is around it is shown, or is not seen itself: control characters, marks that turn
 /// the direction of text, and what Unicode calls `Default_Ignorable_Code_Point`, with the blanks that are no space. The two
@@ -13,6 +13,10 @@ pub fn is_deceptive(c: char) -> bool {
 }
 
 /// Text as it may be shown: what is deceptive is escaped.
+///
+/// ```
+/// assert_eq!(fss::text::printable("a\u{202e}fdp.exe\n"), r"a\u{202e}fdp.exe\n");
+/// ```
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_deceptive(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
