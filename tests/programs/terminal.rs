@@ -224,12 +224,15 @@ fn progress_is_shown_on_a_terminal_only() {
         command
     };
     fails(&world.client(&server, &["upload", "file", "--compress", "never"]), 0, &[]);
-    for (arguments, is_shown) in [(vec!["upload", "file"], true), (vec!["--quiet", "upload", "file"], false)] {
+    let compressed = vec!["upload", "file", "--compress", "always"];
+    for (arguments, is_shown) in [(vec!["upload", "file"], true), (compressed, true), (vec!["--quiet", "upload", "file"], false)]
+    {
         let mut terminal = Terminal::start(&upload(&arguments));
         terminal.shows("Password: ");
         terminal.types("the password");
         let (code, shown) = terminal.ends();
         assert_eq!(code, Some(0), "{shown}");
         assert_eq!(shown.contains("deriving the key"), is_shown, "{shown}");
+        assert_eq!(shown.contains("/2.86 MiB"), is_shown, "the total is that of the file, compressed or not: {shown}");
     }
 }
