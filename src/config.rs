@@ -51,8 +51,11 @@ pub struct Limits {
     /// For how long new connections to a server get transport keys of the same modulus: what was sent to keys that are gone
     /// stays closed (`docs/protocol.md` §2.9). 15 minutes.
     pub transport_key_lifetime: Duration,
-    /// How many connections get one: there are 557,000 exponents, and those that are used must be remembered. 2^17.
+    /// How many connections get one: there are 557,000 exponents, and those that are used must be remembered. 2^17, which is
+    /// also the most.
     pub transport_keys: usize,
+    /// How long a connection to a server may go on with FSS 1.0: it keeps the modulus of its key in memory. 24 hours.
+    pub legacy_connection: Duration,
     /// RSA private operations in one `poll` before it yields: the largest piece of work of FSS 1.0, so that one
     /// connection does not keep a thread from others. 1.
     pub private_operations: u32,
@@ -73,6 +76,7 @@ impl Default for Limits {
             upload_window: 8 * 1024 * 1024,
             record_buffers: 512,
             transport_key_lifetime: Duration::from_secs(15 * 60),
+            legacy_connection: Duration::from_secs(24 * 60 * 60),
             transport_keys: 1 << 17,
             private_operations: 1,
         }

@@ -3,7 +3,7 @@
 //! AWS-LC draws the random bytes of OAEP itself, so with this provider the same seed does not give the same bytes.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{self, UnparsedPublicKey, X25519};
@@ -143,7 +143,8 @@ impl fmt::Debug for Sealing {
 struct Opening {
     oaep: OaepPrivateDecryptingKey,
     key: PrivateDecryptingKey,
-    signing: RsaKeyPair,
+    /// Made when it is needed: it parses and checks the key once more, and most keys only open.
+    signing: OnceLock<Option<RsaKeyPair>>,
     public: PublicKeyDer,
 }
 
@@ -152,9 +153,12 @@ impl Opening {
         let der: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(|_| KeyRejected::Provider)?;
         let public = PublicKeyDer::parse(der.as_ref())?;
         let oaep = OaepPrivateDecryptingKey::new(key.clone()).map_err(|_| KeyRejected::Provider)?;
-        let pkcs8: Pkcs8V1Der<'_> = key.as_der().map_err(|_| KeyRejected::Provider)?;
-        let signing = RsaKeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyRejected::Provider)?;
-        Ok(Arc::new(Self { oaep, key, signing, public }))
+        Ok(Arc::new(Self { oaep, key, signing: OnceLock::new(), public }))
+    }
+
+    fn signing(&self) -> Result<&RsaKeyPair, CryptoFailure> {
+        let load = || RsaKeyPair::from_pkcs8(self.to_pkcs8_der().ok()?.expose()).ok();
+        self.signing.get_or_init(load).as_ref().ok_or(CryptoFailure)
     }
 }
 
@@ -178,8 +182,9 @@ impl PrivateKey for Opening {
     }
 
     fn sign(&self, message: &[u8], _rng: &mut dyn CryptoRng) -> Result<Vec<u8>, CryptoFailure> {
-        let mut signature = vec![0; self.signing.public_modulus_len()];
-        let signed = self.signing.sign(&RSA_PSS_SHA384, &SystemRandom::new(), message, &mut signature);
+        let signing = self.signing()?;
+        let mut signature = vec![0; signing.public_modulus_len()];
+        let signed = signing.sign(&RSA_PSS_SHA384, &SystemRandom::new(), message, &mut signature);
         signed.map(|()| signature).map_err(|_| CryptoFailure)
     }
 

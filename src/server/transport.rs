@@ -21,6 +21,10 @@ use crate::time::{MonotonicClock, SystemMonotonicClock, Time};
 /// Exponents have three bytes, as the usual one has: 2019 peers take as many bytes for a key as theirs have.
 const EXPONENTS: std::ops::Range<u32> = (1 << 16) + 2..1 << 23;
 
+/// The most connections of a modulus, whatever the limits say: there must be exponents left for those that come while the next
+/// one is made.
+const MOST: usize = 1 << 17;
+
 /// How often an exponent is drawn before the random numbers are to blame. One in about 16 is a prime.
 const DRAWS: usize = 10_000;
 
@@ -84,16 +88,18 @@ impl TransportKeys {
         lifetime: Duration,
         most: usize,
     ) -> Result<MutexGuard<'_, State>, KeyRejected> {
+        let most = most.min(MOST);
         let mut state = self.state();
         let generate = || Modulus::generate(provider, self.clock.now());
-        match &state.current {
+        match state.current.as_ref().filter(|modulus| modulus.is_of_this_process()) {
             Some(modulus) if !modulus.is_used(self.clock.now(), lifetime, most) => {}
-            Some(modulus) if modulus.used.len() < most.saturating_mul(2) => {
+            Some(modulus) if modulus.used.len() < most * 2 => {
                 if !std::mem::replace(&mut state.is_generating, true) {
                     drop(state);
+                    let generating = Generating(self);
                     let made = generate();
+                    drop(generating);
                     state = self.state();
-                    state.is_generating = false;
                     state.current = Some(made?);
                 }
             }
@@ -121,10 +127,21 @@ impl fmt::Debug for TransportKeys {
     }
 }
 
+/// While it is there a modulus is being made. Should that panic, another caller tries it again.
+struct Generating<'a>(&'a TransportKeys);
+
+impl Drop for Generating<'_> {
+    fn drop(&mut self) {
+        self.0.state().is_generating = false;
+    }
+}
+
 /// A modulus, and the exponents that connections have got: none gets one twice.
 struct Modulus {
     pkcs8_der: Secret,
     made: Time,
+    /// A process that was forked would give out the same exponents once more.
+    process: u32,
     used: HashSet<u32>,
 }
 
@@ -132,7 +149,11 @@ impl Modulus {
     fn generate(provider: &dyn CryptoProvider, made: Time) -> Result<Self, KeyRejected> {
         let key = provider.generate_private_key(&mut SystemRng)?;
         let pkcs8_der = key.to_pkcs8_der().map_err(|_| KeyRejected::Provider)?;
-        Ok(Self { pkcs8_der, made, used: HashSet::new() })
+        Ok(Self { pkcs8_der, made, process: std::process::id(), used: HashSet::new() })
+    }
+
+    fn is_of_this_process(&self) -> bool {
+        self.process == std::process::id()
     }
 
     fn is_used(&self, now: Time, lifetime: Duration, most: usize) -> bool {
@@ -197,5 +218,75 @@ impl PrivateKey for TransportKey {
 impl fmt::Debug for TransportKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "transport key {:?}", self.public)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::crypto::aead::AeadKey;
+    use crate::crypto::agreement::Share;
+    use crate::crypto::{PublicKey, default_provider};
+
+    fn modulus(keys: &TransportKeys, provider: &Arc<dyn CryptoProvider>, limits: &Limits) -> Vec<u8> {
+        let key = keys.next(provider, limits).unwrap();
+        let der = key.public_key().as_bytes();
+        der[..der.len() - 3].to_vec()
+    }
+
+    /// A child of a process has its memory, and would give out the exponents that the other one does.
+    #[test]
+    fn a_process_that_was_forked_makes_a_modulus_of_its_own() {
+        let (keys, provider, limits) = (TransportKeys::default(), default_provider(), Limits::default());
+        let first = modulus(&keys, &provider, &limits);
+        assert_eq!(modulus(&keys, &provider, &limits), first);
+        keys.state().current.as_mut().unwrap().process ^= 1;
+        assert_ne!(modulus(&keys, &provider, &limits), first);
+    }
+
+    /// A provider without random numbers for once.
+    #[derive(Debug)]
+    struct Panics(AtomicBool);
+
+    impl CryptoProvider for Panics {
+        fn name(&self) -> &'static str {
+            "panics"
+        }
+
+        fn load_public_key(&self, key: &PublicKeyDer) -> Result<Arc<dyn PublicKey>, KeyRejected> {
+            default_provider().load_public_key(key)
+        }
+
+        fn load_private_key(&self, pkcs8_der: &Secret) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+            default_provider().load_private_key(pkcs8_der)
+        }
+
+        fn generate_private_key(&self, rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+            assert!(!self.0.swap(false, Ordering::SeqCst), "as the test wants it");
+            default_provider().generate_private_key(rng)
+        }
+
+        fn aead_key(&self, key: &[u8; 32]) -> Box<dyn AeadKey> {
+            default_provider().aead_key(key)
+        }
+
+        fn share(&self, private: &[u8; 32]) -> Box<dyn Share> {
+            default_provider().share(private)
+        }
+    }
+
+    #[test]
+    fn a_panic_while_a_modulus_is_made_keeps_no_other_from_being_made() {
+        let panics = Arc::new(Panics(AtomicBool::new(false)));
+        let provider: Arc<dyn CryptoProvider> = panics.clone();
+        let (keys, mut limits) = (TransportKeys::default(), Limits::default());
+        limits.transport_keys = 1;
+        let first = modulus(&keys, &provider, &limits);
+        panics.0.store(true, Ordering::SeqCst);
+        let caught = std::thread::scope(|scope| scope.spawn(|| keys.next(&provider, &limits).is_ok()).join());
+        assert!(caught.is_err());
+        assert_ne!(modulus(&keys, &provider, &limits), first);
     }
 }

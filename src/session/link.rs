@@ -47,6 +47,9 @@ pub(crate) struct Link {
     source: Option<Source>,
     /// How long the peer has for its first message.
     handshake: Duration,
+    /// How long the connection may go on with RSA messages, and when that is over: a server's key is in memory for so long.
+    rsa_lifetime: Option<Duration>,
+    rsa_ends: Option<Time>,
     /// Our place among those who wait for a buffer, while we do.
     ticket: Option<Ticket>,
     /// What the peer has asked for that moved no file.
@@ -92,7 +95,7 @@ impl Link {
     /// For a client, which opens messages with its identity.
     pub(crate) fn of_client(config: Config, rng: Box<dyn CryptoRng + Send>) -> Self {
         let key = Arc::clone(config.identity());
-        Self::new(config, key, rng)
+        Self { rsa_lifetime: None, ..Self::new(config, key, rng) }
     }
 
     /// The key that opens messages is the first thing to be sent.
@@ -101,6 +104,7 @@ impl Link {
         output.append().extend(prelude::write(key.public_key().as_bytes()));
         let channel = Channel::Rsa(Receiver::new(key));
         let (pace, handshake) = (Pace::new(config.limits()), config.limits().handshake);
+        let rsa_lifetime = Some(config.limits().legacy_connection);
         let (input, peer, patience, source, unread) = (Input::new(), None, None, None, 0);
         Self {
             config,
@@ -115,6 +119,8 @@ impl Link {
             pace,
             source,
             handshake,
+            rsa_lifetime,
+            rsa_ends: None,
             ticket: None,
             budget: Budget::new(),
             waker: None,
@@ -301,6 +307,7 @@ impl Link {
         let empty = self.output.is_empty();
         if self.patience.is_none() {
             self.patience = Some(now + self.handshake);
+            self.rsa_ends = self.rsa_lifetime.map(|lifetime| now + lifetime);
         } else if self.sending && empty && self.has_opened() {
             // The peer took a whole message: it lives.
             self.expect_within_idle(now);
@@ -318,7 +325,11 @@ impl Link {
 
     /// From now on the peer has the idle time for its next step.
     pub(crate) fn expect_within_idle(&mut self, now: Time) {
-        self.patience = Some(now + self.config.limits().idle);
+        let idle = now + self.config.limits().idle;
+        self.patience = Some(match (&self.channel, self.rsa_ends) {
+            (Channel::Rsa(_), Some(end)) => idle.min(end),
+            _ => idle,
+        });
     }
 
     pub(crate) fn received(&mut self, count: usize) {

@@ -4,6 +4,7 @@ use fss::client::legacy::ClientSession;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::crypto::{CryptoProvider as _, KeyRejected};
 use fss::store::{Store as _, StoreErrorKind};
+use fss::wire::frame::to_base64;
 use fss::wire::legacy_frame::{CHUNK, InvalidFrame, ServerFrame};
 use fss::wire::prelude::{self, InvalidPrelude};
 use fss::{Config, Error, Integrity, Machine, MemoryStore, Moment, Refusal, ServerSession, Step, Time};
@@ -170,6 +171,42 @@ fn slow_storage_is_not_charged_to_the_peer() {
         }
     };
     assert_eq!((end, slow), (Ok(()), 3));
+}
+
+/// A connection of FSS 1.0 keeps its key in memory, and with it those of all others of its modulus: a stranger must not keep
+/// them for as long as he likes.
+#[test]
+fn an_upload_that_goes_on_for_ever_ends() {
+    let scenario = Scenario::fast();
+    let mut limits = fss::Limits::default();
+    limits.legacy_connection = Duration::from_secs(600);
+    let config = scenario.server.clone().with_limits(limits);
+    let mut server = ServerSession::with_config(store(), config);
+    let chunk = format!("F\0{}\0", to_base64(&[7; 1024]));
+    let wire = [client_key(), message(b"U\0secret\0"), (0..300).flat_map(|_| message(chunk.as_bytes())).collect()].concat();
+    let (mut rest, mut now) = (wire.as_slice(), Time::ZERO);
+    let end = loop {
+        match server.poll(now) {
+            Err(error) => break Err(error),
+            Ok(Step::Close) => break Ok(()),
+            Ok(Step::Send) => {
+                let count = server.buffers().1.len();
+                server.sent(count);
+            }
+            Ok(Step::Receive) => {
+                let room = server.buffers().0;
+                let count = room.len().min(rest.len()).min(2048);
+                room[..count].copy_from_slice(&rest[..count]);
+                rest = &rest[count..];
+                server.received(count);
+                now = now + Duration::from_secs(5);
+            }
+            Ok(Step::Wait(time)) => now = now + time,
+            Ok(_) => {}
+        }
+    };
+    assert_eq!(end, Err(Error::TimedOut(Moment::Transfer)));
+    assert!(now >= Time::ZERO + Duration::from_secs(600) && now < Time::ZERO + Duration::from_secs(700), "{now:?}");
 }
 
 /// After the end nothing that the caller does changes the answer.
