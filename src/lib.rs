@@ -65,6 +65,7 @@
 //! - `profile`: the client's local database: files, passwords, journals of what has begun, known servers; and keys. Unix.
 //! - `archive`: directories as tar streams. Linux and macOS.
 //! - `compress`: zstd. Needs a C compiler.
+//! - `blocking`, `tokio`: drivers for blocking sockets (Unix) and for tokio.
 //! - `telemetry`: what happens on a server's connections, for `tracing` and `metrics`.
 //! - `conformance`: the tests that any storage backend must pass.
 //!
@@ -88,6 +89,8 @@ mod cookie;
 pub mod crypto;
 #[cfg(feature = "filesystem")]
 mod durable;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub mod driver;
 mod error;
 #[cfg(feature = "filesystem")]
 pub mod locked_key;
