@@ -2,20 +2,15 @@
 //!
 //! Server and client run in one process, over a real socket, with a real store in a temporary directory.
 
-#[path = "support/call.rs"]
-mod call;
-#[path = "support/driver.rs"]
-mod driver;
-
 use std::error::Error;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 
-use call::Call;
-use driver::run;
 use fss::client::{ClientEvent, ClientNeed, ClientSession, Download, Operation, Upload};
 use fss::crypto::{Fingerprint, default_provider};
+use fss::driver::Call;
+use fss::driver::blocking::Driver;
 use fss::sealed::{Cost, Header, Key, Master, Metadata};
 use fss::store::EmbeddedStore;
 use fss::{Config, Cookie, Password, ServerSession, SystemRng};
@@ -35,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let mut session = ServerSession::with_config(&serving, server.clone());
-            if let Err(error) = run(&mut session, &stream, |_, _| Ok::<_, fss::Error>(())) {
+            if let Err(error) = Driver::new(stream).run(&mut session, |_, _| Ok::<_, fss::Error>(())) {
                 eprintln!("server: {error}");
             }
         }
@@ -110,7 +105,7 @@ impl Client {
         let mut session = ClientSession::new(self.config.clone()).expecting(self.server);
         session.start(operation);
         session.finish();
-        run(&mut session, &TcpStream::connect(self.address)?, |session, call| {
+        Driver::new(TcpStream::connect(self.address)?).run(&mut session, |session, call| {
             serve(session, call);
             Ok::<_, fss::Error>(())
         })?;

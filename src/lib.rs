@@ -35,7 +35,7 @@
 //!
 //! A real server keeps its key and its files: [`Config`] and `store::EmbeddedStore`. It calls
 //! [`Config::renew_transport_keys`] once a minute, so that no connection waits for a key to be made. [`Machine`] has a complete driver
-//! in its documentation, and the `examples` directory two programs.
+//! in its documentation, `fss::driver` has those to use, and `programs` has a client and a server.
 //!
 //! # A client
 //!
@@ -87,10 +87,10 @@ pub mod compress;
 mod config;
 mod cookie;
 pub mod crypto;
-#[cfg(feature = "filesystem")]
-mod durable;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub mod driver;
+#[cfg(feature = "filesystem")]
+mod durable;
 mod error;
 #[cfg(feature = "filesystem")]
 pub mod locked_key;

@@ -23,14 +23,9 @@ use fss::wire::request::{NewUpload, Request};
 use fss::{Config, Cookie, IndexCookies, MemoryStore, OpaqueCookie, Password, ServerSession};
 use fss_test_support::no_security::{BLOCK, NoSecurity};
 use fss_test_support::pair::{Outcome, Wire, run};
+use fss_test_support::raw_archive::Raw;
 use fss_test_support::{fuzz, keys, rng::SeededRng};
 use serde_json::Value;
-
-#[allow(dead_code, reason = "the tests of archives use all of it")]
-#[path = "archive/raw.rs"]
-mod raw;
-
-use raw::Raw;
 
 /// What a target runs.
 type Body = fn(&[u8]);

@@ -51,11 +51,11 @@ pub trait Stream: Read + Write {
     fn shutdown(&mut self) -> io::Result<()>;
 }
 
-macro_rules! socket {
-    ($($socket:ty),*) => {$(
+macro_rules! sockets {
+    ($($socket:ty: $prepare:expr;)*) => {$(
         impl Stream for $socket {
             fn prepare(&mut self) -> io::Result<()> {
-                self.set_nonblocking(true)
+                self.set_nonblocking(true).and_then(|()| $prepare(self))
             }
 
             fn wait(&mut self, wanted: Ready, patience: Option<Duration>) -> io::Result<Ready> {
@@ -63,27 +63,18 @@ macro_rules! socket {
             }
 
             fn shutdown(&mut self) -> io::Result<()> {
-                <$socket>::shutdown(self, Shutdown::Write)
+                (*self).shutdown(Shutdown::Write)
             }
         }
     )*};
 }
 
-socket!(UnixStream);
-
-impl Stream for TcpStream {
-    fn prepare(&mut self) -> io::Result<()> {
-        // Messages go out whole, so waiting for more to send would only delay them.
-        self.set_nonblocking(true).and_then(|()| self.set_nodelay(true))
-    }
-
-    fn wait(&mut self, wanted: Ready, patience: Option<Duration>) -> io::Result<Ready> {
-        wait(self, wanted, patience)
-    }
-
-    fn shutdown(&mut self) -> io::Result<()> {
-        Self::shutdown(self, Shutdown::Write)
-    }
+sockets! {
+    // Messages go out whole, so waiting for more to send would only delay them.
+    TcpStream: |stream: &Self| stream.set_nodelay(true);
+    &TcpStream: |stream: &Self| stream.set_nodelay(true);
+    UnixStream: |_: &Self| Ok(());
+    &UnixStream: |_: &Self| Ok(());
 }
 
 fn wait(socket: &impl AsFd, wanted: Ready, patience: Option<Duration>) -> io::Result<Ready> {

@@ -24,8 +24,8 @@ use crate::time::Time;
 /// A pure state machine that speaks for one end of one connection, and never touches a socket or a clock.
 ///
 /// A driver asks [`Machine::poll`] for the one thing to do, does it, and asks again. This one speaks over a blocking
-/// socket, and waits for the peer no longer than the machine's deadline. It does not read while it writes; the one in
-/// `examples/support` does:
+/// socket, and waits for the peer no longer than the machine's deadline. It does not read while it writes; those in
+/// `fss::driver` do:
 ///
 /// ```
 /// use std::io::{Error as IoError, ErrorKind, Read, Write};

@@ -7,8 +7,8 @@ use std::path::Path;
 use fss::archive::{Damage, Error, MAX_DEPTH, MAX_PATH, Unpack, UnpackOptions};
 use proptest::prelude::*;
 
-use crate::raw::{Raw, header, sum};
 use crate::{Place, tree, unpack, unpack_cut};
+use fss_test_support::raw_archive::{Raw, header, sum};
 
 /// Why an archive is refused, which has left nothing.
 fn refused(stream: &[u8]) -> (String, Damage) {

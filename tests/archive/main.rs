@@ -4,7 +4,6 @@ mod compression;
 mod gnu;
 mod hostile;
 mod packing;
-mod raw;
 mod round_trips;
 
 use std::collections::BTreeMap;

@@ -10,9 +10,9 @@ use fss_test_support::rng::SeededRng;
 use rand_core::Rng as _;
 use serde_json::{Value, json};
 
-use super::line::Line;
 use super::process::{Process, directory, python, save_key};
-use super::world::{NONE, Server, World, cookie, fails, run, succeeds};
+use fss_test_support::harness::{NONE, Server, World, cookie, fails, run, succeeds};
+use fss_test_support::stalling_proxy::StallingProxy;
 
 const MIB: usize = 1024 * 1024;
 /// Sizes at which something begins: nothing, a chunk, more than one record.
@@ -271,7 +271,7 @@ fn our_client_gets_back_what_it_gave_a_python_server_with_and_without_a_size() {
 fn our_client_goes_on_with_its_transfers_at_a_python_server() {
     let Some(peer) = Peer::find() else { return };
     let (_process, server) = peer.serve(&[]);
-    let line = Line::to(&server);
+    let line = StallingProxy::to(&server);
     let content = peer.write("file", LARGE);
     let client = |arguments: &[&str]| run(peer.world.client_at(&line.address).args(arguments));
     let cut = |arguments: &[&str]| {

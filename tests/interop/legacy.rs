@@ -28,9 +28,9 @@ use rand_core::Rng as _;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
-use super::call::Call;
-use super::driver::run;
 use super::process::{self, PATIENCE, Process, directory as interop};
+use fss::driver::Call;
+use fss::driver::blocking::Driver;
 
 const SIZES: [usize; 10] = [0, 1, 15, 16, 17, 1023, 1024, 1025, 3000, 100_000];
 const SMALL_SIZES: [usize; 5] = [0, 1, 16, 1025, 3000];
@@ -291,7 +291,7 @@ impl Drop for OurServer {
 
 fn serve(mut session: ServerSession<&EmbeddedStore>, stream: &TcpStream) -> Served {
     let mut events = Vec::new();
-    let end = run(&mut session, stream, |_, call| {
+    let end = Driver::new(stream).run(&mut session, |_, call| {
         match call {
             Call::Event(event) => events.push(event),
             Call::Need(need) => match need {},
@@ -305,7 +305,7 @@ fn serve(mut session: ServerSession<&EmbeddedStore>, stream: &TcpStream) -> Serv
 fn client(mut session: ClientSession, to: Address, mut source: &[u8]) -> (Vec<ClientEvent>, Result<(), Error>, Vec<u8>) {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, to.port)).expect("the server listens");
     let (mut events, mut file) = (Vec::new(), Vec::new());
-    let end = run(&mut session, &stream, |session, call| {
+    let end = Driver::new(stream).run(&mut session, |session, call| {
         match call {
             Call::Event(event) => events.push(event),
             Call::Need(FileNeed::Supply) => {

@@ -6,14 +6,3 @@
 mod fss2;
 mod legacy;
 mod process;
-
-#[path = "../../examples/support/call.rs"]
-mod call;
-#[path = "../../examples/support/driver.rs"]
-mod driver;
-#[allow(dead_code, reason = "the tests of the programs use more of it")]
-#[path = "../programs/line.rs"]
-mod line;
-#[allow(dead_code, reason = "the tests of the programs use more of it")]
-#[path = "../programs/world.rs"]
-mod world;

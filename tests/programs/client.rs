@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
-use super::world::{NONE, World, client_program, cookie, fails, run, run_to_its_end, succeeds, until};
+use fss_test_support::harness::{NONE, World, client_program, cookie, fails, run, run_to_its_end, succeeds, until};
 
 /// Sizes at which something begins: nothing, a chunk, more than one record.
 const SIZES: [usize; 6] = [0, 1, 65_535, 65_536, 65_537, 300_000];

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use fss_test_support::rng::SeededRng;
 use rand_core::Rng as _;
 
-use super::world::{NONE, World, client_program, cookie, fails, run, succeeds};
+use fss_test_support::harness::{NONE, World, client_program, cookie, fails, run, succeeds};
 
 /// A tree with what trees have.
 fn plant(root: &Path) {

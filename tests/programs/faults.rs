@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use super::world::{NONE, Server, World, copy, run, succeeds};
+use fss_test_support::harness::{NONE, Server, World, copy, run, succeeds};
 
 mod client;
 mod commits;

@@ -12,13 +12,9 @@ use fss::sealed::{Cost, Header, Master, Metadata, Writer};
 use fss::store::{EmbeddedStore, NewFile, NewUpload, Store as _};
 use fss::{Password, SystemRng};
 
-use super::world::{NONE, Server, World, fails, run};
+use fss_test_support::harness::{NONE, Server, World, fails, run};
 
-#[allow(dead_code, reason = "the tests of archives use all of it")]
-#[path = "../archive/raw.rs"]
-mod raw;
-
-use raw::Raw;
+use fss_test_support::raw_archive::Raw;
 
 /// Puts a file with this content into a server's store, sealed with the password `its own`.
 fn put(world: &World, content: &[u8], metadata: &Metadata) -> String {

@@ -14,7 +14,7 @@ use fss::store::{
 };
 use fss::{Config, Cookie, MemoryStore, ServerSession, SystemRng};
 
-use super::world::{Server, World, fails, succeeds};
+use fss_test_support::harness::{Server, World, fails, succeeds};
 
 const MIB: usize = 1024 * 1024;
 /// Two checkpoints and a rest.
@@ -55,7 +55,7 @@ impl Liar {
             for stream in listener.incoming().map_while(Result::ok) {
                 let mut session = ServerSession::with_config(&store, config.clone());
                 // How it ended is what the client tells.
-                let _ = super::driver::run(&mut session, &stream, |_, _| Ok::<_, fss::Error>(()));
+                let _ = fss::driver::blocking::Driver::new(stream).run(&mut session, |_, _| Ok::<_, fss::Error>(()));
             }
         });
         Server::nowhere(&address)
@@ -210,9 +210,13 @@ fn a_listed_file_is_deleted_with_the_header_that_is_listed() {
     let server = liar.serve();
     world.write("file", b"content");
     let mut upload = world.client_command(&server);
-    succeeds(&super::world::run(upload.args(["upload", "file", "--own-password"]).env("FSS_FILE_PASSWORD", "its own")));
+    succeeds(&fss_test_support::harness::run(
+        upload.args(["upload", "file", "--own-password"]).env("FSS_FILE_PASSWORD", "its own"),
+    ));
     *liar.0.header.lock().expect("it is not poisoned") = Some(Header::new(Cost::USUAL, &mut SystemRng));
     let mut delete = world.client_command(&server);
-    succeeds(&super::world::run(delete.args(["delete", "file", "--own-password"]).env("FSS_FILE_PASSWORD", "its own")));
+    succeeds(&fss_test_support::harness::run(
+        delete.args(["delete", "file", "--own-password"]).env("FSS_FILE_PASSWORD", "its own"),
+    ));
     assert_eq!(liar.0.challenges.load(Ordering::SeqCst), 0, "it was not asked for a header");
 }

@@ -1,6 +1,6 @@
 //! Which server it is: known by its key from the first meeting on, or from its operator.
 
-use super::world::{NONE, Server, World, cookie, fails, run};
+use fss_test_support::harness::{NONE, Server, World, cookie, fails, run};
 
 /// A client's world, whose first server is gone, and another one that has taken its address.
 fn supplanted() -> (World, World, Server, [String; 2]) {

@@ -8,8 +8,8 @@ use fss_test_support::rng::SeededRng;
 use rand_core::Rng as _;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::line::Line;
-use super::world::{NONE, Server, World, cookie, fails, run, until};
+use fss_test_support::harness::{NONE, Server, World, cookie, fails, run, until};
+use fss_test_support::stalling_proxy::StallingProxy;
 
 const MIB: usize = 1024 * 1024;
 
@@ -21,7 +21,7 @@ fn noise(size: usize) -> Vec<u8> {
 }
 
 /// A world with a file, a directory and a file to be compressed on its server, and a line to that.
-fn stocked() -> (World, Server, Line) {
+fn stocked() -> (World, Server, StallingProxy) {
     let world = World::new();
     let server = world.serve(&NONE);
     world.write("plain", &noise(3 * MIB));
@@ -34,12 +34,12 @@ fn stocked() -> (World, Server, Line) {
     for arguments in [["upload", "plain"].as_slice(), &["upload", "tree"], &["upload", "text", "--compress", "always"]] {
         cookie(&world.client(&server, arguments));
     }
-    let line = Line::to(&server);
+    let line = StallingProxy::to(&server);
     (world, server, line)
 }
 
 /// Starts a download, and stops it with a signal once some of it has come.
-fn stop(world: &World, line: &Line, arguments: &[&str], signal: Signal) -> std::process::Output {
+fn stop(world: &World, line: &StallingProxy, arguments: &[&str], signal: Signal) -> std::process::Output {
     let mut client = world.client_at(&line.address);
     let client = client.args(arguments).args(["--server", &line.address]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let client = client.spawn().expect("it starts");
@@ -137,7 +137,7 @@ fn somebody_elses_file_goes_on_without_a_name() {
     let mut upload = world.client_command(&server);
     let cookie = cookie(&run(upload.env("FSS_FILE_PASSWORD", "its own").args(["upload", "gift", "--own-password"])));
     fs::remove_file(world.path("gift")).expect("removed");
-    let line = Line::to(&server);
+    let line = StallingProxy::to(&server);
     let download = || {
         let mut client = world.client_at(&line.address);
         client.env("FSS_PASSWORD", "another password").env("FSS_PROFILE", "stranger").env("FSS_FILE_PASSWORD", "its own");

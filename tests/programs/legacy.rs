@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::world::{NONE, Server, World, cookie, fails, run, succeeds};
+use fss_test_support::harness::{NONE, Server, World, cookie, fails, run, succeeds};
 
 const OF_2019: &str = "correct horse battery staple";
 const RECORDED: [&str; 5] = ["notes.txt", "block.bin", "one.bin", "empty.bin", "repeat.bin"];

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::world::{async_server_program, load_program, run};
+use fss_test_support::harness::{async_server_program, load_program, run};
 
 /// Runs the load tool against a server on tokio, and gives what it tells.
 fn load(arguments: &[&str]) -> String {

@@ -9,7 +9,6 @@ mod hostile_servers;
 mod known_servers;
 mod leftovers;
 mod legacy;
-mod line;
 #[cfg(target_os = "linux")]
 mod load;
 mod proxied;
@@ -21,9 +20,3 @@ mod snapshots;
 mod terminal;
 mod transcript;
 mod users;
-mod world;
-
-#[path = "../../examples/support/call.rs"]
-mod call;
-#[path = "../../examples/support/driver.rs"]
-mod driver;

@@ -8,9 +8,9 @@ use fss::store::{Invite, UserName};
 use fss::wire::refusal::RefusalCode;
 use fss::{Config, Error};
 
-use super::call::Call;
-use super::driver::run as drive;
-use super::world::{Server, World, fails, succeeds, until};
+use fss::driver::Call;
+use fss::driver::blocking::Driver;
+use fss_test_support::harness::{Server, World, fails, succeeds, until};
 
 /// Failures of one source that have no delay (`docs/protocol.md` §16.6).
 const FREE: usize = 10;
@@ -70,7 +70,7 @@ fn guess(address: SocketAddr, config: &Config) -> usize {
     let mut session = ClientSession::new(config.clone()).continue_after_refusals();
     let mut guesses = 0;
     let stream = TcpStream::connect(address).expect("it listens");
-    let ended = drive(&mut session, &stream, |session, call| {
+    let ended = Driver::new(stream).run(&mut session, |session, call| {
         match call {
             Call::Need(ClientNeed::Operation) if guesses < TRIED => {
                 let (name, invite) = (UserName::parse(b"mallory").expect("a name"), Some(Invite::from_bytes([7; 32])));

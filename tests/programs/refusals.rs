@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 
-use super::world::{NONE, Server, World, damage, fails, run, succeeds};
+use fss_test_support::harness::{NONE, Server, World, damage, fails, run, succeeds};
 
 const NOBODY: &str = "123456789012345678901234567890123456789012345678";
 

@@ -7,8 +7,8 @@ use fss_test_support::rng::SeededRng;
 use rand_core::Rng as _;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::line::Line;
-use super::world::{NONE, Server, World, cookie, fails, run};
+use fss_test_support::harness::{NONE, Server, World, cookie, fails, run};
+use fss_test_support::stalling_proxy::StallingProxy;
 
 const MIB: usize = 1024 * 1024;
 /// A file of several checkpoints, which are 16 MiB apart.
@@ -21,7 +21,7 @@ const GOES_ON: &str = "goes on after ";
 struct Broken {
     world: World,
     server: Server,
-    line: Line,
+    line: StallingProxy,
     content: Vec<u8>,
 }
 
@@ -29,7 +29,7 @@ impl Broken {
     fn new() -> Self {
         let world = World::new();
         let server = world.serve(&NONE);
-        let line = Line::to(&server);
+        let line = StallingProxy::to(&server);
         let mut content = vec![0; SIZE];
         SeededRng(SIZE as u64).fill_bytes(&mut content);
         world.write("file", &content);

@@ -1,4 +1,4 @@
-//! What scripts rely on: objects on standard output, one connection for all, the same client on tokio.
+//! What scripts rely on: objects on standard output, one connection for all.
 
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::world::{NONE, World, async_client_program, client_program, copy, fails, run, succeeds};
+use fss_test_support::harness::{NONE, World, client_program, copy, fails, run, succeeds};
 
 fn objects(output: &std::process::Output) -> Vec<Value> {
     let text = String::from_utf8(output.stdout.clone()).expect("text");
@@ -85,27 +85,6 @@ fn without_a_server_the_rest_is_not_tried() {
     let output = run(nowhere.args(["--server", "127.0.0.1:1", "upload", "a", "b", "c"]));
     let told = fails(&output, 75, &["2 more were not tried"]);
     assert_eq!(told.matches("error:").count(), 1, "{told}");
-}
-
-#[test]
-fn the_client_on_tokio_is_the_same_client() {
-    let world = World::new();
-    let server = world.serve(&NONE);
-    let content: Vec<u8> = (0..300_000_u32).map(|number| number.to_le_bytes()[0] ^ number.to_le_bytes()[1]).collect();
-    world.write("file", &content);
-    let on_tokio = |arguments: &[&str]| {
-        let mut command = async_client_program();
-        command.current_dir(world.directory.path()).env("FSS_PASSWORD", "the password");
-        run(command.env("FSS_SERVER", &server.address).env("FSS_PROFILE", "profile").args(arguments))
-    };
-    let cookie = succeeds(&on_tokio(&["upload", "file"]));
-    assert!(on_tokio(&["download", "file", "-o", "-"]).stdout == content);
-    assert!(world.client(&server, &["download", cookie.trim_end(), "-o", "-"]).stdout == content);
-    assert!(
-        on_tokio(&["--protocol", "1.0", "--allow-downgrade", "download", "file", "-o", "-"]).stdout.is_empty(),
-        "it is sealed"
-    );
-    fails(&on_tokio(&["--server", "127.0.0.1:1", "info"]), 75, &["Server Connection Was Failed"]);
 }
 
 #[test]

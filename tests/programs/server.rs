@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use rustix::process::{Signal, kill_process};
 
-use super::world::{NONE, Server, World, cookie, copy, damage, fails, run, succeeds, until};
+use fss_test_support::harness::{NONE, Server, World, cookie, copy, damage, fails, quickstart_program, run, succeeds, until};
 
 #[test]
 fn a_key_is_made_once_and_kept() {
@@ -205,9 +205,8 @@ fn the_log_can_be_json() {
 
 #[test]
 fn quickstart_runs() {
-    let quickstart = escargot::CargoBuild::new().package("fss").example("quickstart").run().expect("it builds");
-    let output = quickstart.command().output().expect("it runs");
-    assert!(output.status.success() && output.stdout.ends_with(b"It is the same file.\n"), "{output:?}");
+    let output = run(&mut quickstart_program());
+    assert!(succeeds(&output).contains("It is the same file."), "{output:?}");
 }
 
 #[test]

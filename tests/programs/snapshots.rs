@@ -3,9 +3,9 @@
 
 use std::process::Stdio;
 
-use super::line::Line;
 use super::transcript::Transcript;
-use super::world::{NONE, Server, World, client_program, damage, run, server_program, succeeds};
+use fss_test_support::harness::{NONE, Server, World, client_program, damage, run, server_program, succeeds};
+use fss_test_support::stalling_proxy::StallingProxy;
 
 /// A profile, a server, and what is typed at both.
 struct Desk {
@@ -159,7 +159,7 @@ fn what_goes_wrong_at_the_client() {
     damage(&desk.world.path(&format!("data/F-{cookie}/F")));
     desk.types(&["download", "damaged", "-o", "back"]);
     desk.world.upload(&desk.server, "whole", &vec![7; 100_000]);
-    let line = Line::to(&desk.server);
+    let line = StallingProxy::to(&desk.server);
     line.hold_down_after(&desk.server, 50_000);
     // 130
     let mut command = desk.world.client_at(&line.address);

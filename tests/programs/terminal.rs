@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use super::world::{NONE, PATIENCE, World, fails, succeeds};
+use fss_test_support::harness::{NONE, PATIENCE, World, fails, succeeds};
 
 /// A client on a pseudo-terminal, and somebody who types.
 struct Terminal {

@@ -7,7 +7,7 @@ use regex::Regex;
 use snapbox::assert::{Assert, DEFAULT_ACTION_ENV};
 use snapbox::{Data, Redactions};
 
-use super::world::run;
+use fss_test_support::harness::run;
 
 /// What differs from run to run, and what is written for it.
 const VARIABLE: [(&str, &str); 10] = [

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::world::{NONE, World, fails, run, succeeds};
+use fss_test_support::harness::{NONE, World, fails, run, succeeds};
 
 #[test]
 fn strangers_may_download_and_ask_and_nothing_else() {

@@ -4,8 +4,8 @@
 use std::fs;
 use std::process::Output;
 
-use super::super::world::{NONE, Server, cookie, fails, run};
 use super::{World, are_possible, is_done, library, sample};
+use fss_test_support::harness::{NONE, Server, cookie, fails, run};
 
 /// More calls than any command makes.
 const NEVER: usize = 1_000_000;

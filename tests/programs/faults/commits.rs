@@ -1,7 +1,7 @@
 //! A commit of the database fails, while its frames may lie in the log and be read again by the next start.
 
-use super::super::world::run;
 use super::{Faulty, World, are_possible, is_done, is_refused, sample, template};
+use fss_test_support::harness::run;
 
 const CONTENT: [u8; 5000] = [7; 5000];
 /// Files in a template.

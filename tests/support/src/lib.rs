@@ -3,7 +3,11 @@
 //! Two machines on a simulated wire in virtual time ([`pair`]), one that is played bytes to ([`play`]), one whose peer is
 //! spoken for by hand ([`hand`]), an engine whose storage is answered by hand ([`engine`]), providers that count or leave
 //! out the arithmetic ([`counting`], [`no_security`]), a store that counts and fails ([`watched`]), a clock that is set by
-//! hand ([`clock`]), repeatable random numbers ([`rng`]), and the bodies of the fuzz targets ([`fuzz`]).
+//! hand ([`clock`]), repeatable random numbers ([`rng`]), archives to the byte ([`raw_archive`]), and the bodies of the fuzz
+//! targets ([`fuzz`]).
+//!
+//! With the feature `programs` also the built programs in a temporary place (`harness`), and a proxy that stalls
+//! (`stalling_proxy`).
 
 // They panic when a promise is broken: that is what they are for. And errors are what a machine ended with.
 #![allow(clippy::missing_panics_doc, clippy::missing_errors_doc)]
@@ -13,9 +17,14 @@ pub mod counting;
 pub mod engine;
 pub mod fuzz;
 pub mod hand;
+#[cfg(feature = "programs")]
+pub mod harness;
 pub mod keys;
 pub mod no_security;
 pub mod pair;
 pub mod play;
+pub mod raw_archive;
 pub mod rng;
+#[cfg(feature = "programs")]
+pub mod stalling_proxy;
 pub mod watched;

@@ -1,0 +1,64 @@
+//! From the command line to what is done.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use crate::client::account::Account;
+use crate::client::options::{Command, Options};
+use crate::client::report::{Outcome, Reporter};
+use crate::client::{download, interrupt, listing, menu, remote, upload};
+use crate::terminal::failure::{Failure, program};
+
+/// Does what the command line says. Gives the exit code.
+pub fn main(options: &Options) -> ExitCode {
+    let reporter = Reporter::new(options);
+    if let Err(error) = interrupt::watch(reporter) {
+        reporter.warn(&format!("an interrupted download will leave its part file: {error}"));
+    }
+    if let Some(Command::Completions { shell }) = options.command {
+        clap_complete::generate(shell, &mut Options::command(), program(), &mut std::io::stdout());
+        return ExitCode::SUCCESS;
+    }
+    let outcome = run(options, reporter).unwrap_or_else(|failure| Outcome::failed(reporter.failure(&failure)));
+    reporter.summary(&outcome)
+}
+
+fn run(options: &Options, reporter: Reporter) -> Result<Outcome, Failure> {
+    let Some(command) = &options.command else {
+        if !std::io::stdin().is_terminal() {
+            let hint = format!("one of: {}", command_names().join(", "));
+            return Err(Failure::usage("no command was given", "the menu needs a terminal", hint));
+        }
+        return menu::run(&Account::open(options, reporter)?, options).map(|()| Outcome::DONE);
+    };
+    let account = Account::open(options, reporter)?;
+    match command {
+        Command::Upload { paths, name, own_password, keep, downloads, compress } => {
+            let how = upload::How { name: name.as_deref(), own: None, keep: *keep, downloads: *downloads, compress: *compress };
+            return upload::upload_all(&account, options, paths, *own_password, how);
+        }
+        Command::Download { file, output, force, own_password, size } => {
+            let wish =
+                download::Wish { file, output: output.as_deref(), force: *force, own_password: *own_password, size: *size };
+            download::download(&account, options, &wish)?;
+        }
+        Command::List { remote: true } => remote::list(&account, options)?,
+        Command::List { remote: false } => listing::list(&account, options, account.profile.files().list()?)?,
+        Command::Search { text } => listing::list(&account, options, account.profile.files().search(text)?)?,
+        Command::Forget { file } => listing::forget(&account, file)?,
+        Command::Clean { yes } => listing::clean(&account, *yes)?,
+        Command::Delete { file, own_password } => remote::delete(&account, options, file, *own_password)?,
+        Command::Info => remote::information(&account, options)?,
+        Command::SignUp { name, invite } => remote::sign_up(&account, options, name, *invite)?,
+        Command::ChangePassword { modern } => account.change_password(*modern)?,
+        Command::ForgetServer => account.forget_server(&options.server(None))?,
+        Command::Completions { .. } => {}
+    }
+    Ok(Outcome::DONE)
+}
+
+fn command_names() -> Vec<String> {
+    Options::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}

@@ -1,0 +1,51 @@
+//! The server: commands and options, what is done beside the connections (`service`), and two ways to serve them.
+
+mod commands;
+mod listen;
+mod metrics;
+mod options;
+mod service;
+mod tasks;
+mod threads;
+mod users;
+mod verify;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+
+use crate::terminal::failure::Failure;
+use service::{Service, Start};
+
+/// How connections are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Runtime {
+    /// A thread for each.
+    Threads,
+    /// A task of tokio for each: for more than a few hundred.
+    Tokio,
+}
+
+impl Runtime {
+    /// Connections at once, unless said otherwise: a thread each, or some KiB of memory, and an open file.
+    fn connections(self) -> u32 {
+        match self {
+            Self::Threads => 1024,
+            Self::Tokio => 16_384,
+        }
+    }
+
+    /// Serves until a signal comes.
+    fn serve(self, service: &Arc<Service>, start: Start) -> Result<(), Failure> {
+        match self {
+            Self::Threads => threads::serve(service, start),
+            Self::Tokio => tasks::serve(service, start),
+        }
+    }
+}
+
+/// Does what the command line says, which may choose another runtime. Gives the exit code.
+pub fn main(usual: Runtime) -> ExitCode {
+    commands::main(usual)
+}
