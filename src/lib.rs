@@ -99,6 +99,8 @@ mod pem;
 pub mod profile;
 pub mod proxy;
 mod random;
+#[cfg(all(unix, feature = "blocking"))]
+pub mod remote;
 #[cfg(any(feature = "archive", feature = "profile"))]
 mod remove;
 pub mod sealed;

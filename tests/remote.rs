@@ -1,0 +1,203 @@
+//! The client of a few lines, over real sockets: what it returns is whole, and what is not becomes an error.
+
+use std::io::{self, Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use fss::driver::blocking::Driver;
+use fss::remote::{Client, Error, MemoryKnownServers, Put, Trust};
+use fss::store::{Store as _, UserName};
+use fss::wire::refusal::RefusalCode;
+use fss::{Config, Cookie, MemoryStore, Password, ServerSession};
+use fss_test_support::rng::SeededRng;
+use rand_core::Rng as _;
+
+/// A server that serves until the test is over.
+struct Server {
+    config: Config,
+    store: MemoryStore,
+    address: String,
+}
+
+impl Server {
+    fn start() -> Self {
+        let (config, store) = (Config::generate().expect("there are random numbers"), MemoryStore::new());
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it is bound").to_string();
+        let (serving, kept) = (config.clone(), store.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let mut session = ServerSession::with_config(&kept, serving.clone());
+                // How it ended is what the client tells.
+                let _ = Driver::new(stream).run(&mut session, |_, _| Ok::<_, fss::Error>(()));
+            }
+        });
+        Self { config, store, address }
+    }
+
+    fn trust(&self) -> Trust {
+        Trust::Pinned(self.config.identity().public_key().fingerprint())
+    }
+
+    fn client(&self) -> Client {
+        Client::new(Config::generate().expect("there are random numbers"), &*self.address, self.trust())
+    }
+}
+
+fn password() -> Password {
+    Password::new("correct horse battery staple").expect("it can be one")
+}
+
+fn noise(size: usize) -> Vec<u8> {
+    let mut content = vec![0; size];
+    SeededRng(size as u64).fill_bytes(&mut content);
+    content
+}
+
+fn code(error: &Error) -> Option<RefusalCode> {
+    match error {
+        Error::Session(fss::Error::PeerRefused(refused)) => refused.code,
+        _ => None,
+    }
+}
+
+#[test]
+fn files_of_any_size_come_back() {
+    let server = Server::start();
+    let client = server.client();
+    for size in [0, 1, 65_519, 65_520, 70_001, 3_000_000] {
+        let content = noise(size);
+        for put in [Put::named("file"), Put::named("file").size(size as u64), Put::named("file").size(size as u64).compressed()] {
+            let stored = client.put(&*content, &password(), &put).expect("it is stored");
+            let mut file = Vec::new();
+            let fetched = client.get(&stored, &password(), &mut file).expect("it comes back");
+            assert!(file == content, "{size}");
+            assert_eq!(fetched.metadata.name(), Some("file"));
+            let mut file = Vec::new();
+            client.get(&stored.cookie, &password(), &mut file).expect("the cookie is enough");
+            assert!(file == content, "{size}");
+        }
+    }
+    let listed = client.list().expect("they are listed");
+    assert_eq!(listed.len(), 18);
+    client.delete(&listed[0].cookie).expect("it is deleted");
+    client.delete(&listed[0].cookie).expect("the answer might have been lost");
+    assert_eq!(client.list().expect("they are listed").len(), 17);
+}
+
+/// A list of more files than one answer has.
+#[test]
+fn a_long_list_is_asked_for_until_its_end() {
+    let server = Server::start();
+    let client = server.client();
+    for _ in 0..260 {
+        client.put(io::empty(), &password(), &Put::named("empty").size(0)).expect("it is stored");
+    }
+    assert_eq!(client.list().expect("they are listed").len(), 260);
+}
+
+#[test]
+fn every_refusal_is_an_error() {
+    let server = Server::start();
+    let client = server.client();
+    let stored = client.put(&b"x"[..], &password(), &Put::named("file")).expect("it is stored");
+    let wrong = Password::new("wrong").expect("it can be one");
+    let unknown: Cookie = "7".parse().expect("a cookie");
+    let mut sink = Vec::new();
+    assert_eq!(code(&client.get(&stored, &wrong, &mut sink).expect_err("it is not the password")), Some(RefusalCode::Refused));
+    assert_eq!(code(&client.get(&unknown, &wrong, &mut sink).expect_err("there is none")), Some(RefusalCode::Refused));
+    assert!(sink.is_empty());
+    let stranger = server.client();
+    assert_eq!(code(&stranger.delete(&stored.cookie).expect_err("it is another's")), Some(RefusalCode::Refused));
+    let name = UserName::parse(b"anna").expect("a name");
+    assert_eq!(client.sign_up(name.clone(), None).expect("it is open").map(|account| account.name), Some(name.clone()));
+    assert_eq!(code(&stranger.sign_up(name, None).expect_err("it is taken")), Some(RefusalCode::NameTaken));
+    assert!(client.information().expect("it answers").1.is_some_and(|account| account.used > 0));
+}
+
+/// Nothing is sent to a server with another key, pinned or remembered.
+#[test]
+fn only_the_known_server_is_spoken_to() {
+    let (server, other) = (Server::start(), Server::start());
+    let known = Arc::new(MemoryKnownServers::default());
+    let config = || Config::generate().expect("there are random numbers");
+    let pinned = Client::new(config(), &*other.address, server.trust());
+    let remembering = Client::new(config(), &*server.address, Trust::OnFirstUse(known.clone()));
+    remembering.put(&b"x"[..], &password(), &Put::named("file")).expect("it is new");
+    remembering.put(&b"x"[..], &password(), &Put::named("file")).expect("it is known");
+    let changed = Arc::new(MemoryKnownServers::default());
+    let key = server.config.identity().public_key().fingerprint();
+    fss::remote::KnownServers::remember(&*changed, &other.address, key).expect("it is kept");
+    let changed = Client::new(config(), &*other.address, Trust::OnFirstUse(changed));
+    for client in [pinned, changed] {
+        let refused = client.put(&b"secret"[..], &password(), &Put::named("file")).expect_err("it is another server");
+        assert!(matches!(refused, Error::Session(fss::Error::ServerKeyChanged { .. })), "{refused:?}");
+        assert!(other.store.is_empty());
+    }
+    let nowhere = Client::new(config(), "127.0.0.1:1", server.trust());
+    assert!(matches!(nowhere.list(), Err(Error::Connect { .. })));
+}
+
+/// Gives some bytes, or takes them, and then fails.
+struct Breaks(usize);
+
+impl Read for Breaks {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = room.len().min(self.0);
+        self.0 -= count;
+        if count == 0 { Err(io::Error::other("as the test wants it")) } else { Ok(count) }
+    }
+}
+
+impl Write for Breaks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(self.0);
+        self.0 -= count;
+        if count == 0 { Err(io::Error::other("as the test wants it")) } else { Ok(count) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Err(io::Error::other("as the test wants it"))
+    }
+}
+
+#[test]
+fn what_fails_here_is_neither_stored_nor_delivered() {
+    let server = Server::start();
+    let client = server.client();
+    let broken = client.put(Breaks(100_000), &password(), &Put::named("file")).expect_err("it cannot be read");
+    assert!(matches!(broken, Error::Source(_)), "{broken:?}");
+    assert!(server.store.is_empty());
+    let once = client.put(&*noise(300_000), &password(), &Put::named("file").downloads(1)).expect("it is stored");
+    assert_eq!(once.downloads, Some(1));
+    for bytes in [100_000, 1_000_000] {
+        let broken = client.get(&once, &password(), Breaks(bytes)).expect_err("it cannot be written or flushed");
+        assert!(matches!(broken, Error::Sink(_)), "{broken:?}");
+    }
+    client.get(&once, &password(), io::sink()).expect("it was not delivered yet");
+    assert_eq!(code(&client.get(&once, &password(), io::sink()).expect_err("it was")), Some(RefusalCode::Refused));
+}
+
+/// A few bytes can become as many as there is memory for.
+#[test]
+fn what_does_not_say_how_large_it_becomes_is_not_unpacked() {
+    let server = Server::start();
+    let client = server.client();
+    let endless = client.put(&*vec![0; 1_000_000], &password(), &Put::named("file").compressed()).expect("it is stored");
+    assert!(matches!(client.get(&endless, &password(), io::sink()), Err(Error::Unbounded)));
+    let liar = client.put(&*vec![0; 1_000_000], &password(), &Put::named("file").size(10).compressed()).expect("it is stored");
+    let mut sink = Vec::new();
+    assert!(matches!(client.get(&liar, &password(), &mut sink), Err(Error::Content(_))));
+    assert!(sink.len() <= 10);
+}
+
+/// A file of FSS 1.0 is told apart before its password is proved to anybody.
+#[test]
+fn a_file_of_fss1_is_none_of_these() {
+    let server = Server::start();
+    let verifier = fss::crypto::legacy::FileKey::derive(&password()).verifier();
+    let upload = server.store.create(&fss::store::NewFile::Legacy { verifier }).expect("the store works");
+    let cookie = upload.cookie().clone();
+    upload.commit().expect("it is stored");
+    assert!(matches!(server.client().get(&cookie, &password(), io::sink()), Err(Error::NotSealed)));
+}
