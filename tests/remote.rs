@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use fss::driver::blocking::Driver;
-use fss::remote::{Client, Error, MemoryKnownServers, Put, Trust};
+use fss::remote::{Client, Error, MemoryServerKeys, Put, Trust};
 use fss::store::{Store as _, UserName};
 use fss::wire::refusal::RefusalCode;
 use fss::{Config, Cookie, MemoryStore, Password, ServerSession};
@@ -67,22 +67,27 @@ fn files_of_any_size_come_back() {
     let client = server.client();
     for size in [0, 1, 65_519, 65_520, 70_001, 3_000_000] {
         let content = noise(size);
-        for put in [Put::named("file"), Put::named("file").size(size as u64), Put::named("file").size(size as u64).compressed()] {
+        for put in [
+            Put::default(),
+            Put::named("file"),
+            Put::named("file").size(size as u64),
+            Put::named("file").size(size as u64).compressed(),
+        ] {
             let stored = client.put(&*content, &password(), &put).expect("it is stored");
             let mut file = Vec::new();
             let fetched = client.get(&stored, &password(), &mut file).expect("it comes back");
             assert!(file == content, "{size}");
-            assert_eq!(fetched.metadata.name(), Some("file"));
+            assert!(matches!(fetched.metadata.name(), None | Some("file")));
             let mut file = Vec::new();
             client.get(&stored.cookie, &password(), &mut file).expect("the cookie is enough");
             assert!(file == content, "{size}");
         }
     }
     let listed = client.list().expect("they are listed");
-    assert_eq!(listed.len(), 18);
+    assert_eq!(listed.len(), 24);
     client.delete(&listed[0].cookie).expect("it is deleted");
     client.delete(&listed[0].cookie).expect("the answer might have been lost");
-    assert_eq!(client.list().expect("they are listed").len(), 17);
+    assert_eq!(client.list().expect("they are listed").len(), 23);
 }
 
 /// A list of more files than one answer has.
@@ -119,15 +124,15 @@ fn every_refusal_is_an_error() {
 #[test]
 fn only_the_known_server_is_spoken_to() {
     let (server, other) = (Server::start(), Server::start());
-    let known = Arc::new(MemoryKnownServers::default());
+    let known = Arc::new(MemoryServerKeys::default());
     let config = || Config::generate().expect("there are random numbers");
     let pinned = Client::new(config(), &*other.address, server.trust());
     let remembering = Client::new(config(), &*server.address, Trust::OnFirstUse(known.clone()));
     remembering.put(&b"x"[..], &password(), &Put::named("file")).expect("it is new");
     remembering.put(&b"x"[..], &password(), &Put::named("file")).expect("it is known");
-    let changed = Arc::new(MemoryKnownServers::default());
+    let changed = Arc::new(MemoryServerKeys::default());
     let key = server.config.identity().public_key().fingerprint();
-    fss::remote::KnownServers::remember(&*changed, &other.address, key).expect("it is kept");
+    fss::remote::ServerKeys::remember(&*changed, &other.address, key).expect("it is kept");
     let changed = Client::new(config(), &*other.address, Trust::OnFirstUse(changed));
     for client in [pinned, changed] {
         let refused = client.put(&b"secret"[..], &password(), &Put::named("file")).expect_err("it is another server");
@@ -200,4 +205,35 @@ fn a_file_of_fss1_is_none_of_these() {
     let cookie = upload.cookie().clone();
     upload.commit().expect("it is stored");
     assert!(matches!(server.client().get(&cookie, &password(), io::sink()), Err(Error::NotSealed)));
+}
+
+#[test]
+fn a_file_comes_back_to_a_path_whole_or_not_at_all() {
+    let (server, directory) = (Server::start(), tempfile::tempdir().expect("a directory"));
+    let client = server.client();
+    let content = noise(300_000);
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("file"), &content).expect("written");
+    let stored = client.put_path(&path("file"), &password(), &Put::default().downloads(2)).expect("it is stored");
+    let fetched = client.get_path(&stored, &password(), &path("back")).expect("it comes back");
+    assert_eq!((fetched.metadata.name(), fetched.metadata.size()), (Some("file"), Some(300_000)));
+    assert!(std::fs::read(path("back")).expect("it is there") == content);
+    let there = client.get_path(&stored, &password(), &path("file")).expect_err("something is there");
+    assert!(matches!(&there, Error::Sink(error) if error.kind() == io::ErrorKind::AlreadyExists), "{there:?}");
+    let wrong = Password::new("wrong").expect("it can be one");
+    assert!(client.get_path(&stored, &wrong, &path("other")).is_err());
+    assert!(matches!(client.put_path(directory.path(), &password(), &Put::default()), Err(Error::Source(_))));
+    assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 2, "nothing else is left");
+}
+
+/// The list of servers of a profile is that of this client too.
+#[test]
+fn a_profile_remembers_servers() {
+    let (server, directory) = (Server::start(), tempfile::tempdir().expect("a directory"));
+    let profile = fss::profile::Profile::open(directory.path()).expect("it opens");
+    let trust = Trust::OnFirstUse(Arc::new(profile.known_servers()));
+    let client = Client::new(Config::generate().expect("there are random numbers"), &*server.address, trust);
+    client.information().expect("it is new");
+    let known = profile.known_servers().get(&server.address).expect("readable").expect("it is remembered");
+    assert_eq!(known.fingerprint, server.config.identity().public_key().fingerprint());
 }

@@ -17,8 +17,8 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 
 /// The servers that a profile knows. Each call reads them anew, for other processes change them too.
 #[derive(Debug)]
-pub struct KnownServers<'p> {
-    directory: &'p Path,
+pub struct KnownServers {
+    directory: PathBuf,
 }
 
 /// A server that was met.
@@ -52,9 +52,9 @@ impl ProtocolVersion {
     }
 }
 
-impl<'p> KnownServers<'p> {
-    pub(super) fn new(directory: &'p Path) -> Self {
-        Self { directory }
+impl KnownServers {
+    pub(super) fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
     }
 
     /// All of them, in the order in which they were met.
@@ -101,7 +101,7 @@ impl<'p> KnownServers<'p> {
     /// [`ProfileError::ServerKeyChanged`] if it is known by another key, which stays; [`ProfileError::Files`] if the file
     /// cannot be read or written, or this is not the name of a server.
     pub fn remember(&self, server: &str, fingerprint: Fingerprint, version: ProtocolVersion) -> Result<(), ProfileError> {
-        let _lock = lock(self.directory)?;
+        let _lock = lock(&self.directory)?;
         let mut servers = self.load()?;
         let name = server_name(server).ok_or_else(|| {
             StoreError::new(StoreErrorKind::Misuse, format!("{server:?} cannot be remembered: it is not HOST:PORT"))
@@ -122,7 +122,7 @@ impl<'p> KnownServers<'p> {
     /// # Errors
     /// [`StoreError`] if the file cannot be read or written.
     pub fn forget(&self, server: &str) -> Result<bool, StoreError> {
-        let _lock = lock(self.directory)?;
+        let _lock = lock(&self.directory)?;
         let mut servers = self.load()?;
         let count = servers.len();
         servers.retain(|known| !known.server.eq_ignore_ascii_case(server));

@@ -107,7 +107,7 @@ impl Profile {
     }
 
     /// The servers that it knows.
-    pub fn known_servers(&self) -> KnownServers<'_> {
+    pub fn known_servers(&self) -> KnownServers {
         KnownServers::new(&self.directory)
     }
 

@@ -20,13 +20,13 @@ pub enum Error {
     /// ([`crate::Error::ServerKeyChanged`]), or interferes ([`crate::Error::Integrity`]).
     #[error(transparent)]
     Session(#[from] crate::Error),
-    /// The known servers cannot be read or written.
+    /// The keys of servers cannot be read or kept.
     #[error("cannot use the known servers")]
-    KnownServers(#[source] io::Error),
+    ServerKeys(#[source] io::Error),
     /// What was to be uploaded cannot be read.
     #[error("cannot read what is to be uploaded")]
     Source(#[source] io::Error),
-    /// What was downloaded cannot be written.
+    /// What was downloaded cannot be written; [`io::ErrorKind::AlreadyExists`] if something is there already.
     #[error("cannot write what is downloaded")]
     Sink(#[source] io::Error),
     /// What was compressed is not what its uploader said that it is.

@@ -31,6 +31,8 @@
 mod error;
 mod get;
 mod masters;
+#[cfg(feature = "filesystem")]
+mod path;
 mod put;
 mod trust;
 
@@ -42,7 +44,7 @@ use std::time::Duration;
 pub use error::Error;
 pub use get::{Fetched, Get};
 pub use put::{Put, Stored};
-pub use trust::{KnownServers, MemoryKnownServers, Trust};
+pub use trust::{MemoryServerKeys, ServerKeys, Trust};
 
 use crate::client::{ClientEvent, ClientNeed, ClientSession, Operation};
 use crate::config::Config;

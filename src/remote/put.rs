@@ -9,7 +9,7 @@ use crate::cookie::Cookie;
 use crate::sealed::{Header, Key, Metadata};
 
 /// How a file is uploaded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct Put {
     metadata: Metadata,
@@ -17,6 +17,14 @@ pub struct Put {
     keep: Option<u64>,
     downloads: Option<u64>,
     is_compressed: bool,
+}
+
+impl Default for Put {
+    /// A file without a name, that is kept as long as the server keeps files.
+    fn default() -> Self {
+        let metadata = Metadata::default().with("kind", "file").with("encoding", "identity");
+        Self { metadata, size: None, keep: None, downloads: None, is_compressed: false }
+    }
 }
 
 impl Put {
@@ -43,6 +51,18 @@ impl Put {
     /// For how many downloads the server is to keep the file at most.
     pub fn downloads(self, downloads: u64) -> Self {
         Self { downloads: Some(downloads), ..self }
+    }
+
+    /// Of a file with a name and a size; a name that was chosen stays.
+    #[cfg(feature = "filesystem")]
+    pub(super) fn of_file(self, name: &std::ffi::OsStr, size: u64) -> Self {
+        use std::os::unix::ffi::OsStrExt as _;
+        let is_named = self.metadata.name().is_some();
+        let known = |metadata: &Metadata| {
+            Metadata::with_name_bytes(name.as_bytes()).with("encoding", metadata.get("encoding").unwrap_or("identity"))
+        };
+        let metadata = if is_named { self.metadata.clone() } else { known(&self.metadata) };
+        Self { metadata, ..self }.size(size)
     }
 
     /// What is sealed of what the source gives.

@@ -15,21 +15,21 @@ pub enum Trust {
     /// It has this key: its operator has said so, by another way than the network.
     Pinned(Fingerprint),
     /// The key that it had at first is remembered. **The first connection trusts the network.**
-    OnFirstUse(Arc<dyn KnownServers>),
+    OnFirstUse(Arc<dyn ServerKeys>),
 }
 
 impl Trust {
     pub(super) fn known(&self, server: &str) -> Result<Option<Fingerprint>, Error> {
         match self {
             Self::Pinned(key) => Ok(Some(*key)),
-            Self::OnFirstUse(servers) => servers.get(server).map_err(Error::KnownServers),
+            Self::OnFirstUse(servers) => servers.get(server).map_err(Error::ServerKeys),
         }
     }
 
     pub(super) fn remember(&self, server: &str, key: Fingerprint) -> Result<(), Error> {
         match self {
             Self::Pinned(_) => Ok(()),
-            Self::OnFirstUse(servers) => servers.remember(server, key).map_err(Error::KnownServers),
+            Self::OnFirstUse(servers) => servers.remember(server, key).map_err(Error::ServerKeys),
         }
     }
 }
@@ -43,8 +43,9 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// Keeps the keys of servers, for [`Trust::OnFirstUse`].
-pub trait KnownServers: Send + Sync {
+/// Keeps the keys of servers, for [`Trust::OnFirstUse`]: in memory, in a profile (`fss::profile::KnownServers`), or where you
+/// like.
+pub trait ServerKeys: Send + Sync {
     /// The key of a server (`HOST:PORT`), if it is known.
     ///
     /// # Errors
@@ -58,11 +59,22 @@ pub trait KnownServers: Send + Sync {
     fn remember(&self, server: &str, key: Fingerprint) -> io::Result<()>;
 }
 
-/// Known servers for as long as the process lives: for tests, and programs that connect once.
-#[derive(Debug, Default)]
-pub struct MemoryKnownServers(Mutex<HashMap<String, Fingerprint>>);
+#[cfg(feature = "profile")]
+impl ServerKeys for crate::profile::KnownServers {
+    fn get(&self, server: &str) -> io::Result<Option<Fingerprint>> {
+        Ok(self.get(server).map_err(io::Error::other)?.map(|known| known.fingerprint))
+    }
 
-impl KnownServers for MemoryKnownServers {
+    fn remember(&self, server: &str, key: Fingerprint) -> io::Result<()> {
+        self.remember(server, key, crate::profile::ProtocolVersion::Fss2).map_err(io::Error::other)
+    }
+}
+
+/// The keys of servers for as long as the process lives: for tests, and programs that connect once.
+#[derive(Debug, Default)]
+pub struct MemoryServerKeys(Mutex<HashMap<String, Fingerprint>>);
+
+impl ServerKeys for MemoryServerKeys {
     fn get(&self, server: &str) -> io::Result<Option<Fingerprint>> {
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(server).copied())
     }
