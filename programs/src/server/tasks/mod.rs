@@ -1,8 +1,5 @@
-//! The socket loop of tokio: a task a connection. What waits for the disk is done on threads of its own (`storage`). How many
+//! The socket loop of tokio: a task a connection. What waits for the disk is done on threads of its own. How many
 //! there are is bounded by the engines: those of connections that are too many end at once.
-
-mod proxied;
-mod storage;
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -20,12 +17,11 @@ use tokio::time::{sleep, timeout};
 use crate::server::service::{BREATHER, DRAIN, Service, Start, broken};
 use crate::terminal::failure::Failure;
 use fss::driver::Call;
-use fss::driver::tokio::Driver;
-use storage::{STORAGE_THREADS, Storage, Threads};
+use fss::driver::tokio::{Driver, Storage, StorageThreads, read_proxy_header};
 
 /// Serves until a signal comes.
 pub fn serve(service: &Arc<Service>, start: Start) -> Result<(), Failure> {
-    let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(STORAGE_THREADS).build().map_err(broken)?;
+    let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(StorageThreads::USUAL).build().map_err(broken)?;
     let served = runtime.block_on(accept_all(service, start));
     // Storage that is still busy is left to itself: what is not acknowledged may be lost.
     runtime.shutdown_background();
@@ -37,7 +33,7 @@ async fn accept_all(service: &Arc<Service>, start: Start) -> Result<(), Failure>
     stop.set_nonblocking(true).map_err(broken)?;
     let stop = UnixStream::from_std(stop).map_err(broken)?;
     let mut listeners: Vec<_> = listeners.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>().map_err(broken)?;
-    let threads = Threads::new();
+    let threads = StorageThreads::default();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -83,13 +79,13 @@ async fn stops(stop: &UnixStream) -> bool {
     stop.readable().await.is_err() || !matches!(stop.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
-async fn serve_connection(service: Arc<Service>, threads: Threads, mut stream: TcpStream, peer: SocketAddr) {
+async fn serve_connection(service: Arc<Service>, threads: StorageThreads, mut stream: TcpStream, peer: SocketAddr) {
     let config = service.config();
     let handshake = config.limits().handshake;
     // On the heap, so that a task at rest is small.
     let mut engine = Box::new(ServerEngine::new(config));
     let client = if service.is_proxy(peer) && !engine.is_ending() {
-        match proxied::source(&mut stream, handshake).await {
+        match read_proxy_header(&mut stream, handshake).await {
             Ok(source) => source.unwrap_or(peer),
             Err(error) => return service.no_header(peer, &error),
         }

@@ -1,8 +1,6 @@
 //! The socket loop of threads: gives each connection a thread, and ends in peace. How many there are is bounded by the sessions:
 //! those of connections that are too many end at once.
 
-mod proxied;
-
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -19,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::server::service::{BREATHER, DRAIN, Service, Start, broken};
 use crate::terminal::failure::Failure;
 use fss::driver::Call;
-use fss::driver::blocking::Driver;
+use fss::driver::blocking::{Driver, read_proxy_header};
 
 /// Bytes of a thread's stack. What is not used takes no memory.
 const STACK: usize = 512 * 1024;
@@ -107,7 +105,7 @@ fn serve_connection(service: &Service, stream: TcpStream, peer: SocketAddr) {
     let handshake = config.limits().handshake;
     let mut session = ServerSession::with_config(&service.store, config);
     let client = if service.is_proxy(peer) && !session.is_ending() {
-        match proxied::source(&stream, handshake) {
+        match read_proxy_header(&mut &stream, handshake) {
             Ok(source) => source.unwrap_or(peer),
             Err(error) => return service.no_header(peer, &error),
         }

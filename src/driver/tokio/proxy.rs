@@ -4,17 +4,21 @@ use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use fss::proxy::{Parsed, parse};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use ::tokio::io::{AsyncRead, AsyncReadExt as _};
+use ::tokio::time::timeout;
 
-/// Reads the header and nothing else; gives who connected to the proxy, if the proxy says so.
-pub async fn source(stream: &mut TcpStream, patience: Duration) -> Result<Option<SocketAddr>> {
+use crate::proxy::{Parsed, parse};
+
+/// Reads the header that a trusted proxy puts before a connection, and nothing else, before a [`Driver`](super::Driver) gets the
+/// stream. Returns who connected to the proxy, if the proxy says so.
+///
+/// # Errors
+/// Those of the system; [`ErrorKind::InvalidData`] if there is no such header, [`ErrorKind::TimedOut`] if it is not there in time.
+pub async fn read_proxy_header(stream: &mut (impl AsyncRead + Unpin), patience: Duration) -> Result<Option<SocketAddr>> {
     timeout(patience, read(stream)).await?
 }
 
-async fn read(stream: &mut TcpStream) -> Result<Option<SocketAddr>> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<SocketAddr>> {
     let mut bytes = Vec::new();
     loop {
         let missing = match parse(&bytes).map_err(|invalid| Error::new(ErrorKind::InvalidData, invalid))? {

@@ -2,6 +2,8 @@
 //!
 //! It reads while it writes, so that a peer that refuses is heard at once, and waits no longer than the machine allows.
 
+mod proxy;
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
+
+pub use proxy::read_proxy_header;
 
 use super::Call;
 use crate::error::Error;

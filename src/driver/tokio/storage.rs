@@ -1,0 +1,84 @@
+//! The storage of a connection, asked on threads that may wait for the disk.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::tokio::sync::Semaphore;
+use ::tokio::task::spawn_blocking;
+
+use crate::store::transfer::{StoreOperation, StoreReply, Transfer};
+use crate::store::{Store, StoreError, StoreErrorKind};
+
+/// The threads of all connections, of which each request takes one. Requests wait here and in no queue that could grow.
+#[derive(Clone, Debug)]
+pub struct StorageThreads(Arc<Semaphore>);
+
+impl StorageThreads {
+    /// As many as wait for the disk at once and are committed together.
+    pub const USUAL: usize = 64;
+
+    /// So many. The runtime must allow as many threads for what blocks (`max_blocking_threads`).
+    pub fn new(count: usize) -> Self {
+        Self(Arc::new(Semaphore::new(count)))
+    }
+}
+
+impl Default for StorageThreads {
+    fn default() -> Self {
+        Self::new(Self::USUAL)
+    }
+}
+
+/// The storage side of one connection: answers what its engine needs.
+pub struct Storage<S> {
+    /// Away while a request is answered.
+    transfer: Option<Transfer<S>>,
+    threads: StorageThreads,
+}
+
+impl<S: Store + Send + 'static> Storage<S> {
+    /// Of a connection that begins.
+    pub fn new(store: S, threads: StorageThreads) -> Self {
+        Self { transfer: Some(Transfer::new(store)), threads }
+    }
+
+    /// Does what an engine asks.
+    ///
+    /// # Errors
+    /// Those of the store; [`StoreErrorKind::Unavailable`] after a panic in it.
+    pub async fn answer(&mut self, operation: StoreOperation) -> Result<StoreReply, StoreError> {
+        self.on_thread(|transfer| transfer.answer(operation)).await?
+    }
+
+    /// Releases the files that the connection was busy with, which may wait for the disk too.
+    pub async fn close(mut self) {
+        // If that fails, nothing is left to release.
+        let _ = self.on_thread(Transfer::abandon).await;
+    }
+
+    async fn on_thread<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Transfer<S>) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let _permit = self.threads.0.acquire().await.map_err(|_| lost())?;
+        let mut transfer = self.transfer.take().ok_or_else(lost)?;
+        let worked = spawn_blocking(move || {
+            let done = work(&mut transfer);
+            (transfer, done)
+        });
+        let (transfer, done) = worked.await.map_err(|_| lost())?;
+        self.transfer = Some(transfer);
+        Ok(done)
+    }
+}
+
+impl<S> fmt::Debug for Storage<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage").finish_non_exhaustive()
+    }
+}
+
+/// A request panicked, or the server is stopping.
+fn lost() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "the storage of this connection has failed before")
+}
