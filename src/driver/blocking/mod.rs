@@ -9,7 +9,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -105,13 +105,14 @@ fn timespec(time: Duration) -> Timespec {
 pub struct Driver<S> {
     stream: S,
     start: Instant,
-    is_prepared: bool,
+    /// The thread that the machine wakes, once the stream is prepared.
+    wakes: Option<ThreadId>,
 }
 
 impl<S: Stream> Driver<S> {
     /// Of a stream that was just connected. The machine's time begins now.
     pub fn new(stream: S) -> Self {
-        Self { stream, start: Instant::now(), is_prepared: false }
+        Self { stream, start: Instant::now(), wakes: None }
     }
 
     /// The time of the machine.
@@ -124,10 +125,13 @@ impl<S: Stream> Driver<S> {
     /// # Errors
     /// Why the connection failed. A socket that fails is to the machine one that was closed.
     pub fn next<M: Machine>(&mut self, machine: &mut M) -> Result<Option<Call<M>>, Error> {
-        if !std::mem::replace(&mut self.is_prepared, true) {
-            machine.set_waker(Waker::from(Arc::new(Unpark(thread::current()))));
+        let thread = thread::current();
+        if self.wakes.is_none() {
             // A socket that cannot be set up is as good as a closed one: the machine gets to see that.
             let _ = self.stream.prepare();
+        }
+        if self.wakes.replace(thread.id()) != Some(thread.id()) {
+            machine.set_waker(Waker::from(Arc::new(Unpark(thread))));
         }
         loop {
             match machine.poll(self.now())? {
