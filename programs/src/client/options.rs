@@ -25,7 +25,7 @@ const DEFAULT_PORT: u16 = 954;
 /// The profile's password is asked for, or taken from FSS_PASSWORD, FSS_PASSWORD_FILE or FSS_PASSWORD_COMMAND. Without a
 /// command, on a terminal, there is a menu.
 #[derive(Debug, Parser)]
-#[command(name = "client", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
+#[command(name = "fss", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
 #[command(next_help_heading = "Options of all commands")]
 pub struct Options {
     /// Server to use: by default the one that a file's record names, then that of the environment, then 127.0.0.1; without a port it is 954 [env: FSS_SERVER]
@@ -54,10 +54,10 @@ pub struct Options {
 }
 
 const EXAMPLES: &str = "Examples:
-  client upload notes.txt                          prints the cookie
-  client download notes.txt                        brings the file back by its name, or by its cookie
-  client --server fss.example.org:954 upload a b   several files
-  client list";
+  fss upload notes.txt                          prints the cookie
+  fss download notes.txt                        brings the file back by its name, or by its cookie
+  fss --server fss.example.org:954 upload a b   several files
+  fss list";
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 other, 2 usage, 10 no such file or wrong password of a file, 11 busy or limit reached, 12 wrong password, \
 13 server key changed, 14 quota or disk full, 15 damaged file, 16 too many attempts, 75 network, 130 interrupted.";

@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let why = "you did not confirm its key";
-        let hint = "ask its operator for the output of `server fingerprint`, and use --fingerprint";
+        let hint = "ask its operator for the output of `fss-server fingerprint`, and use --fingerprint";
         Err(Failure::new(code::OTHER, format!("nothing was sent to {}", self.server), why, hint))
     }
 

@@ -25,7 +25,7 @@ use crate::terminal::failure::Failure;
 ///
 /// The operation code that opens the server's key is asked for, or taken from FSS_CODE, FSS_CODE_FILE or FSS_CODE_COMMAND.
 #[derive(Debug, Parser)]
-#[command(name = "server", version, after_help = EXAMPLES, args_override_self = true)]
+#[command(name = "fss-server", version, after_help = EXAMPLES, args_override_self = true)]
 pub struct Options {
     /// Address and port to listen on, also several times; [::]:954 for IPv6
     #[arg(long, env = "FSS_LISTEN", value_name = "ADDR:PORT", value_delimiter = ',', default_value = "0.0.0.0:954")]
@@ -43,7 +43,7 @@ pub struct Options {
     /// How long to keep new files: forever, until-downloaded, or a duration such as 90s, 12h or 30d
     #[arg(long, env = "FSS_KEEP", value_name = "TIME", value_parser = retention, default_value = "forever")]
     pub keep: Retention,
-    /// Take files only of users, and users only with an invite (see `server users`)
+    /// Take files only of users, and users only with an invite (see `fss-server users`)
     #[arg(long, env = "FSS_MEMBERS", value_parser = FalseyValueParser::new())]
     pub members: bool,
     /// Cookies of new files: random, or their index number, which can be guessed
@@ -106,12 +106,12 @@ pub struct Options {
 const OPTIONS_FILE: &str = "a line for each option, as in: connections 1000";
 
 const EXAMPLES: &str = "Examples:
-  server --listen 127.0.0.1:9540 --data files      serve, making directory and key if they are not there
-  server --data files fingerprint                  show the key's fingerprint
-  server --data files --keep 30d                   keep new files for a month
-  server --data files verify                       look for damaged files, also while it runs; exit code 15 if there are any
-  server --data files --members                    serve only users
-  server --data files users invite --quota 20G     print an invite for a new user";
+  fss-server --listen 127.0.0.1:9540 --data files      serve, making directory and key if they are not there
+  fss-server --data files fingerprint                  show the key's fingerprint
+  fss-server --data files --keep 30d                   keep new files for a month
+  fss-server --data files verify                       look for damaged files, also while it runs; exit code 15 if there are any
+  fss-server --data files --members                    serve only users
+  fss-server --data files users invite --quota 20G     print an invite for a new user";
 
 /// What to do instead of serving.
 #[derive(Debug, Subcommand)]
