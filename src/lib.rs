@@ -14,7 +14,46 @@
 //! Every connection begins with RSA messages. The client's first one chooses the version: FSS 1.0 goes on with them, FSS/2
 //! agrees on keys and goes on with records. A server takes both, unless [`Config::with_versions`] says otherwise.
 //!
-//! # A server in ten lines
+//! # A server and a client
+//!
+//! The server keeps its files in memory and serves each connection on a thread. A real one has `store::EmbeddedStore` for a
+//! directory, keeps its key (`locked_key`), and calls [`Config::renew_transport_keys`] once a minute, so that no connection
+//! waits for a key to be made.
+//!
+#![cfg_attr(all(unix, feature = "blocking"), doc = "```")]
+#![cfg_attr(not(all(unix, feature = "blocking")), doc = "```ignore")]
+//! use fss::driver::blocking::Driver;
+//! use fss::remote::{Client, Put, Trust};
+//! use fss::{Config, MemoryStore, Password, ServerSession};
+//!
+//! let (store, config) = (MemoryStore::new(), Config::generate()?);
+//! let key = config.identity().public_key().fingerprint();
+//! let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! let address = listener.local_addr()?.to_string();
+//! std::thread::spawn(move || {
+//!     for stream in listener.incoming().flatten() {
+//!         let (store, config) = (store.clone(), config.clone());
+//!         std::thread::spawn(move || {
+//!             let mut session = ServerSession::with_config(store, config);
+//!             Driver::new(stream).run(&mut session, |_, call| Ok::<_, fss::Error>(println!("{call:?}")))
+//!         });
+//!     }
+//! });
+//!
+//! let client = Client::new(Config::generate()?, address, Trust::Pinned(key));
+//! let password = Password::new("correct horse battery staple")?;
+//! let stored = client.put(&b"a file"[..], &password, &Put::named("notes.txt"))?;
+//! let mut file = Vec::new();
+//! client.get(&stored, &password, &mut file)?;
+//! assert_eq!(file, b"a file");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The machines beneath
+//!
+//! [`ServerSession`] and [`client::ClientSession`] are [`Machine`]s: a driver asks them for the one thing to do, does it, and asks
+//! again. `fss::driver` has drivers for blocking sockets and for tokio; a driver by hand is a page long and stands with
+//! [`Machine`]. [`server::ServerEngine`] is the server for storage that answers later.
 //!
 //! ```
 //! use fss::{Machine, MemoryStore, ServerSession, Step, Time};
@@ -33,15 +72,7 @@
 //! # }
 //! ```
 //!
-//! A real server keeps its key and its files: [`Config`] and `store::EmbeddedStore`. It calls
-//! [`Config::renew_transport_keys`] once a minute, so that no connection waits for a key to be made. [`Machine`] has a complete driver
-//! in its documentation, `fss::driver` has those to use, and `programs` has a client and a server.
-//!
-//! # A client
-//!
-//! [`client::ClientSession`] does operations of FSS/2 one after another on a connection: upload, resume, download, list,
-//! delete, sign-up. Files are sealed and opened in it, with a [`sealed::Key`] that is derived from a password.
-//! [`client::legacy`] speaks FSS 1.0. Neither ever changes to the other version by itself.
+//! [`client::legacy`] speaks FSS 1.0. Neither version ever changes to the other by itself.
 //!
 //! # What FSS/2 gives
 //!
@@ -72,6 +103,7 @@
 //! Without any of them there is a provider in pure Rust, [`MemoryStore`], and whatever storage you bring.
 
 #![warn(unreachable_pub)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 /// The examples of the README are compiled and run.
 #[doc = include_str!("../README.md")]
@@ -121,3 +153,5 @@ pub use server::ServerSession;
 pub use session::{Machine, Step};
 pub use store::MemoryStore;
 pub use time::{MonotonicClock, SystemClock, SystemMonotonicClock, Time, WallClock};
+/// What [`store`] and [`client`] hold bytes in, and where random numbers come from: their versions are part of this interface.
+pub use {bytes, rand_core};
