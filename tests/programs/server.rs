@@ -349,3 +349,16 @@ fn a_file_that_is_lost_can_be_deleted_by_its_owner() {
     assert_eq!(code, Some(0));
     assert!(log.contains("is missing"), "{log}");
 }
+
+/// The terminal that it was started from may be gone.
+#[test]
+fn a_server_whose_log_cannot_be_written_goes_on_and_can_be_stopped() {
+    for world in [World::new(), World::of_async_server()] {
+        let mut server = world.serve(&NONE);
+        server.close_log();
+        kill_process(server.process(), Signal::HUP).expect("it runs");
+        let cookie = world.upload(&server, "file", b"x");
+        assert_eq!(world.does(&server, &["download", &cookie, "-o", "-"]), "x");
+        assert_eq!(server.stop().0, Some(0));
+    }
+}

@@ -209,6 +209,8 @@ impl LogFormat {
     /// From now on the log goes to standard error.
     pub fn start(self) {
         let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+        // Where no log can be written, nothing about that can be either: trying it would panic.
+        let log = log.log_internal_errors(false);
         match self {
             Self::Text => log.with_ansi(false).init(),
             Self::Json => log.json().flatten_event(true).init(),

@@ -231,6 +231,11 @@ impl Server {
         Self { child: None, address: address.to_owned() }
     }
 
+    /// From now on nobody reads its log, as when a terminal was closed.
+    pub fn close_log(&mut self) {
+        drop(self.child.as_mut().and_then(|child| child.stderr.take()));
+    }
+
     /// The process.
     pub fn process(&self) -> Pid {
         Pid::from_child(self.child.as_ref().expect("it was started"))
