@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rand_core::Rng as _;
 
-use crate::random::SystemRng;
+use crate::types::random::SystemRng;
 
 /// How temporary names end.
 const TEMPORARY: &str = ".tmp";

@@ -4,14 +4,16 @@
 //! about it is decided elsewhere, in one function ([`crate::server::refusal_text`]).
 
 use crate::crypto::{Fingerprint, KeyRejected};
-use crate::sealed::InvalidMetadata;
+use crate::sealed::Integrity;
 use crate::store::StoreError;
-use crate::text::is_deceptive;
+use crate::types::cookie::InvalidCookie;
+use crate::types::secret::InvalidPassword;
 use crate::wire::hello::InvalidHello;
 use crate::wire::legacy_frame::InvalidFrame;
 use crate::wire::message::InvalidMessage;
 use crate::wire::prelude::InvalidPrelude;
 use crate::wire::refusal::Refused;
+use crate::wire::rsa_channel::BlockError;
 
 /// Why a session ended before its work was done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -138,6 +140,29 @@ impl Error {
     }
 }
 
+impl From<BlockError> for Error {
+    fn from(error: BlockError) -> Self {
+        match error {
+            BlockError::DoesNotOpen => Self::BlockDoesNotOpen,
+            BlockError::AfterShortBlock => Self::BlockAfterShortBlock,
+            BlockError::MessageTooLong { limit } => Self::MessageTooLong { limit },
+            BlockError::Crypto => Self::Crypto,
+        }
+    }
+}
+
+impl From<InvalidCookie> for Error {
+    fn from(error: InvalidCookie) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<InvalidPassword> for Error {
+    fn from(error: InvalidPassword) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 /// Why a server refuses a well-formed connection's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -201,50 +226,16 @@ pub enum Refusal {
     TooManyConnections,
 }
 
-/// What shows that a download is not the file that was stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Integrity {
-    /// Stored chunks are whole AES blocks, at most 1024 bytes, and only the last may be shorter.
-    #[error("the server sent a chunk of an impossible length ({length} bytes)")]
-    ChunkLength {
-        /// Length of the chunk in bytes.
-        length: usize,
-    },
-    /// The stored length does not fit the size that the caller knows.
-    #[error("{stored} stored bytes cannot hold a file of {size} bytes")]
-    StoredLength {
-        /// Bytes that the server sent.
-        stored: u64,
-        /// Size of the file in bytes, as the caller gave it.
-        size: u64,
-    },
-    /// The server's copy is not what was sent, or it sent another size than it said.
-    #[error("what the server has is not what was sent, or not what it said")]
-    Chain,
-    /// The server says that the file has ended, and no chunk that opened says so (`docs/protocol.md` §21.6).
-    #[error("the file is cut off: the chunk that ends it did not come")]
-    Truncated,
-    /// The server says that the file is of another version of FSS than it was stored with (`docs/protocol.md` §18.11).
-    #[error("the server says that the file is of another version of FSS than it was stored with")]
-    Format,
-    /// The content has another size than its metadata or the list of its owner says (`docs/protocol.md` §21.9).
-    #[error("the file has {got} bytes instead of {expected}")]
-    Size {
-        /// What it should have.
-        expected: u64,
-        /// What there is.
-        got: u64,
-    },
-    /// What is sealed with the file says nothing that this program understands.
-    #[error("{0}")]
-    Metadata(InvalidMetadata),
-    /// A chunk of sealed content is not what was sealed in its place (`docs/protocol.md` §21.6).
-    #[error("chunk {index} does not open: it is damaged, out of its place, or of another file or password")]
-    Chunk {
-        /// Its number, from 0.
-        index: u64,
-    },
+impl From<InvalidCookie> for Refusal {
+    fn from(InvalidCookie: InvalidCookie) -> Self {
+        Self::InvalidCookie
+    }
+}
+
+impl From<InvalidPassword> for Refusal {
+    fn from(InvalidPassword: InvalidPassword) -> Self {
+        Self::InvalidPassword
+    }
 }
 
 /// The part of an operation in which a connection ended or fell silent.
@@ -272,32 +263,5 @@ impl std::fmt::Display for Moment {
             Self::Transfer => "in the middle of the file",
             Self::Finish => "before the end of the file was acknowledged",
         })
-    }
-}
-
-/// Text that a peer sent with an error frame: at most 256 characters, made printable.
-///
-/// It comes from outside, so what is deceptive ([`crate::text`]) is replaced before anybody prints it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerText(Box<str>);
-
-impl PeerText {
-    const LONGEST: usize = 256;
-
-    /// Makes the details of an error frame fit to be shown.
-    pub fn new(details: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(details);
-        Self(text.chars().take(Self::LONGEST).map(|c| if is_deceptive(c) { '\u{fffd}' } else { c }).collect::<String>().into())
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for PeerText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
     }
 }

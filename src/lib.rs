@@ -117,41 +117,43 @@ pub mod client;
 #[cfg(feature = "compress")]
 pub mod compress;
 mod config;
-mod cookie;
 pub mod crypto;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub mod driver;
 #[cfg(feature = "filesystem")]
 mod durable;
 mod error;
+pub mod format;
+mod limits;
 #[cfg(feature = "filesystem")]
 pub mod locked_key;
 mod pem;
 #[cfg(feature = "profile")]
 pub mod profile;
 pub mod proxy;
-mod random;
 #[cfg(all(unix, feature = "blocking"))]
 pub mod remote;
 #[cfg(any(feature = "archive", feature = "profile"))]
 mod remove;
 pub mod sealed;
-mod secret;
 pub mod server;
 mod session;
 pub mod store;
-pub mod text;
-mod time;
+mod types;
 pub mod wire;
 
-pub use config::{Config, Limits, Versions};
-pub use cookie::{Cookie, CookieSource, IndexCookies, OpaqueCookie, RandomCookies};
-pub use error::{Error, Fault, Integrity, Moment, PeerText, Refusal};
-pub use random::SystemRng;
-pub use secret::{Password, Secret};
+pub use config::{Config, Versions};
+pub use error::{Error, Fault, Moment, Refusal};
+pub use limits::Limits;
+pub use sealed::Integrity;
 pub use server::ServerSession;
 pub use session::{Machine, Step};
 pub use store::MemoryStore;
-pub use time::{MonotonicClock, SystemClock, SystemMonotonicClock, Time, WallClock};
+pub use types::cookie::{Cookie, CookieSource, IndexCookies, InvalidCookie, OpaqueCookie, RandomCookies};
+pub use types::random::SystemRng;
+pub use types::secret::{InvalidPassword, Password, Secret};
+pub use types::text;
+pub use types::time::{MonotonicClock, SystemClock, SystemMonotonicClock, Time, WallClock};
+pub use wire::peer_text::PeerText;
 /// What [`store`] and [`client`] hold bytes in, and where random numbers come from: their versions are part of this interface.
 pub use {bytes, rand_core};

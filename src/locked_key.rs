@@ -17,7 +17,7 @@ use rand_core::CryptoRng;
 use crate::crypto::key_encoding::{pkcs1_to_pkcs8, pkcs8_to_pkcs1};
 use crate::crypto::legacy::{self, FileKey, Verifier};
 use crate::crypto::{CryptoProvider, PrivateKey};
-use crate::secret::{Password, Secret};
+use crate::types::secret::{Password, Secret};
 use crate::{durable, pem};
 
 const KEY_FILE: &str = ".pk";

@@ -4,10 +4,11 @@ use fss::chain::ChainDigest;
 use fss::crypto::legacy::Verifier;
 use fss::crypto::proof::Proof;
 use fss::sealed::{Cost, Header};
+use fss::store::{Account, Entry, Invite, NewUpload, StoredFormat, UserName};
 use fss::wire::frame::to_base64;
 use fss::wire::refusal::{RefusalCode, Refused};
-use fss::wire::reply::{Account, Awaited, Entry, Format, Reply, ServerLimits, Welcome};
-use fss::wire::request::{Invite, NewUpload, Request, UserName};
+use fss::wire::reply::{Awaited, Reply, ServerLimits, Welcome};
+use fss::wire::request::Request;
 use fss::{Cookie, PeerText};
 
 fn header() -> Header {
@@ -102,8 +103,8 @@ fn replies_to_the_byte() {
         ),
         ("R|OK|offset=5|", Awaited::Upload, Reply::Received { offset: 5, chain: None }),
         ("R|OK|offset=5|chain={C}|", Awaited::Upload, Reply::Received { offset: 5, chain }),
-        ("S|Challenge|seal={S}|", Awaited::Other, Reply::Challenge(Format::Sealed(header()))),
-        ("S|Challenge|format=1.0|", Awaited::Other, Reply::Challenge(Format::Legacy)),
+        ("S|Challenge|seal={S}|", Awaited::Other, Reply::Challenge(StoredFormat::Sealed(header()))),
+        ("S|Challenge|format=1.0|", Awaited::Other, Reply::Challenge(StoredFormat::Legacy)),
         ("S|Approved|size=5|chain={C}|expires=99|", Awaited::Other, approved(chain, Some(99), false)),
         ("S|Approved|size=5|format=1.0|", Awaited::Other, approved(None, None, true)),
         ("F|bytes", Awaited::Other, Reply::Data(b"bytes")),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
 use fss::crypto::legacy::{FileKey, Verifier};
-use fss::crypto::legacy_content::Decryptor;
 use fss::crypto::{CryptoProvider, PrivateKey, aws_lc::AwsLc, rustcrypto::RustCrypto};
+use fss::format::legacy_content::Decryptor;
 use fss::locked_key::{KeyForm, LockedKey, Owner};
 use fss::server::ServerEvent;
 use fss::store::conformance::get;

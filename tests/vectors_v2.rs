@@ -7,11 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fss::chain::Chain;
-use fss::crypto::decoy::Decoys;
 use fss::crypto::legacy::Verifier;
 use fss::crypto::proof::Proof;
 use fss::crypto::{CryptoProvider, PublicKeyDer, aws_lc::AwsLc, rustcrypto::RustCrypto};
 use fss::sealed::{ChunkSealer, Cost, Header, Key, MAX_PIECE, Master, NONCE_AND_TAG, Reader, stored_length};
+use fss::server::Decoys;
 use fss::wire::aes_channel::{Direction, PREFIX, sealed_length};
 use fss::wire::frame::{Frame, InvalidFrame};
 use fss::wire::hello::{Hello, InvalidHello, Speaker};

@@ -11,7 +11,7 @@ use super::Error;
 use super::decode::{Decoder, Event};
 use super::plant::{Planter, Refused};
 use super::staged::Staged;
-use crate::random::SystemRng;
+use crate::types::random::SystemRng;
 
 /// What may be done that is not done unless somebody wants it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,12 +5,12 @@ use zeroize::Zeroizing;
 
 use super::{ClientEvent, Download, Received};
 use crate::chain::{CHECKPOINT, Chain, ChainDigest, PIECE};
-use crate::cookie::Cookie;
 use crate::crypto::aead::NONCE_LENGTH;
 use crate::crypto::proof::Proof;
-use crate::error::{Error, Integrity, Refusal};
-use crate::sealed::{ChunkOpener, Header, Key, MAX_PIECE, Metadata, content_length};
+use crate::error::{Error, Refusal};
+use crate::sealed::{ChunkOpener, Header, Integrity, Key, MAX_PIECE, Metadata, content_length};
 use crate::session::Message;
+use crate::types::cookie::Cookie;
 use crate::wire::frame::Frame;
 use crate::wire::request::Request;
 

@@ -11,14 +11,16 @@ mod upload;
 pub use session::ClientSession;
 
 use crate::chain::ChainDigest;
-use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::crypto::legacy::Verifier;
+use crate::format::StoredFormat;
 use crate::sealed::{Header, Key, Metadata};
-use crate::secret::Password;
-use crate::store::{Account, Entry, Invite, UserName};
+use crate::types::cookie::Cookie;
+use crate::types::entry::Entry;
+use crate::types::secret::Password;
+use crate::types::user::{Account, Invite, UserName};
 use crate::wire::refusal::Refused;
-use crate::wire::reply::{Format, ServerLimits};
+use crate::wire::reply::ServerLimits;
 
 /// What a client can ask of a server.
 #[derive(Debug)]
@@ -181,7 +183,7 @@ pub enum ClientEvent {
         chain: ChainDigest,
     },
     /// The answer to [`Operation::Challenge`]. For a cookie that no file has it looks the same.
-    Challenged(Format),
+    Challenged(StoredFormat),
     /// The server has approved the proof, and the first chunk has opened.
     DownloadStarted {
         /// What was sealed with the file; `None` for a file of FSS 1.0.

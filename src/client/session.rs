@@ -9,8 +9,8 @@ use super::{ClientEvent, ClientNeed, Operation};
 use crate::config::Config;
 use crate::crypto::Fingerprint;
 use crate::error::Error;
-use crate::random::SystemRng;
 use crate::session::{Core, Link, machine_with_core};
+use crate::types::random::SystemRng;
 
 /// One connection of a client of FSS/2.
 ///

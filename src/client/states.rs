@@ -411,7 +411,7 @@ fn on_commitment(mut file: Sending, message: &Message, turn: &mut Turn<'_, Clien
             turn.events.push_back(ClientEvent::Uploaded { cookie: file.cookie, stored: before, chain });
             Ok(State::Resting)
         }
-        Some(_) => Err(crate::error::Integrity::Chain.into()),
+        Some(_) => Err(crate::sealed::Integrity::Chain.into()),
     }
 }
 

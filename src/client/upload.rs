@@ -6,13 +6,14 @@ use zeroize::Zeroizing;
 
 use super::{Resume, Upload};
 use crate::chain::{CHECKPOINT, Chain, ChainDigest, PIECE};
-use crate::cookie::Cookie;
 use crate::crypto::aead::NONCE_LENGTH;
 use crate::crypto::proof::Proof;
-use crate::error::{Error, Integrity};
-use crate::sealed::{CHUNK, ChunkSealer, Header, Key, MAX_PIECE, NONCE_AND_TAG, stored_length};
-use crate::wire::frame::MAX_NUMBER;
-use crate::wire::request::{NewUpload, Request};
+use crate::error::Error;
+use crate::format::NewUpload;
+use crate::sealed::{CHUNK, ChunkSealer, Header, Integrity, Key, MAX_PIECE, NONCE_AND_TAG, stored_length};
+use crate::types::MAX_NUMBER;
+use crate::types::cookie::Cookie;
+use crate::wire::request::Request;
 
 /// Pieces in one record at most.
 const PIECES: u64 = 4;

@@ -19,7 +19,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::aead::{AeadKey, KEY_LENGTH, NONCE_LENGTH, RustCryptoAead, TAG_LENGTH};
 use super::agreement::{RustCryptoShare, SHARE_LENGTH, Share};
 use super::{CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKey, PublicKeyDer};
-use crate::secret::Secret;
+use crate::types::secret::Secret;
 
 /// The provider.
 #[derive(Clone, Copy, Debug, Default)]

@@ -13,7 +13,7 @@ use rsa::pkcs1::{RsaPrivateKeyRef, RsaPublicKeyRef};
 use sha2::{Digest as _, Sha256};
 
 use super::KeyRejected;
-use crate::secret::Secret;
+use crate::types::secret::Secret;
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const SMALLEST_MODULUS_BITS: usize = 2048;

@@ -10,8 +10,7 @@ use sha2::{Digest as _, Sha256, Sha384};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::error::Integrity;
-use crate::secret::Password;
+use crate::types::secret::Password;
 
 /// Length of an AES block in bytes.
 pub const BLOCK: usize = 16;
@@ -52,11 +51,11 @@ impl FileKey {
     /// Decrypts whole blocks in place, starting at the iv. Padding stays.
     ///
     /// # Errors
-    /// [`Integrity::ChunkLength`] if they are not whole.
-    pub fn decrypt(&self, bytes: &mut [u8]) -> Result<(), Integrity> {
+    /// [`NotWholeBlocks`]
+    pub fn decrypt(&self, bytes: &mut [u8]) -> Result<(), NotWholeBlocks> {
         let length = bytes.len();
         let decryptor = cbc::Decryptor::<Aes256>::new(&(*self.key).into(), &(*self.iv).into());
-        decryptor.decrypt_padded::<NoPadding>(bytes).map(drop).map_err(|_| Integrity::ChunkLength { length })
+        decryptor.decrypt_padded::<NoPadding>(bytes).map(drop).map_err(|_| NotWholeBlocks { length })
     }
 }
 
@@ -64,6 +63,14 @@ impl std::fmt::Debug for FileKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("FileKey(..)")
     }
+}
+
+/// What is to be decrypted is not whole AES blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{length} bytes are not whole blocks")]
+pub struct NotWholeBlocks {
+    /// How many bytes there are.
+    pub length: usize,
 }
 
 /// The 48 bytes by which a server recognises a file's password. Compared in constant time.

@@ -9,16 +9,14 @@ use std::sync::Arc;
 
 use rand_core::CryptoRng;
 
-use crate::secret::Secret;
+use crate::types::secret::Secret;
 
 pub mod aead;
 pub mod agreement;
 #[cfg(feature = "aws-lc")]
 pub mod aws_lc;
-pub mod decoy;
 pub mod key_encoding;
 pub mod legacy;
-pub mod legacy_content;
 pub mod proof;
 pub mod rustcrypto;
 pub(crate) mod shared_modulus;

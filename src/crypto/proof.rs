@@ -5,7 +5,7 @@ use sha2::Sha384;
 use subtle::ConstantTimeEq as _;
 
 use super::legacy::Verifier;
-use crate::cookie::Cookie;
+use crate::types::cookie::Cookie;
 
 /// The 48 bytes of a proof. Compared in constant time.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha384};
 use zeroize::Zeroizing;
 
 use super::{CryptoFailure, CryptoProvider, KEY_BITS, KeyRejected, PrivateKey, PublicKey, PublicKeyDer};
-use crate::secret::Secret;
+use crate::types::secret::Secret;
 
 /// The provider. Given the same random numbers it makes the same bytes.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::KeyRejected;
 use super::key_encoding::{pkcs1_to_pkcs8, pkcs8_to_pkcs1};
-use crate::secret::Secret;
+use crate::types::secret::Secret;
 
 /// The key with the modulus of `pkcs8_der` and another public exponent, which must be an odd prime.
 ///
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
     use crate::crypto::rustcrypto::RustCrypto;
     use crate::crypto::{CryptoProvider, default_provider, key_encoding};
-    use crate::random::SystemRng;
+    use crate::types::random::SystemRng;
 
     const EXPONENTS: [u32; 4] = [65_539, 1_000_003, 4_194_301, 8_388_593];
 

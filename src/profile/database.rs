@@ -8,10 +8,10 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, Params, Row, Transaction, TransactionBehavior};
 
 use crate::chain::ChainDigest;
-use crate::cookie::OpaqueCookie;
 use crate::sealed::Header;
 use crate::store::sqlite::{Schema, database_error, open_database};
 use crate::store::{StoreError, StoreErrorKind};
+use crate::types::cookie::OpaqueCookie;
 
 const SCHEMA: Schema = Schema {
     table: "cookies",

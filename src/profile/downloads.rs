@@ -11,11 +11,11 @@ use rusqlite::{Row, params};
 
 use super::database::{Database, get, get_optional};
 use crate::chain::ChainDigest;
-use crate::cookie::OpaqueCookie;
-use crate::random::SystemRng;
 use crate::remove::remove_all;
 use crate::sealed::{CHUNK, Header};
 use crate::store::{StoreError, StoreErrorKind, sqlite::sql_integer};
+use crate::types::cookie::OpaqueCookie;
+use crate::types::random::SystemRng;
 
 /// For how many seconds a part file is kept that nobody goes on with.
 const KEPT: u64 = 7 * 24 * 60 * 60;

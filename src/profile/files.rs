@@ -6,9 +6,9 @@ use rusqlite::{Params, Row, Transaction, params};
 use super::database::{Database, Sql, get_optional};
 use super::passwords::PasswordId;
 use crate::chain::ChainDigest;
-use crate::cookie::OpaqueCookie;
 use crate::sealed::Header;
 use crate::store::{StoreError, sqlite::sql_integer};
+use crate::types::cookie::OpaqueCookie;
 
 const SELECT: &str = "SELECT cookies.cookie, name, size, date, server, coalesce(own_password, 0) AS own_password,
            format, header, chain, password, expires, downloads

@@ -48,9 +48,9 @@ pub use uploads::{Checkpoint, SourceIdentity, UploadRecord, Uploads};
 use crate::crypto::{CryptoProvider, Fingerprint, KeyRejected, PrivateKey, default_provider};
 use crate::durable;
 use crate::locked_key::{KeyFileError, KeyForm, LockedKey, Owner};
-use crate::random::SystemRng;
-use crate::secret::Password;
 use crate::store::StoreError;
+use crate::types::random::SystemRng;
+use crate::types::secret::Password;
 use database::Database;
 
 const DATABASE: &str = "fssLocal.db";

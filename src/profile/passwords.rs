@@ -11,9 +11,9 @@ use super::database::{Database, Sql, get, get_optional};
 use super::files::Format;
 use super::ring::{self, Ring};
 use super::{Profile, ProfileError};
-use crate::random::SystemRng;
-use crate::secret::Password;
 use crate::store::{StoreError, StoreErrorKind};
+use crate::types::random::SystemRng;
+use crate::types::secret::Password;
 
 /// Which of a profile's passwords: they are counted from the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 use super::ProfileError;
 use super::passwords::PasswordId;
 use crate::crypto::default_provider;
-use crate::random::SystemRng;
 use crate::sealed::{Cost, Header, Master, Metadata, Reader, Writer};
-use crate::secret::Password;
+use crate::types::random::SystemRng;
+use crate::types::secret::Password;
 
 /// Passwords, each with its number.
 pub(super) type Ring = Vec<(PasswordId, Password)>;

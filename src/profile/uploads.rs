@@ -9,9 +9,9 @@ use super::database::{Database, get};
 use super::files::FileRecord;
 use super::passwords::PasswordId;
 use crate::chain::ChainDigest;
-use crate::cookie::OpaqueCookie;
 use crate::sealed::Header;
 use crate::store::{StoreError, StoreErrorKind, sqlite::sql_integer};
+use crate::types::cookie::OpaqueCookie;
 
 /// How long an upload is of use, in seconds: the lease of the server, and an hour for clocks that differ.
 const KEPT: u64 = 25 * 60 * 60;

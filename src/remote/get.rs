@@ -9,9 +9,9 @@ use crate::chain::ChainDigest;
 use crate::client::{ClientEvent, Download, Operation};
 #[cfg(feature = "compress")]
 use crate::compress::Decoder;
-use crate::cookie::Cookie;
+use crate::format::StoredFormat;
 use crate::sealed::{Header, Key, Metadata};
-use crate::wire::reply::Format;
+use crate::types::cookie::Cookie;
 
 /// Which file is downloaded, and what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +46,10 @@ pub struct Fetched {
 }
 
 /// The header of a sealed file.
-pub(super) fn sealed(format: Format) -> Result<Header, Error> {
+pub(super) fn sealed(format: StoredFormat) -> Result<Header, Error> {
     match format {
-        Format::Sealed(header) => Ok(header),
-        Format::Legacy => Err(Error::NotSealed),
+        StoredFormat::Sealed(header) => Ok(header),
+        StoredFormat::Legacy => Err(Error::NotSealed),
     }
 }
 

@@ -7,9 +7,9 @@ use subtle::ConstantTimeEq as _;
 
 use super::Error;
 use crate::crypto::CryptoProvider;
-use crate::random::SystemRng;
 use crate::sealed::{Cost, Header, Key, Master};
-use crate::secret::Password;
+use crate::types::random::SystemRng;
+use crate::types::secret::Password;
 
 /// The most that are kept: 32 bytes each, and the password.
 const MOST: usize = 16;

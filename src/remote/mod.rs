@@ -48,11 +48,11 @@ pub use trust::{MemoryServerKeys, ServerKeys, Trust};
 
 use crate::client::{ClientEvent, ClientNeed, ClientSession, Operation};
 use crate::config::Config;
-use crate::cookie::Cookie;
 use crate::driver::Call;
 use crate::driver::blocking::Driver;
-use crate::secret::Password;
 use crate::store::{Account, Entry, Invite, UserName};
+use crate::types::cookie::Cookie;
+use crate::types::secret::Password;
 use crate::wire::reply::ServerLimits;
 use masters::Masters;
 

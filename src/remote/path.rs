@@ -11,8 +11,8 @@ use rustix::fs::OFlags;
 
 use super::{Client, Error, Fetched, Get, Put, Stored};
 use crate::durable::sync_parent;
-use crate::random::SystemRng;
-use crate::secret::Password;
+use crate::types::random::SystemRng;
+use crate::types::secret::Password;
 
 impl Client {
     /// Uploads a file, with its size and, unless `put` has one, its name.

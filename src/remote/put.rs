@@ -5,8 +5,8 @@ use std::io::Read;
 use super::Error;
 use crate::chain::ChainDigest;
 use crate::client::{ClientEvent, Upload};
-use crate::cookie::Cookie;
 use crate::sealed::{Header, Key, Metadata};
+use crate::types::cookie::Cookie;
 
 /// How a file is uploaded.
 #[derive(Clone, Debug)]

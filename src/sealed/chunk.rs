@@ -2,10 +2,10 @@
 
 use rand_core::CryptoRng;
 
+use super::integrity::Integrity;
 use super::{Header, Key};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{NONCE_LENGTH, TAG_LENGTH};
-use crate::error::Integrity;
 
 /// Plaintext bytes of a chunk; only the last may have fewer, and at least one.
 pub const CHUNK: usize = 65_536;

@@ -11,7 +11,7 @@ use super::Header;
 use crate::crypto::aead::KEY_LENGTH;
 use crate::crypto::legacy::Verifier;
 use crate::crypto::{AeadKey, CryptoProvider};
-use crate::secret::Password;
+use crate::types::secret::Password;
 
 /// What Argon2id makes of a password: costly, and the same for all files with the same salt and cost.
 #[derive(Clone)]

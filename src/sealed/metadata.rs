@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::error::Integrity;
+use super::integrity::{Integrity, InvalidMetadata, MAX_LENGTH};
 
 /// Names and values at the beginning of the plaintext. A name is a label, never a path to write to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,8 +10,6 @@ pub struct Metadata {
     fields: Vec<(String, String)>,
 }
 
-/// The most bytes of metadata.
-const MAX_LENGTH: usize = 32 * 1024;
 /// The length before it.
 const PREFIX: usize = 4;
 
@@ -150,22 +148,4 @@ fn percent_decode(name: &str) -> Option<Vec<u8>> {
         bytes.extend_from_slice(rest.as_bytes());
     }
     Some(bytes)
-}
-
-/// Why metadata cannot be read or written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidMetadata {
-    /// It has more than 32 KiB.
-    #[error("the metadata has more than {MAX_LENGTH} bytes")]
-    TooLong,
-    /// It does not end within the first chunk.
-    #[error("the metadata does not end within the first chunk")]
-    Truncated,
-    /// What the file is, or how it is encoded, is not said or not known: it may need a newer program.
-    #[error("the metadata does not say what the file is in a way that is known here")]
-    Unknown,
-    /// A field is not `name=value`, is there twice, or cannot be written.
-    #[error("a field of the metadata is not valid")]
-    Field,
 }

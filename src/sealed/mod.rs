@@ -26,12 +26,14 @@
 
 mod chunk;
 mod header;
+mod integrity;
 mod key;
 mod metadata;
 mod stream;
 
 pub use chunk::{CHUNK, ChunkOpener, ChunkSealer, MAX_PIECE, NONCE_AND_TAG, content_length, stored_length};
 pub use header::{Cost, Header, InvalidHeader};
+pub use integrity::{Integrity, InvalidMetadata};
 pub use key::{DerivationFailed, Key, Master};
-pub use metadata::{InvalidMetadata, Metadata};
+pub use metadata::Metadata;
 pub use stream::{Reader, Writer};

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Source;
-use crate::config::Limits;
+use crate::limits::Limits;
 
 /// The connections of all sessions that share a [`crate::Config`].
 #[derive(Default)]

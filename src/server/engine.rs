@@ -10,10 +10,10 @@ use super::negotiation::Server;
 use super::{ServerEvent, Source, Standing};
 use crate::config::Config;
 use crate::error::{Error, Refusal};
-use crate::random::SystemRng;
 use crate::session::{Core, Link, machine_with_core};
 use crate::store::StoreError;
 use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
+use crate::types::random::SystemRng;
 
 /// How long a connection has for its key that is to be told that it is one too many.
 const REFUSED: Duration = Duration::from_secs(2);

@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use crate::cookie::Cookie;
-use crate::time::{SystemClock, WallClock};
+use crate::types::cookie::Cookie;
+use crate::types::source::Source;
+use crate::types::time::{SystemClock, WallClock};
 
 /// The most entries: each is a few dozen bytes, so a table is a few MiB at most.
 const MOST_ENTRIES: usize = 65_536;
@@ -17,28 +17,6 @@ const MOST_ENTRIES: usize = 65_536;
 const FORGOTTEN_AT_ONCE: usize = MOST_ENTRIES / 16;
 /// Seconds without an attempt after which an entry is forgotten.
 const FORGOTTEN_AFTER: u64 = 60 * 60;
-
-/// Where a client comes from: an IPv4 address, or a network of IPv6 addresses, of which one host has many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Source(IpAddr);
-
-impl From<IpAddr> for Source {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(address) if !address.is_loopback() => {
-                Self(IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()))
-            }
-            address => Self(address),
-        }
-    }
-}
-
-impl Source {
-    /// Whether it is the server's own machine.
-    pub(crate) fn is_local(self) -> bool {
-        self.0.is_loopback()
-    }
-}
 
 /// The counts that all connections of a server share.
 pub struct Guesses {
@@ -185,6 +163,8 @@ impl fmt::Debug for Guesses {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
+
+    use std::net::IpAddr;
 
     use super::*;
 

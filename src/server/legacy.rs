@@ -21,14 +21,15 @@ use zeroize::Zeroizing;
 
 use super::refusal::{Operation, RefusalText, refusal_text};
 use super::{Attempt, RequestKind, ServerEvent, Source};
-use crate::cookie::Cookie;
 use crate::crypto::legacy::{FileKey, Verifier};
-use crate::error::{Error, Moment, PeerText, Refusal};
-use crate::secret::Password;
+use crate::error::{Error, Moment, Refusal};
 use crate::session::{LastWords, Message, Side, Turn, Wants};
 use crate::store::transfer::{RequestId, StoreOperation, StoreReply, StoreRequest};
 use crate::store::{NewFile, StoreError};
+use crate::types::cookie::Cookie;
+use crate::types::secret::Password;
 use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, InvalidFrame, ServerFrame};
+use crate::wire::peer_text::PeerText;
 use crate::wire::refusal::Refused;
 
 /// The server's side of a connection of FSS 1.0, from its first message on.

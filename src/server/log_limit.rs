@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing::info;
 
-use crate::time::{SystemClock, WallClock};
+use crate::types::time::{SystemClock, WallClock};
 
 /// Lines that a limit allows.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! The server: a pure machine that asks for storage, and a session that answers it from a store.
 
 mod connections;
+mod decoy;
 mod engine;
 mod guesses;
 mod legacy;
@@ -15,8 +16,9 @@ mod telemetry;
 mod transport;
 
 pub(crate) use connections::{Connections, Place, Standing};
+pub use decoy::Decoys;
 pub use engine::ServerEngine;
-pub use guesses::{Attempt, Guesses, Source};
+pub use guesses::{Attempt, Guesses};
 #[cfg(feature = "telemetry")]
 pub use log_limit::LogLimit;
 pub use refusal::{Operation, RefusalText, refusal_code, refusal_text};
@@ -25,10 +27,11 @@ pub use session::ServerSession;
 pub use telemetry::{Telemetry, without_cookies};
 pub use transport::TransportKeys;
 
-use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::error::Error;
-use crate::store::UserName;
+use crate::types::cookie::Cookie;
+pub use crate::types::source::Source;
+use crate::types::user::UserName;
 use crate::wire::request::Request;
 
 /// What a server reports of a connection.

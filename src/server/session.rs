@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::session::{Machine, Step};
 use crate::store::Store;
 use crate::store::transfer::Transfer;
-use crate::time::Time;
+use crate::types::time::Time;
 
 /// One connection of a server that keeps its files in a store.
 ///

@@ -26,21 +26,21 @@ use super::negotiation::server_limits;
 use super::refusal::refusal_code;
 use super::{Attempt, RequestKind, ServerEvent, Source};
 use crate::chain::{ChainDigest, PIECE};
-use crate::config::Limits;
-use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::crypto::legacy::Verifier;
 use crate::crypto::proof::Proof;
 use crate::error::{Error, Moment, Refusal};
+use crate::limits::Limits;
 use crate::sealed::Header;
 use crate::session::{LastWords, Lease, Message, Side, Turn, Wants};
 use crate::store::transfer::{RequestId, ResumedUpload, StoreOperation, StoreReply, StoreRequest};
 use crate::store::{Keep, Listing, NewFile, Removal, StoreError, StoreErrorKind, StoredFile, StoredFormat};
+use crate::types::cookie::Cookie;
 use crate::wire::frame::Frame;
 use crate::wire::key_schedule::Binding;
 use crate::wire::legacy_frame;
 use crate::wire::refusal::Refused;
-use crate::wire::reply::{Format, Reply};
+use crate::wire::reply::Reply;
 use crate::wire::request::Request;
 
 /// How far a download may be ahead of what the client has taken (§18.7).
@@ -510,9 +510,9 @@ fn list(listing: Listing, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Err
 fn challenge(cookie: &Cookie, format: Option<StoredFormat>, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
     let decoy = turn.link.config().decoys().map_err(|_| Error::Crypto)?.header(cookie);
     let format = match format {
-        None => Format::Sealed(decoy),
-        Some(StoredFormat::Sealed(header)) => Format::Sealed(header),
-        Some(StoredFormat::Legacy) => Format::Legacy,
+        None => StoredFormat::Sealed(decoy),
+        Some(StoredFormat::Sealed(header)) => StoredFormat::Sealed(header),
+        Some(StoredFormat::Legacy) => StoredFormat::Legacy,
     };
     turn.link.budget.spend();
     send(turn, &Reply::Challenge(format))?;

@@ -23,10 +23,10 @@ use tracing::{Span, field, info, info_span, warn};
 
 use super::log_limit::{Allowance, LogLimit, Rate};
 use super::{RequestKind, ServerEvent, refusal_code};
-use crate::cookie::Cookie;
 use crate::error::{Error, Fault};
 use crate::store::{StoreErrorKind, UserName};
-use crate::time::Time;
+use crate::types::cookie::Cookie;
+use crate::types::time::Time;
 
 /// Refusals and sign-ups of one connection that get a line each: enough to see what it is about.
 const REFUSALS_TOLD: Rate = Rate { burst: 8, per_second: 0 };

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use rand_core::CryptoRng;
 
-use crate::config::Limits;
 use crate::crypto::shared_modulus::with_exponent;
 use crate::crypto::{CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKeyDer, key_encoding};
-use crate::random::SystemRng;
-use crate::secret::Secret;
-use crate::time::{MonotonicClock, SystemMonotonicClock, Time};
+use crate::limits::Limits;
+use crate::types::random::SystemRng;
+use crate::types::secret::Secret;
+use crate::types::time::{MonotonicClock, SystemMonotonicClock, Time};
 
 /// Exponents have three bytes, as the usual one has: 2019 peers take as many bytes for a key as theirs have.
 const EXPONENTS: std::ops::Range<u32> = (1 << 16) + 2..1 << 23;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::time::Time;
+use crate::types::time::Time;
 
 /// So many at once: a list of 65,536 files, or the files that a user looks for one after another.
 const AT_ONCE: u32 = 256;

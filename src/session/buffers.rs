@@ -10,7 +10,7 @@ use bytes::Bytes;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::crypto::aead::TAG_LENGTH;
-use crate::server::Source;
+use crate::types::source::Source;
 use crate::wire::aes_channel::{MAX_PLAINTEXT, PREFIX};
 use crate::wire::rsa_channel::MAX_MESSAGE;
 

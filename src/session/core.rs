@@ -11,7 +11,7 @@ use super::link::Progress;
 use super::{Link, Step};
 use crate::config::Config;
 use crate::error::{Error, Moment};
-use crate::time::Time;
+use crate::types::time::Time;
 
 /// How often a request may be repeated within [`SPAN`] without an answer. A driver that answers later polls a few times
 /// meanwhile; one that does not answer at all would poll without end.

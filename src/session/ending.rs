@@ -5,7 +5,7 @@
 use super::Step;
 use super::link::Link;
 use crate::error::Error;
-use crate::time::Time;
+use crate::types::time::Time;
 
 /// The end of a connection, with what it came to.
 pub(crate) struct Ending {

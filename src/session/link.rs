@@ -15,11 +15,12 @@ use super::pace::{OnItsWay, Pace};
 use crate::config::Config;
 use crate::crypto::aead::TAG_LENGTH;
 use crate::crypto::{PrivateKey, PublicKey, PublicKeyDer};
-use crate::error::{Error, PeerText};
-use crate::server::Source;
-use crate::time::Time;
+use crate::error::Error;
+use crate::types::source::Source;
+use crate::types::time::Time;
 use crate::wire::aes_channel::{Direction, PREFIX, sealed_length};
 use crate::wire::frame::Frame;
+use crate::wire::peer_text::PeerText;
 use crate::wire::prelude;
 use crate::wire::refusal::Refused;
 use crate::wire::rsa_channel::{MAX_MESSAGE, Opened, Receiver, seal_message};
@@ -236,7 +237,7 @@ impl Link {
         match &mut self.channel {
             Channel::Rsa(_) => {
                 let peer = self.peer.as_ref().ok_or(Error::Misuse("a message before the key exchange"))?;
-                seal_message(&*peer.key, plaintext, &mut *self.rng, self.output.append())
+                Ok(seal_message(&*peer.key, plaintext, &mut *self.rng, self.output.append())?)
             }
             Channel::Records(records) => {
                 let output = self.output.append();

@@ -19,7 +19,7 @@ pub(crate) use greeting::Greeting;
 pub(crate) use link::{Link, Records};
 
 use crate::error::Error;
-use crate::time::Time;
+use crate::types::time::Time;
 
 /// A pure state machine that speaks for one end of one connection, and never touches a socket or a clock.
 ///

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::config::Limits;
-use crate::time::Time;
+use crate::limits::Limits;
+use crate::types::time::Time;
 
 /// While others wait for the buffer that a record has, so many bytes of it must come or go in this time, or its end.
 const RECORD: Duration = Duration::from_secs(5);

@@ -14,10 +14,10 @@ use super::{
     StoredFormat, Upload, UploadKey, UserName,
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
-use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::crypto::legacy::Verifier;
 use crate::sealed::{Cost, Header};
+use crate::types::cookie::Cookie;
 
 /// Checks the contract of [`Store`] on stores that `new` makes, each of them empty, open to everybody and keeping files for
 /// ever.

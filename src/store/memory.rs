@@ -12,10 +12,10 @@ use super::{
     Retention, Store, StoreError, StoreErrorKind, StoredFile, StoredFormat, Upload, UploadKey, UserName,
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
-use crate::cookie::{Cookie, CookieSource, RandomCookies};
 use crate::crypto::Fingerprint;
-use crate::time::{SystemClock, WallClock};
-use crate::wire::frame::MAX_NUMBER;
+use crate::types::MAX_NUMBER;
+use crate::types::cookie::{Cookie, CookieSource, RandomCookies};
+use crate::types::time::{SystemClock, WallClock};
 
 /// Keeps files in memory until it is dropped. Clones share the same files. Everybody may sign up, without an invite and
 /// without a quota.

@@ -1,8 +1,8 @@
 //! How a store is opened.
 
 use super::Retention;
-use crate::cookie::{CookieSource, RandomCookies};
-use crate::time::{SystemClock, WallClock};
+use crate::types::cookie::{CookieSource, RandomCookies};
+use crate::types::time::{SystemClock, WallClock};
 
 /// How a store is opened: [`OpenOptions::default`] has random cookies, keeps files for ever, reads the system's clock, and
 /// is open to everybody. It leaves 4 MiB of the disk free, and takes 100,000 files of a key.

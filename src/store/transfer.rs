@@ -10,8 +10,8 @@ use super::{
     StoredFormat, Upload, UploadKey, UserName,
 };
 use crate::chain::ChainDigest;
-use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
+use crate::types::cookie::Cookie;
 
 /// What an engine asks of storage. It asks one thing at a time, and waits for the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

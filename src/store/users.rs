@@ -7,8 +7,8 @@ use rand_core::CryptoRng;
 use super::sqlite::{DATABASE, Database, users};
 use super::{Invite, StoreError, StoreErrorKind, UserName};
 use crate::crypto::Fingerprint;
-use crate::time::{SystemClock, WallClock as _};
-use crate::wire::request::INVITE_LENGTH;
+use crate::types::time::{SystemClock, WallClock as _};
+use crate::types::user::INVITE_LENGTH;
 
 /// The users of a server directory. A server may be running beside it: only the database is opened.
 ///

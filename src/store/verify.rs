@@ -11,8 +11,8 @@ use super::indexed::{Blobs, Index, IndexedStore, content_start, cookie_of};
 use super::sqlite::SqliteIndex;
 use super::{StoreError, StoreErrorKind};
 use crate::chain::Chain;
-use crate::cookie::Cookie;
 use crate::sealed::Header;
+use crate::types::cookie::Cookie;
 
 /// Bytes that are read at once.
 const STRIDE: usize = 256 * 1024;

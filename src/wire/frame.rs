@@ -18,8 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 /// The most arguments of a frame.
 pub const MAX_ARGUMENTS: usize = 32;
 
-/// The largest number in an argument.
-pub const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
+pub use crate::types::MAX_NUMBER;
 
 /// A frame.
 #[derive(Clone, PartialEq, Eq)]

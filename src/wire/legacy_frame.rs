@@ -13,8 +13,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The most file bytes in one chunk.
-pub const CHUNK: usize = 1024;
+pub use crate::format::legacy_content::CHUNK;
 
 /// Stands where a chunk would, and ends the file: three characters, so never base64.
 const FINISH: &[u8] = b"FIN";

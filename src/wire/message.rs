@@ -1,8 +1,9 @@
 //! What requests and replies have in common: why a frame is none, and how named arguments are written.
 
 use super::frame::{InvalidFrame, MAX_NUMBER, to_base64, write};
-use super::refusal::RefusalCode;
-use crate::cookie::Cookie;
+use super::refusal_code::RefusalCode;
+use crate::types::cookie::Cookie;
+use crate::types::user::InvalidUserName;
 
 /// Why a frame is no request and no reply. Each has its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,8 +19,8 @@ pub enum InvalidMessage {
     #[error("its arguments are not what they should be")]
     Arguments,
     /// The name is not one that a user can have.
-    #[error("the name is not 1 to 64 letters, digits, dots, lines and dashes")]
-    Name,
+    #[error(transparent)]
+    Name(#[from] InvalidUserName),
 }
 
 impl InvalidMessage {
@@ -28,7 +29,7 @@ impl InvalidMessage {
         match self {
             Self::Frame(_) | Self::Flag => RefusalCode::Protocol,
             Self::Arguments => RefusalCode::BadRequest,
-            Self::Name => RefusalCode::NameTaken,
+            Self::Name(_) => RefusalCode::NameTaken,
         }
     }
 }

@@ -3,10 +3,12 @@
 use super::frame::{Arguments, Frame};
 use super::message::{InvalidMessage, Named, cookie};
 use super::refusal::Refused;
-use super::request::UserName;
 use crate::chain::ChainDigest;
-use crate::cookie::Cookie;
+use crate::format::StoredFormat;
 use crate::sealed::Header;
+use crate::types::cookie::Cookie;
+use crate::types::entry::Entry;
+use crate::types::user::{Account, UserName};
 
 /// A frame of a server. `Debug` shows no whole cookies.
 ///
@@ -40,7 +42,7 @@ pub enum Reply<'a> {
         chain: Option<ChainDigest>,
     },
     /// `S Challenge`: what to make a proof with.
-    Challenge(Format),
+    Challenge(StoredFormat),
     /// `S Approved`: the file follows.
     Approved {
         /// The whole size behind the header.
@@ -92,41 +94,6 @@ pub struct ServerLimits {
     pub largest_file: u64,
     /// The upload window that it usually grants, in bytes.
     pub window: u64,
-}
-
-/// What kind of file a challenge is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A sealed file, with its header, or what looks like one.
-    Sealed(Header),
-    /// A file of FSS 1.0.
-    Legacy,
-}
-
-/// A file of the caller's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Its cookie.
-    pub cookie: Cookie,
-    /// Bytes behind the header.
-    pub size: u64,
-    /// When it was stored, in Unix seconds.
-    pub stored: u64,
-    /// When it expires, in Unix seconds.
-    pub expires: Option<u64>,
-    /// How many downloads are left.
-    pub downloads: Option<u64>,
-}
-
-/// A user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its name.
-    pub name: UserName,
-    /// Bytes that it may use.
-    pub quota: u64,
-    /// Bytes that it uses.
-    pub used: u64,
 }
 
 /// What a client waits for, by which `R` frames are told apart.
@@ -196,11 +163,11 @@ impl<'a> Reply<'a> {
                 write_chain(&mut named, *chain);
                 (b'R', Some(b"OK"))
             }
-            Self::Challenge(Format::Sealed(header)) => {
+            Self::Challenge(StoredFormat::Sealed(header)) => {
                 named.bytes("seal", &header.to_bytes());
                 (b'S', Some(b"Challenge"))
             }
-            Self::Challenge(Format::Legacy) => {
+            Self::Challenge(StoredFormat::Legacy) => {
                 named.text("format", LEGACY);
                 (b'S', Some(b"Challenge"))
             }
@@ -279,10 +246,10 @@ fn parse_result(first: &[u8], arguments: &Arguments<'_>, awaited: Awaited) -> Re
     }
 }
 
-fn parse_challenge(arguments: &Arguments<'_>) -> Result<Format, InvalidMessage> {
+fn parse_challenge(arguments: &Arguments<'_>) -> Result<StoredFormat, InvalidMessage> {
     match (arguments.bytes::<{ Header::LENGTH }>("seal")?, is_legacy(arguments)?) {
-        (Some(header), false) => Header::parse(&header).map(Format::Sealed).map_err(|_| InvalidMessage::Arguments),
-        (None, true) => Ok(Format::Legacy),
+        (Some(header), false) => Header::parse(&header).map(StoredFormat::Sealed).map_err(|_| InvalidMessage::Arguments),
+        (None, true) => Ok(StoredFormat::Legacy),
         _ => Err(InvalidMessage::Arguments),
     }
 }

@@ -11,13 +11,13 @@
 use super::frame::{Arguments, Frame};
 use super::message::{InvalidMessage, Named, cookie};
 use super::refusal::Refused;
-use crate::cookie::Cookie;
 use crate::crypto::legacy::Verifier;
 use crate::crypto::proof::Proof;
+use crate::format::NewUpload;
 use crate::sealed::Header;
-
-/// Length of an invite in bytes.
-pub const INVITE_LENGTH: usize = 32;
+use crate::types::cookie::Cookie;
+pub use crate::types::user::INVITE_LENGTH;
+use crate::types::user::{Invite, UserName};
 
 /// A frame of a client. `Debug` shows neither whole cookies nor secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,68 +79,6 @@ pub enum Request<'a> {
     Information,
     /// `E`: the client cannot go on.
     Refusal(Refused),
-}
-
-/// What is known of a new file when its upload begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewUpload {
-    /// The header of the sealed file.
-    pub header: Header,
-    /// What the password is checked with.
-    pub verifier: Verifier,
-    /// The exact number of bytes behind the header, if it is known.
-    pub size: Option<u64>,
-    /// For how many seconds to keep the file.
-    pub keep: Option<u64>,
-    /// How many downloads to keep it for.
-    pub downloads: Option<u64>,
-}
-
-/// The name of a user: 1 to 64 of `[A-Za-z0-9._-]`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct UserName(Box<str>);
-
-impl UserName {
-    /// The longest name.
-    pub const MAX_LENGTH: usize = 64;
-
-    /// Checks a name.
-    ///
-    /// # Errors
-    /// [`InvalidMessage::Name`]
-    pub fn parse(name: &[u8]) -> Result<Self, InvalidMessage> {
-        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        let valid = (1..=Self::MAX_LENGTH).contains(&name.len()) && name.iter().all(allowed);
-        let name = std::str::from_utf8(name).ok().filter(|_| valid).ok_or(InvalidMessage::Name)?;
-        Ok(Self(name.into()))
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// An invite: whoever has it may sign up once. `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Invite(zeroize::Zeroizing<[u8; INVITE_LENGTH]>);
-
-impl Invite {
-    /// An invite of these random bytes.
-    pub fn from_bytes(bytes: [u8; INVITE_LENGTH]) -> Self {
-        Self(zeroize::Zeroizing::new(bytes))
-    }
-
-    /// The bytes, of which a server keeps only a hash.
-    pub fn expose(&self) -> &[u8; INVITE_LENGTH] {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Invite {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Invite(..)")
-    }
 }
 
 impl<'a> Request<'a> {

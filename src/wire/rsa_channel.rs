@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 
 use super::prelude::MAX_WHITE_SPACE;
 use crate::crypto::{PrivateKey, PublicKey, PublicKeyDer};
-use crate::error::Error;
 
 /// The longest message, in bytes on the wire: what a 2019 peer takes with one `recv`.
 pub const MAX_MESSAGE: usize = 4096;
@@ -30,18 +29,43 @@ fn max_blocks(block_length: usize) -> usize {
 /// Seals one message to `key` and appends its blocks, end mark included, to `output`.
 ///
 /// # Errors
-/// [`Error::MessageTooLong`] if the plaintext needs more than 4096 bytes of blocks, [`Error::Crypto`] if the provider
+/// [`BlockError::MessageTooLong`] if the plaintext needs more than 4096 bytes of blocks, [`BlockError::Crypto`] if the provider
 /// fails. `output` may then hold a part of the message.
-pub fn seal_message(key: &dyn PublicKey, plaintext: &[u8], rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), Error> {
+pub fn seal_message(
+    key: &dyn PublicKey,
+    plaintext: &[u8],
+    rng: &mut dyn CryptoRng,
+    output: &mut Vec<u8>,
+) -> Result<(), BlockError> {
     let length = key.block_length();
-    let piece = length.checked_sub(OVERHEAD).filter(|&piece| piece > 0).ok_or(Error::Crypto)?;
+    let piece = length.checked_sub(OVERHEAD).filter(|&piece| piece > 0).ok_or(BlockError::Crypto)?;
     if plaintext.len().div_ceil(piece) >= max_blocks(length) {
-        return Err(Error::MessageTooLong { limit: max_blocks(length) });
+        return Err(BlockError::MessageTooLong { limit: max_blocks(length) });
     }
     for piece in plaintext.chunks(piece).chain([[].as_slice()]) {
-        key.seal(piece, rng, output).map_err(|_| Error::Crypto)?;
+        key.seal(piece, rng, output).map_err(|_| BlockError::Crypto)?;
     }
     Ok(())
+}
+
+/// Why a message cannot be sealed or opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlockError {
+    /// A block did not open with our key. No detail is given, on purpose.
+    #[error("a block does not open")]
+    DoesNotOpen,
+    /// A block of the first message follows one that was not full (`docs/protocol.md` §3).
+    #[error("a block follows one that was not full")]
+    AfterShortBlock,
+    /// A message of more blocks than the protocol allows (`docs/protocol.md` §3).
+    #[error("a message has more than {limit} blocks")]
+    MessageTooLong {
+        /// The most blocks a message may have, its end mark included.
+        limit: usize,
+    },
+    /// The provider failed to seal.
+    #[error("the crypto provider could not seal a block")]
+    Crypto,
 }
 
 /// What one call of [`Receiver::open_block`] came to.
@@ -82,18 +106,18 @@ impl Receiver {
     /// Opens the block at the beginning of `input`, if it is whole, and says how many bytes are used up.
     ///
     /// # Errors
-    /// [`Error::BlockDoesNotOpen`], [`Error::MessageTooLong`], [`Error::BlockAfterShortBlock`].
-    pub fn open_block(&mut self, input: &[u8], rng: &mut dyn CryptoRng) -> Result<(usize, Opened), Error> {
+    /// [`BlockError::DoesNotOpen`], [`BlockError::MessageTooLong`], [`BlockError::AfterShortBlock`].
+    pub fn open_block(&mut self, input: &[u8], rng: &mut dyn CryptoRng) -> Result<(usize, Opened), BlockError> {
         let length = self.key.block_length();
         let skipped = match self.failed_starts {
             None => 0,
-            Some(failed) => possible_starts(input).get(failed).copied().ok_or(Error::BlockDoesNotOpen)?,
+            Some(failed) => possible_starts(input).get(failed).copied().ok_or(BlockError::DoesNotOpen)?,
         };
         let Some(block) = input.get(skipped..skipped + length) else {
             return Ok((0, Opened::Incomplete));
         };
         if self.blocks >= max_blocks(length) {
-            return Err(Error::MessageTooLong { limit: max_blocks(length) });
+            return Err(BlockError::MessageTooLong { limit: max_blocks(length) });
         }
         let before = self.message.len();
         // The whole message fits from the start, so that no reallocation leaves secrets behind.
@@ -106,13 +130,13 @@ impl Receiver {
                 self.message.truncate(before);
                 return Ok((0, Opened::Block));
             }
-            (Err(_), _) => return Err(Error::BlockDoesNotOpen),
+            (Err(_), _) => return Err(BlockError::DoesNotOpen),
         }
         self.blocks += 1;
         let opened = self.message.len() - before;
         let ended = opened == 0;
         if self.is_first && self.is_short && !ended {
-            return Err(Error::BlockAfterShortBlock);
+            return Err(BlockError::AfterShortBlock);
         }
         self.is_short = opened < length.saturating_sub(OVERHEAD);
         Ok((skipped + length, if ended { Opened::Message } else { Opened::Block }))

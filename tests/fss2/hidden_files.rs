@@ -1,6 +1,7 @@
 //! Who has not the password learns nothing of whether a file is there: the same bytes, after the same work (§16, §18).
 
-use fss::wire::reply::{Awaited, Format, Reply};
+use fss::store::StoredFormat;
+use fss::wire::reply::{Awaited, Reply};
 use fss_test_support::counting::Counting;
 use fss_test_support::watched::Watched;
 
@@ -180,7 +181,7 @@ fn challenged(store: &MemoryStore, cookie: &Cookie) -> Header {
     let seen = ask(store, |_| Request::Challenge { cookie: cookie.clone() });
     assert_eq!((seen.asked.as_slice(), seen.crypto[2]), (["format"].as_slice(), 3), "K, request, answer");
     match Reply::parse(&seen.frame, Awaited::Other) {
-        Ok(Reply::Challenge(Format::Sealed(header))) => header,
+        Ok(Reply::Challenge(StoredFormat::Sealed(header))) => header,
         other => panic!("{other:?}"),
     }
 }

@@ -4,12 +4,13 @@ use fss::Integrity;
 use fss::chain::{Chain, ChainDigest, PIECE};
 use fss::client::{Received, Resume};
 use fss::sealed::{CHUNK, MAX_PIECE, stored_length};
+use fss::store::StoredFormat;
 use fss::store::{Entry, LISTED_AT_ONCE};
 use fss::wire::aes_channel::MAX_PLAINTEXT;
 use fss::wire::frame::{MAX_NUMBER, write};
 use fss::wire::message::InvalidMessage;
 use fss::wire::refusal::Refused;
-use fss::wire::reply::{Format, Reply};
+use fss::wire::reply::Reply;
 
 use super::*;
 
@@ -479,7 +480,7 @@ fn a_challenge_with_a_header_out_of_bounds_is_answered_with_no_proof() {
 #[test]
 fn a_challenge_with_another_header_is_reported_and_answered_with_nothing() {
     let other = Header::from_parts(Cost::USUAL, [4; 16], [5; 32]);
-    for format in [Format::Sealed(other), Format::Legacy] {
+    for format in [StoredFormat::Sealed(other), StoredFormat::Legacy] {
         let mut hand = Scenario::fast().with_server_by_hand(Operation::Challenge { cookie: cookie() }, &[]);
         hand.say(&Reply::Challenge(format.clone()).encode());
         assert_eq!(hand.events.last(), Some(&ClientEvent::Challenged(format)));

@@ -25,9 +25,9 @@ use std::sync::Arc;
 
 use fss::client::{ClientEvent, ClientSession, Download, Operation, Upload};
 use fss::crypto::CryptoProvider;
-use fss::crypto::decoy::Decoys;
 use fss::crypto::proof::Proof;
 use fss::sealed::{Cost, Header, Key, Metadata};
+use fss::server::Decoys;
 use fss::store::{NewFile, NewUpload, Retention, Store, UserName};
 use fss::wire::refusal::RefusalCode;
 use fss::wire::request::Request;

@@ -3,9 +3,10 @@
 use fss::chain::{ChainDigest, PIECE};
 use fss::sealed::stored_length;
 use fss::server::ServerEvent;
+use fss::store::StoredFormat;
 use fss::store::{Account, Entry};
 use fss::wire::refusal::Refused;
-use fss::wire::reply::{Format, Reply, Welcome};
+use fss::wire::reply::{Reply, Welcome};
 use fss::{Machine as _, Moment, Step, Time};
 use fss_test_support::hand::LIMITS;
 
@@ -66,8 +67,8 @@ fn frames_of_a_server() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("received", Reply::Received { offset: 0, chain: None }),
         ("stored", Reply::Received { offset: 0, chain }),
-        ("challenge", Reply::Challenge(Format::Sealed(header()))),
-        ("challenge 1.0", Reply::Challenge(Format::Legacy)),
+        ("challenge", Reply::Challenge(StoredFormat::Sealed(header()))),
+        ("challenge 1.0", Reply::Challenge(StoredFormat::Legacy)),
         ("approved", Reply::Approved { size: stored_length(100_000), chain: None, expires: None, legacy: false }),
         ("data", Reply::Data(b"data")),
         ("end", Reply::Data(b"")),

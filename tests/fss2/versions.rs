@@ -4,10 +4,11 @@ use fss::client::legacy;
 use fss::crypto::PublicKeyDer;
 use fss::crypto::legacy::FileKey;
 use fss::server::ServerEvent;
+use fss::store::StoredFormat;
 use fss::wire::frame::to_base64;
 use fss::wire::hello::InvalidHello;
 use fss::wire::refusal::Refused;
-use fss::wire::reply::{Awaited, Format, Reply};
+use fss::wire::reply::{Awaited, Reply};
 use fss::{OpaqueCookie, Password, Versions};
 use fss_test_support::no_security::block;
 use fss_test_support::watched::Watched;
@@ -248,7 +249,7 @@ fn a_file_of_1_0_can_be_downloaded_with_a_proof() {
     let (mut hand, store) = with_a_file_of_1_0();
     assert_eq!(
         Reply::parse(&hand.ask(&Request::Challenge { cookie: cookie() }), Awaited::Other),
-        Ok(Reply::Challenge(Format::Legacy))
+        Ok(Reply::Challenge(StoredFormat::Legacy))
     );
     let request = Request::Download { cookie: cookie(), proof: legacy_proof(&hand), offset: 0 };
     let approval = hand.ask(&request);
@@ -278,5 +279,5 @@ fn a_client_is_told_of_a_file_of_1_0_and_downloads_none_as_sealed() {
     let (scenario, store) = (Scenario::fast(), store());
     assert_eq!(legacy_upload(&scenario, &store).client, Ok(()));
     let outcome = scenario.run(&store, vec![Operation::Challenge { cookie: cookie() }], &[], Wire::default());
-    assert_eq!(outcome.client_events.last(), Some(&ClientEvent::Challenged(Format::Legacy)));
+    assert_eq!(outcome.client_events.last(), Some(&ClientEvent::Challenged(StoredFormat::Legacy)));
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use fss::client::{ClientEvent, ClientNeed, ClientSession, Download, LegacyDownload, Operation};
 use fss::profile::{FileRecord, Format};
 use fss::sealed::{Header, Metadata};
-use fss::{Cookie, Integrity, OpaqueCookie, Password, wire};
+use fss::store::StoredFormat;
+use fss::{Cookie, Integrity, OpaqueCookie, Password};
 use serde_json::json;
 
 use crate::client::account::{Account, FILE_PASSWORD};
@@ -315,10 +316,10 @@ impl Transfer<'_> {
     }
 
     /// The server has said what the file is sealed with.
-    fn answer(&mut self, format: wire::reply::Format) -> Result<Operation, Failure> {
+    fn answer(&mut self, format: StoredFormat) -> Result<Operation, Failure> {
         match format {
-            wire::reply::Format::Sealed(header) => self.sealed_download(header),
-            wire::reply::Format::Legacy => {
+            StoredFormat::Sealed(header) => self.sealed_download(header),
+            StoredFormat::Legacy => {
                 let why = "it is a file of FSS 1.0, and the proof of its password would let the server guess it";
                 Err(Failure::usage(&self.what, why, "--protocol 1.0, if you trust the server"))
             }

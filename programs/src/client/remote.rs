@@ -6,9 +6,10 @@ use fss::client::{ClientEvent, ClientNeed, ClientSession, Operation};
 use fss::crypto::Fingerprint;
 use fss::crypto::legacy::{FileKey, Verifier};
 use fss::profile::{FileRecord, Format};
-use fss::store::{Account as User, Invite, UserName};
+use fss::store::Entry;
+use fss::store::{Account as User, Invite, StoredFormat, UserName};
 use fss::wire::frame::{MAX_NUMBER, from_base64};
-use fss::wire::reply::{self, Entry, ServerLimits};
+use fss::wire::reply::ServerLimits;
 use fss::{Cookie, Password, Secret};
 use serde_json::{Value, json};
 
@@ -118,8 +119,8 @@ pub fn delete(account: &Account, options: &Options, file: &str, own_password: bo
                 }
                 verifier
             }
-            Some(ClientEvent::Challenged(reply::Format::Sealed(header))) => Some(keyring.key(&header)?.verifier().clone()),
-            Some(ClientEvent::Challenged(reply::Format::Legacy)) => {
+            Some(ClientEvent::Challenged(StoredFormat::Sealed(header))) => Some(keyring.key(&header)?.verifier().clone()),
+            Some(ClientEvent::Challenged(StoredFormat::Legacy)) => {
                 let why = "it is a file of FSS 1.0 and not on your list: the proof of its password would let the server guess it";
                 return Err(Failure::usage(&what, why, "let it be deleted by whose it is"));
             }

@@ -5,7 +5,7 @@ mod states;
 
 pub use session::ClientSession;
 
-use crate::cookie::OpaqueCookie;
+use crate::types::cookie::OpaqueCookie;
 
 /// What a client reports of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

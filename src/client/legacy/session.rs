@@ -7,10 +7,10 @@ use rand_core::CryptoRng;
 use super::states::{Client, Request};
 use super::{ClientEvent, FileNeed};
 use crate::config::Config;
-use crate::cookie::OpaqueCookie;
-use crate::random::SystemRng;
-use crate::secret::Password;
 use crate::session::{Core, Link, machine_with_core};
+use crate::types::cookie::OpaqueCookie;
+use crate::types::random::SystemRng;
+use crate::types::secret::Password;
 
 /// One connection of a client.
 ///

@@ -22,13 +22,14 @@
 use zeroize::Zeroizing;
 
 use super::{ClientEvent, FileNeed};
-use crate::cookie::{Cookie, OpaqueCookie};
 use crate::crypto::legacy::FileKey;
-use crate::crypto::legacy_content::Decryptor;
-use crate::error::{Error, Moment, PeerText, Refusal};
-use crate::secret::Password;
+use crate::error::{Error, Moment, Refusal};
+use crate::format::legacy_content::Decryptor;
 use crate::session::{LastWords, Message, Side, Turn, Wants};
+use crate::types::cookie::{Cookie, OpaqueCookie};
+use crate::types::secret::Password;
 use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, ServerFrame};
+use crate::wire::peer_text::PeerText;
 use crate::wire::refusal::Refused;
 
 /// The client's side of a connection.

@@ -20,7 +20,7 @@ pub use proxy::read_proxy_header;
 use super::Call;
 use crate::error::Error;
 use crate::session::{Machine, Step};
-use crate::time::Time;
+use crate::types::time::Time;
 
 /// What a socket can do now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

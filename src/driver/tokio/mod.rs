@@ -54,7 +54,7 @@ use crate::server::{ServerEngine, ServerEvent};
 use crate::session::{Machine, Step};
 use crate::store::Store;
 use crate::store::transfer::StoreRequest;
-use crate::time::Time;
+use crate::types::time::Time;
 
 /// A connected stream that a machine speaks over.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::cookie::Cookie;
+use crate::types::cookie::Cookie;
 
 /// What is needed to go on with an upload, until somebody else takes it away. Locked for every step of the upload.
 type Slot<T> = Arc<Mutex<Option<T>>>;

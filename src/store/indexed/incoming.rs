@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::active::Hold;
 use super::{Blobs, Content, Index, Pending, Progress, Record, Reservation, Shared, StagedBlob, content_start, superseded};
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
-use crate::cookie::Cookie;
 use crate::sealed::Header;
 use crate::store::{Keep, NewFile, Resumed, StoreError, StoreErrorKind, Upload};
+use crate::types::cookie::Cookie;
 
 /// What is reserved behind a checkpoint for a file whose size is not known (`docs/protocol.md` §17.5).
 const RESERVED_AHEAD: u64 = 24 * 1024 * 1024;

@@ -1,10 +1,10 @@
 //! The records of a store, which a database keeps.
 
 use crate::chain::ChainDigest;
-use crate::cookie::{Cookie, CookieSource};
 use crate::crypto::Fingerprint;
 use crate::sealed::Header;
 use crate::store::{Account, Claim, Deliveries, Invite, Listing, NewUpload, StoreError, UserName};
+use crate::types::cookie::{Cookie, CookieSource};
 
 /// The most uploads of one owner that are not complete (`docs/protocol.md` §24): nobody sees them, and all pay for them.
 pub const PENDING_PER_OWNER: usize = 100;

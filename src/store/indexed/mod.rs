@@ -30,9 +30,9 @@ use super::{
     Account, Download, Invite, LEASE, Listing, NewFile, OpenOptions, Removal, Resumed, Store, StoreError, StoreErrorKind,
     StoredFile, StoredFormat, Upload, UploadKey, UserName,
 };
-use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::sealed::Header;
+use crate::types::cookie::Cookie;
 use active::Active;
 pub use blobs::{Blobs, Free, OpenBlob, StagedBlob};
 use incoming::Incoming;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Blobs, Index, OpenBlob, Record, Shared, content_start};
-use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::store::{CLAIM_LEASE, Claim, Download, Retention, StoreError, StoreErrorKind, StoredFile};
+use crate::types::cookie::Cookie;
 
 pub(super) struct Outgoing<I: Index, B: Blobs> {
     shared: Arc<Shared<I, B>>,

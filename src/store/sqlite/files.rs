@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::database::{Failure, number, parsed, required_number, sql_integer};
 use super::owners;
 use crate::chain::{ChainDigest, DIGEST_LENGTH};
-use crate::cookie::Cookie;
 use crate::crypto::Fingerprint;
 use crate::sealed::Header;
 use crate::store::indexed::{BlobOwner, Content, Record, Reservation};
 use crate::store::{Claim, Deliveries, Entry, LISTED_AT_ONCE, Listing, REMOVED_REMEMBERED};
+use crate::types::cookie::Cookie;
 
 pub(super) fn insert(transaction: &Connection, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), Failure> {
     let Reservation { cookie, blob } = reservation;

@@ -18,8 +18,8 @@ use super::indexed::{BlobOwner, Index, Pending, Progress, Record, Reservation, S
 use super::memory::superseded;
 use super::{Account, Claim, Deliveries, Listing, StoreError, StoreErrorKind};
 use crate::chain::ChainDigest;
-use crate::cookie::{Cookie, CookieSource};
 use crate::crypto::Fingerprint;
+use crate::types::cookie::{Cookie, CookieSource};
 pub(super) use database::Database;
 #[cfg(feature = "profile")]
 pub(crate) use database::{Schema, database_error, open_database, sql_integer};

@@ -6,12 +6,12 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::database::{Failure, number, parsed, required_number, sql_integer};
 use super::{StoreError, StoreErrorKind, files, owners, users};
 use crate::chain::{ChainDigest, DIGEST_LENGTH};
-use crate::cookie::{Cookie, CookieSource};
 use crate::crypto::Fingerprint;
 use crate::crypto::legacy::Verifier;
 use crate::sealed::Header;
 use crate::store::indexed::{COOKIE_TRIES, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Reservation, Taken, blob_of};
 use crate::store::{FILE_CHARGE, NewUpload};
+use crate::types::cookie::{Cookie, CookieSource};
 
 /// `None` if no free cookie was found. The numbers are used up even so, so that the next upload does not try them again.
 pub(super) fn reserve(

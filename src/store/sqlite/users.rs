@@ -10,7 +10,7 @@ use crate::crypto::Fingerprint;
 use crate::store::indexed::SignUp;
 use crate::store::users::User;
 use crate::store::{Account, Invite, UserName};
-use crate::wire::frame::MAX_NUMBER;
+use crate::types::MAX_NUMBER;
 
 /// Seconds that an invite is good for (`docs/protocol.md` §19.6).
 const INVITE_LASTS: u64 = 7 * 24 * 60 * 60;

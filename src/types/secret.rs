@@ -2,8 +2,6 @@
 
 use zeroize::Zeroizing;
 
-use crate::error::Refusal;
-
 /// Secret bytes. Wiped from memory when dropped; `Debug` shows nothing of them.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
@@ -32,7 +30,7 @@ impl std::fmt::Debug for Secret {
 /// let password = fss::Password::new("correct horse battery staple")?;
 /// assert_eq!(format!("{password:?}"), "Password(..)");
 /// assert!(fss::Password::new("").is_err());
-/// # Ok::<(), fss::Refusal>(())
+/// # Ok::<(), fss::InvalidPassword>(())
 /// ```
 #[derive(Clone)]
 pub struct Password(Secret);
@@ -44,11 +42,11 @@ impl Password {
     /// Checks and takes a password, as UTF-8 or as any other bytes.
     ///
     /// # Errors
-    /// [`Refusal::InvalidPassword`] if it is empty, longer than 1024 bytes, or contains NUL.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, Refusal> {
+    /// [`InvalidPassword`] if it is empty, longer than 1024 bytes, or contains NUL.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, InvalidPassword> {
         let secret = Secret::new(bytes.into());
         let valid = (1..=Self::MAX_LENGTH).contains(&secret.expose().len()) && !secret.expose().contains(&0);
-        if valid { Ok(Self(secret)) } else { Err(Refusal::InvalidPassword) }
+        if valid { Ok(Self(secret)) } else { Err(InvalidPassword) }
     }
 
     /// The bytes, to be used and not to be kept.
@@ -62,3 +60,8 @@ impl std::fmt::Debug for Password {
         f.write_str("Password(..)")
     }
 }
+
+/// The bytes cannot be a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the password is empty or too long")]
+pub struct InvalidPassword;

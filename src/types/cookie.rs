@@ -2,8 +2,7 @@
 
 use rand_core::Rng as _;
 
-use crate::error::Refusal;
-use crate::random::SystemRng;
+use super::random::SystemRng;
 
 /// A cookie that a server of ours gives out: 1 to 48 decimal digits.
 ///
@@ -14,7 +13,7 @@ use crate::random::SystemRng;
 /// let cookie: fss::Cookie = "092071145115023241154224062033185071071177098114".parse()?;
 /// assert_eq!(format!("{cookie:?}"), "Cookie(092071…)");
 /// assert!("../../etc/passwd".parse::<fss::Cookie>().is_err());
-/// # Ok::<(), fss::Refusal>(())
+/// # Ok::<(), fss::InvalidCookie>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cookie(Box<str>);
@@ -26,12 +25,12 @@ impl Cookie {
     /// Checks the cookie of a request.
     ///
     /// # Errors
-    /// [`Refusal::InvalidCookie`] if it is anything but 1 to 48 decimal digits.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+    /// [`InvalidCookie`] if it is anything but 1 to 48 decimal digits.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidCookie> {
         let valid = (1..=Self::MAX_DIGITS).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_digit);
         match std::str::from_utf8(bytes) {
             Ok(digits) if valid => Ok(Self(digits.into())),
-            _ => Err(Refusal::InvalidCookie),
+            _ => Err(InvalidCookie),
         }
     }
 
@@ -59,9 +58,9 @@ impl Cookie {
 }
 
 impl std::str::FromStr for Cookie {
-    type Err = Refusal;
+    type Err = InvalidCookie;
 
-    fn from_str(text: &str) -> Result<Self, Refusal> {
+    fn from_str(text: &str) -> Result<Self, InvalidCookie> {
         Self::parse(text.as_bytes())
     }
 }
@@ -78,6 +77,11 @@ impl std::fmt::Debug for Cookie {
     }
 }
 
+/// The text cannot be a cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the cookie is not a number of at most 48 digits")]
+pub struct InvalidCookie;
+
 /// A cookie as a client sees it: an opaque text of 1 to 255 bytes without control characters.
 ///
 /// Servers of other makers may give out other cookies than ours, so a client checks only that it can be sent and shown.
@@ -91,11 +95,11 @@ impl OpaqueCookie {
     /// Takes a cookie from a server or a user.
     ///
     /// # Errors
-    /// [`Refusal::InvalidCookie`] if it is empty, too long, not UTF-8, or has control characters.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+    /// [`InvalidCookie`] if it is empty, too long, not UTF-8, or has control characters.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidCookie> {
         match std::str::from_utf8(bytes) {
             Ok(text) if (1..=Self::MAX_LENGTH).contains(&text.len()) && !text.contains(char::is_control) => Ok(Self(text.into())),
-            _ => Err(Refusal::InvalidCookie),
+            _ => Err(InvalidCookie),
         }
     }
 

@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
-use super::legacy::{BLOCK, FileKey};
-use crate::error::Integrity;
-use crate::wire::legacy_frame::CHUNK;
+use crate::crypto::legacy::{BLOCK, FileKey};
+use crate::sealed::Integrity;
+
+/// The most file bytes in one chunk.
+pub const CHUNK: usize = 1024;
 
 /// What a 2019 server makes of the text `FIN`, and appends to every file as one more encrypted block.
 const STRAY: [u8; 2] = [0x14, 0x83];
@@ -124,7 +126,7 @@ fn padding(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Password;
+    use crate::types::secret::Password;
 
     fn key() -> FileKey {
         FileKey::derive(&Password::new("a").expect("valid"))

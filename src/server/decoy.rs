@@ -4,12 +4,12 @@ use hkdf::Hkdf;
 use sha2::Sha384;
 use zeroize::Zeroizing;
 
-use super::key_encoding::primes;
-use super::legacy::Verifier;
-use super::{CryptoFailure, PrivateKey};
-use crate::cookie::Cookie;
+use crate::crypto::key_encoding::primes;
+use crate::crypto::legacy::Verifier;
+use crate::crypto::{CryptoFailure, PrivateKey};
 use crate::sealed::{Cost, Header};
-use crate::secret::Secret;
+use crate::types::cookie::Cookie;
+use crate::types::secret::Secret;
 
 /// Makes the same decoy for the same cookie as long as the server's key is the same.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
     use crate::crypto::{CryptoProvider as _, default_provider, rustcrypto::RustCrypto};
-    use crate::random::SystemRng;
+    use crate::types::random::SystemRng;
 
     #[test]
     fn decoys_belong_to_the_key_and_not_to_an_encoding_of_it() {

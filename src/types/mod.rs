@@ -1,0 +1,13 @@
+//! Types that every layer may use, and that use none of them.
+
+pub(crate) mod cookie;
+pub(crate) mod entry;
+pub(crate) mod random;
+pub(crate) mod secret;
+pub(crate) mod source;
+pub mod text;
+pub(crate) mod time;
+pub(crate) mod user;
+
+/// The largest number in an argument of a frame, and so the largest that a store keeps.
+pub const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();

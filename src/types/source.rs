@@ -1,0 +1,25 @@
+//! Where a client comes from.
+
+use std::net::IpAddr;
+
+/// Where a client comes from: an IPv4 address, or a network of IPv6 addresses, of which one host has many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Source(IpAddr);
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(address) if !address.is_loopback() => {
+                Self(IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()))
+            }
+            address => Self(address),
+        }
+    }
+}
+
+impl Source {
+    /// Whether it is the server's own machine.
+    pub(crate) fn is_local(self) -> bool {
+        self.0.is_loopback()
+    }
+}

@@ -1,0 +1,106 @@
+//! The codes of refusals in FSS/2 (`docs/protocol.md` §20).
+
+/// Why something is refused, in a word that programs go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalCode {
+    /// Unknown cookie, wrong password, wrong owner or wrong header; never which.
+    Refused,
+    /// An upload or a list by a stranger, on a server for members.
+    NotAMember,
+    /// The file, or its next part, does not fit into the user's quota.
+    Quota,
+    /// The server has no room.
+    NoRoom,
+    /// The file is larger than the server takes.
+    TooLarge,
+    /// A delay after wrong passwords runs.
+    TooManyAttempts,
+    /// A limit of unfinished uploads is reached.
+    TooManyUploads,
+    /// The key has as many files as it may have.
+    TooManyFiles,
+    /// Another connection resumed this upload.
+    Superseded,
+    /// A limit of connections or of work is reached.
+    Busy,
+    /// The version is not spoken here.
+    Version,
+    /// The arguments are not what they should be.
+    BadRequest,
+    /// The name is another user's, or cannot be one.
+    NameTaken,
+    /// The invite is unknown, used, too old or missing.
+    BadInvite,
+    /// Nothing came for too long.
+    Idle,
+    /// The storage of whoever says it has failed.
+    Storage,
+    /// Record, frame or order is wrong; never which.
+    Protocol,
+}
+
+impl RefusalCode {
+    /// All codes.
+    pub const ALL: [Self; 17] = [
+        Self::Refused,
+        Self::NotAMember,
+        Self::Quota,
+        Self::NoRoom,
+        Self::TooLarge,
+        Self::TooManyAttempts,
+        Self::TooManyUploads,
+        Self::TooManyFiles,
+        Self::Superseded,
+        Self::Busy,
+        Self::Version,
+        Self::BadRequest,
+        Self::NameTaken,
+        Self::BadInvite,
+        Self::Idle,
+        Self::Storage,
+        Self::Protocol,
+    ];
+
+    /// The code on the wire.
+    pub fn as_str(self) -> &'static str {
+        self.texts().0
+    }
+
+    /// What people are told.
+    pub fn sentence(self) -> &'static str {
+        self.texts().1
+    }
+
+    /// Reads a code; one that is not known ends the connection like [`RefusalCode::Protocol`].
+    pub fn parse(code: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str().as_bytes() == code)
+    }
+
+    /// Whether it always ends the connection, not only the operation.
+    pub fn ends_connection(self) -> bool {
+        matches!(self, Self::Protocol | Self::Idle | Self::Version | Self::Superseded)
+    }
+
+    fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Refused => ("refused", "No such file, or the wrong password."),
+            Self::NotAMember => ("not-a-member", "This server is for its members."),
+            Self::Quota => ("quota", "The file does not fit into your quota."),
+            Self::NoRoom => ("no-room", "The server has no room."),
+            Self::TooLarge => ("too-large", "The file is larger than this server takes."),
+            Self::TooManyAttempts => ("too-many-attempts", "Too many attempts."),
+            Self::TooManyUploads => ("too-many-uploads", "Too many unfinished uploads."),
+            Self::TooManyFiles => ("too-many-files", "You have as many files here as one key may have."),
+            Self::Superseded => ("superseded", "Another connection resumed this upload."),
+            Self::Busy => ("busy", "The server is busy."),
+            Self::Version => ("version", "This version is not spoken here."),
+            Self::BadRequest => ("bad-request", "The request is not valid."),
+            Self::NameTaken => ("name-taken", "This name is not to be had."),
+            Self::BadInvite => ("bad-invite", "The invite is not valid."),
+            Self::Idle => ("idle", "Nothing came for too long."),
+            Self::Storage => ("storage", "The storage has failed."),
+            Self::Protocol => ("protocol", "The protocol was broken."),
+        }
+    }
+}
