@@ -79,3 +79,8 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+/// Of an upload that another connection has taken over.
+pub(super) fn superseded() -> StoreError {
+    StoreError::new(StoreErrorKind::Superseded, "another connection goes on with this upload")
+}

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 
 use super::CLAIM_LEASE;
+use super::error::superseded;
 use super::retention::{Deliveries, Keep};
 use super::{
     Account, Download, Entry, FILE_CHARGE, Invite, LEASE, LISTED_AT_ONCE, Listing, NewFile, REMOVED_REMEMBERED, Removal, Resumed,
@@ -314,10 +315,6 @@ impl Incoming {
         let pending = state.uploads.get_mut(&self.cookie).filter(|pending| pending.holder == self.holder);
         pending.ok_or_else(superseded)
     }
-}
-
-pub(super) fn superseded() -> StoreError {
-    StoreError::new(StoreErrorKind::Superseded, "another connection goes on with this upload")
 }
 
 impl Upload for Incoming {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rand_core::CryptoRng;
 
-use super::sqlite::{DATABASE, Database, users};
+pub use super::sqlite::users::User;
+use super::sqlite::{DATABASE, Database, uploads, users};
 use super::{Invite, StoreError, StoreErrorKind, UserName};
 use crate::crypto::Fingerprint;
 use crate::types::time::{SystemClock, WallClock as _};
@@ -20,22 +21,6 @@ use crate::types::user::INVITE_LENGTH;
 #[derive(Debug)]
 pub struct Users {
     database: Database,
-}
-
-/// A key that has signed up (`docs/protocol.md` §19.4).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct User {
-    /// The key, by its fingerprint.
-    pub key: Fingerprint,
-    /// The name, which no other user has.
-    pub name: UserName,
-    /// Bytes that it may use; `None` if that is not limited.
-    pub quota: Option<u64>,
-    /// Bytes of its files, and those reserved for its uploads.
-    pub used: u64,
-    /// When it signed up, in Unix seconds.
-    pub created: u64,
 }
 
 impl Users {
@@ -74,7 +59,13 @@ impl Users {
     /// # Errors
     /// [`StoreError`]
     pub fn remove(&self, name: &UserName) -> Result<bool, StoreError> {
-        self.database.write(|transaction| users::remove(transaction, name))
+        self.database.write(|transaction| {
+            let removed = users::remove(transaction, name)?;
+            if let Some(key) = &removed {
+                uploads::end_all_of(transaction, key)?;
+            }
+            Ok(removed.is_some())
+        })
     }
 
     /// Sets what a user may use, and says whether there is one. What is more already stays.

@@ -25,7 +25,7 @@ mod outgoing;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::memory::superseded;
+use super::error::superseded;
 use super::{
     Account, Download, Invite, LEASE, Listing, NewFile, OpenOptions, Removal, Resumed, Store, StoreError, StoreErrorKind,
     StoredFile, StoredFormat, Upload, UploadKey, UserName,

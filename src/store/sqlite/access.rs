@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::database::{connect, distrust_schema};
+use super::connection::{connect, distrust_schema};
 
 /// SQLite's way to use files without locks, which nobody needs where nobody writes.
 const WITHOUT_LOCKS: &str = "unix-none";

@@ -5,15 +5,14 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::types::Type;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::access::{self, Access};
+use super::connection::connect;
 use super::log::{self, Log};
 use super::owners;
+use super::values::{Failure, database_error};
 use super::writer::Writer;
 use super::{StoreError, StoreErrorKind};
 
@@ -69,9 +68,6 @@ const SIDE_TABLES: &str = "
 
 const SCHEMA: Schema =
     Schema { table: "stored", columns: &["cookie", "path", "date"], create: STORED, side: SIDE_TABLES, journal: "wal" };
-
-/// How long to wait for another process that is writing to the same database.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most connections for reading: as many as disks and processors make use of. Each has three files open.
 const MOST_READERS: usize = 16;
@@ -228,35 +224,6 @@ impl Drop for Reader<'_> {
     }
 }
 
-/// Why a transaction came to nothing.
-pub(in crate::store) enum Failure {
-    /// SQLite says so.
-    Database(rusqlite::Error),
-    /// We say so.
-    Refused(StoreError),
-}
-
-impl Failure {
-    pub(super) fn into_error(self, path: &Path) -> StoreError {
-        match self {
-            Self::Database(error) => database_error(path, &error),
-            Self::Refused(error) => error,
-        }
-    }
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Refused(error)
-    }
-}
-
 /// A 2019 table that a database must have, and what is put beside it.
 pub(crate) struct Schema {
     pub(crate) table: &'static str,
@@ -300,28 +267,6 @@ fn open_existing(path: &Path, schema: &Schema) -> Result<Connection, StoreError>
     Ok(connection)
 }
 
-pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    distrust_schema(&connection)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(connection)
-}
-
-/// A directory may come from anywhere, and its database with triggers, views and functions in its schema. None of ours has
-/// them, so none of them runs.
-pub(super) fn distrust_schema(connection: &Connection) -> rusqlite::Result<()> {
-    for (option, on) in [
-        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
-        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
-        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
-        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
-    ] {
-        connection.set_db_config(option, on)?;
-    }
-    connection.pragma_update(None, "cell_size_check", true)
-}
-
 fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE type = 'table')", [], |row| row.get(0))
 }
@@ -344,45 +289,6 @@ fn check_schema(path: &Path, connection: &Connection, schema: &Schema) -> Result
         let detail = format!("{} is a database of something else: it has no table {} of FSS", path.display(), schema.table);
         Err(StoreError::new(StoreErrorKind::Foreign, detail))
     }
-}
-
-pub(crate) fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
-    let kind = match (error.sqlite_error_code(), error) {
-        (Some(ErrorCode::DiskFull), _) => StoreErrorKind::Full,
-        (Some(ErrorCode::ConstraintViolation), _) => StoreErrorKind::Exists,
-        (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => StoreErrorKind::Busy,
-        (Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied), _) => StoreErrorKind::Denied,
-        (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _)
-        | (None, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)) => StoreErrorKind::Damaged,
-        _ => StoreErrorKind::Unavailable,
-    };
-    StoreError::new(kind, format!("database {}: {error}", path.display()))
-}
-
-/// SQLite's integers are signed; no date or size of ours is beyond them.
-pub(crate) fn sql_integer(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Takes a number from a row. None of ours is negative.
-pub(super) fn number(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<u64>> {
-    let value: Option<i64> = row.get(column)?;
-    value.map(|value| u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, value))).transpose()
-}
-
-/// As [`number`], where there must be one.
-pub(super) fn required_number(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
-    let missing = || rusqlite::Error::InvalidColumnType(0, column.to_owned(), Type::Null);
-    number(row, column)?.ok_or_else(missing)
-}
-
-/// Takes what is written as bytes or text from a row, and reads it.
-pub(super) fn parsed<T, E>(kind: Type, result: Result<T, E>) -> rusqlite::Result<T>
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    result.map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, kind, Box::new(error)))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::database::{Failure, number, parsed, required_number, sql_integer};
 use super::owners;
+use super::values::{Failure, number, parsed, required_number, sql_integer};
 use crate::chain::{ChainDigest, DIGEST_LENGTH};
 use crate::crypto::Fingerprint;
 use crate::sealed::Header;

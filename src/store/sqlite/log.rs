@@ -14,7 +14,8 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
-use super::database::{BUSY_TIMEOUT, sql_integer};
+use super::connection::BUSY_TIMEOUT;
+use super::values::sql_integer;
 
 /// Pages of 4 KiB in the log before they are brought into the database.
 const PAGES: i64 = 400;

@@ -4,25 +4,29 @@
 //! The same database opens with the code of 2019, which knows nothing of the side tables and loses nothing by it.
 
 mod access;
+mod connection;
 mod database;
 mod files;
 mod log;
 mod owners;
-mod uploads;
+pub(super) mod uploads;
 pub(super) mod users;
+mod values;
 mod writer;
 
 use std::path::Path;
 
+use super::error::superseded;
 use super::indexed::{BlobOwner, Index, Pending, Progress, Record, Reservation, SignUp, Taken, no_cookie_left};
-use super::memory::superseded;
 use super::{Account, Claim, Deliveries, Listing, StoreError, StoreErrorKind};
 use crate::chain::ChainDigest;
 use crate::crypto::Fingerprint;
 use crate::types::cookie::{Cookie, CookieSource};
 pub(super) use database::Database;
 #[cfg(feature = "profile")]
-pub(crate) use database::{Schema, database_error, open_database, sql_integer};
+pub(crate) use database::{Schema, open_database};
+#[cfg(feature = "profile")]
+pub(crate) use values::{database_error, sql_integer};
 
 /// The database of a server directory.
 pub(super) const DATABASE: &str = "fssGlobal.db";

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::database::{Failure, required_number, sql_integer};
+use super::values::{Failure, required_number, sql_integer};
 use crate::crypto::Fingerprint;
 use crate::store::FILE_CHARGE;
 

@@ -3,7 +3,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::database::{Failure, number, parsed, required_number, sql_integer};
+use super::values::{Failure, number, parsed, required_number, sql_integer};
 use super::{StoreError, StoreErrorKind, files, owners, users};
 use crate::chain::{ChainDigest, DIGEST_LENGTH};
 use crate::crypto::Fingerprint;
@@ -170,7 +170,7 @@ fn going_on(transaction: &Connection, cookie: &Cookie) -> Result<Option<(Fingerp
 const ENDED: u64 = 0;
 
 /// Ends all uploads of an owner: the next sweep removes them.
-pub(super) fn end_all_of(transaction: &Connection, owner: &Fingerprint) -> Result<(), Failure> {
+pub(in crate::store) fn end_all_of(transaction: &Connection, owner: &Fingerprint) -> Result<(), Failure> {
     let end = "UPDATE fss_pending SET lease = ?2 WHERE owner = ?1";
     transaction.execute(end, params![owner.as_bytes(), sql_integer(ENDED)])?;
     Ok(())

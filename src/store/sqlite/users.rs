@@ -4,13 +4,28 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha384};
 
-use super::database::{Failure, number, parsed, required_number, sql_integer};
-use super::{StoreError, StoreErrorKind, owners, uploads};
+use super::values::{Failure, number, parsed, required_number, sql_integer};
+use super::{StoreError, StoreErrorKind, owners};
 use crate::crypto::Fingerprint;
 use crate::store::indexed::SignUp;
-use crate::store::users::User;
 use crate::store::{Account, Invite, UserName};
 use crate::types::MAX_NUMBER;
+
+/// A key that has signed up (`docs/protocol.md` §19.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct User {
+    /// The key, by its fingerprint.
+    pub key: Fingerprint,
+    /// The name, which no other user has.
+    pub name: UserName,
+    /// Bytes that it may use; `None` if that is not limited.
+    pub quota: Option<u64>,
+    /// Bytes of its files, and those reserved for its uploads.
+    pub used: u64,
+    /// When it signed up, in Unix seconds.
+    pub created: u64,
+}
 
 /// Seconds that an invite is good for (`docs/protocol.md` §19.6).
 const INVITE_LASTS: u64 = 7 * 24 * 60 * 60;
@@ -77,14 +92,11 @@ pub(in crate::store) fn add(
     Ok(())
 }
 
-/// Makes a stranger of a user. Its uploads that are not complete end.
-pub(in crate::store) fn remove(transaction: &Connection, name: &UserName) -> Result<bool, Failure> {
+/// Makes a stranger of a user, and gives its key. Its uploads that are not complete are the caller's to end.
+pub(in crate::store) fn remove(transaction: &Connection, name: &UserName) -> Result<Option<Fingerprint>, Failure> {
     let delete = "DELETE FROM fss_user WHERE name = ?1 RETURNING key";
     let key = transaction.query_row(delete, [name.as_str()], |row| row.get("key")).optional()?;
-    if let Some(key) = key.map(Fingerprint::from_bytes) {
-        uploads::end_all_of(transaction, &key)?;
-    }
-    Ok(key.is_some())
+    Ok(key.map(Fingerprint::from_bytes))
 }
 
 pub(in crate::store) fn set_quota(transaction: &Connection, name: &UserName, quota: Option<u64>) -> Result<bool, Failure> {

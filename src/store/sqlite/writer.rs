@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use rusqlite::Connection;
 
-use super::database::{Failure, database_error};
+use super::values::{Failure, database_error};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The most transactions in one commit, so that the first does not wait for ever.
