@@ -25,6 +25,7 @@ mod error;
 mod extended;
 mod manifest;
 mod names;
+mod omission;
 mod pack;
 mod plant;
 mod staged;
@@ -35,7 +36,8 @@ mod walk;
 
 pub use error::{Damage, Error};
 pub use manifest::Manifest;
-pub use pack::{LeftOut, Omission, Pack};
+pub use omission::{LeftOut, Omission};
+pub use pack::Pack;
 pub use unpack::{Unpack, UnpackOptions};
 
 /// The most bytes of a name in a directory.

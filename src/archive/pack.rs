@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Stat, fstat};
 
 use super::manifest::{Digest, Manifest};
+use super::omission::LeftOut;
 use super::walk::{Found, Visit, Walk, mtime, size};
 use super::{END, END_LENGTH, Error, names};
 
@@ -40,27 +41,6 @@ struct Survey {
     total: u64,
     left_out: Vec<LeftOut>,
     outward: Vec<PathBuf>,
-}
-
-/// Something in a directory that is not packed.
-#[derive(Debug)]
-pub struct LeftOut {
-    /// Where it is, relative to the directory.
-    pub path: PathBuf,
-    /// Why it is not packed.
-    pub why: Omission,
-}
-
-/// Why something is not packed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Omission {
-    /// It is a socket, a pipe or a device.
-    Kind,
-    /// It is the directory that was to be left out.
-    Excluded,
-    /// It cannot be read, or its name is beyond [`super::MAX_PATH`] or [`super::MAX_DEPTH`].
-    Unreadable(io::Error),
 }
 
 /// The content of a file.

@@ -11,9 +11,10 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, openat, read
 use rustix::io::Errno;
 
 use super::entry::{Entry, Kind, PERMISSIONS};
+use super::omission::{LeftOut, Omission};
 use super::time::Mtime;
 use super::tree::Tree;
-use super::{Error, LeftOut, Omission, names};
+use super::{Error, names};
 
 #[derive(Debug)]
 pub(super) struct Walk {

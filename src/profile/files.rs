@@ -4,7 +4,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Params, Row, Transaction, params};
 
 use super::database::{Database, Sql, get_optional};
-use super::passwords::PasswordId;
+use super::password_id::PasswordId;
 use crate::chain::ChainDigest;
 use crate::sealed::Header;
 use crate::store::{StoreError, sqlite::sql_integer};

@@ -31,6 +31,7 @@ mod downloads;
 mod files;
 mod known_servers;
 mod lock;
+mod password_id;
 mod passwords;
 mod ring;
 mod uploads;
@@ -42,7 +43,8 @@ use std::sync::Arc;
 pub use downloads::{DownloadRecord, Downloading, Downloads};
 pub use files::{FileRecord, Files, Format};
 pub use known_servers::{KnownServer, KnownServers, ProtocolVersion};
-pub use passwords::{PasswordId, Passwords};
+pub use password_id::PasswordId;
+pub use passwords::Passwords;
 pub use uploads::{Checkpoint, SourceIdentity, UploadRecord, Uploads};
 
 use crate::crypto::{CryptoProvider, Fingerprint, KeyRejected, PrivateKey, default_provider};

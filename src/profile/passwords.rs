@@ -4,39 +4,16 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use rand_core::Rng as _;
-use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::database::{Database, Sql, get, get_optional};
+use super::database::{Database, get, get_optional};
 use super::files::Format;
+use super::password_id::PasswordId;
 use super::ring::{self, Ring};
 use super::{Profile, ProfileError};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::types::random::SystemRng;
 use crate::types::secret::Password;
-
-/// Which of a profile's passwords: they are counted from the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PasswordId(u32);
-
-impl PasswordId {
-    /// The password that the profile began with.
-    pub const FIRST: Self = Self(0);
-
-    pub(super) fn from_number(number: u32) -> Self {
-        Self(number)
-    }
-
-    pub(super) fn number(self) -> u32 {
-        self.0
-    }
-}
-
-impl FromSql for Sql<PasswordId> {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        u32::column_result(value).map(PasswordId).map(Self)
-    }
-}
 
 /// The passwords of a profile that is open. Wiped when dropped.
 pub struct Passwords {
@@ -159,7 +136,7 @@ impl Profile {
             (Some(_), Format::Sealed) => Err(ProfileError::PasswordWasSent),
             (Some(_), Format::Legacy) => Err(ProfileError::PasswordSealsFiles),
             (None, _) => {
-                let detail = format!("the profile has no password with the number {}", id.0);
+                let detail = format!("the profile has no password with the number {}", id.number());
                 Err(StoreError::new(StoreErrorKind::Misuse, detail).into())
             }
         }
@@ -181,7 +158,7 @@ pub(super) fn begin(database: &Database, password: &Password, format: Option<For
 
 /// Drops all rings but that of the password which now opens the key.
 pub(super) fn forget_rings(database: &Database, present: PasswordId) -> Result<(), StoreError> {
-    database.write(|transaction| transaction.execute("DELETE FROM fss_ring WHERE generation <> ?1", [present.0]).map(drop))
+    database.write(|transaction| transaction.execute("DELETE FROM fss_ring WHERE generation <> ?1", [present.number()]).map(drop))
 }
 
 /// A ring, and whose it is.
@@ -220,17 +197,17 @@ fn insert(transaction: &Transaction<'_>, id: PasswordId, format: Option<Format>)
     let mut salt = [0; SALT];
     SystemRng.fill_bytes(&mut salt);
     let insert = "INSERT OR IGNORE INTO fss_password(generation, salt, format) VALUES (?1, ?2, ?3)";
-    transaction.execute(insert, params![id.0, salt, format.map(Format::number)]).map(drop)
+    transaction.execute(insert, params![id.number(), salt, format.map(Format::number)]).map(drop)
 }
 
 fn insert_ring(transaction: &Transaction<'_>, id: PasswordId, sealed: &[u8]) -> rusqlite::Result<()> {
-    transaction.execute("INSERT INTO fss_ring(generation, sealed) VALUES (?1, ?2)", params![id.0, sealed]).map(drop)
+    transaction.execute("INSERT INTO fss_ring(generation, sealed) VALUES (?1, ?2)", params![id.number(), sealed]).map(drop)
 }
 
 /// Binds a password to a format if it is to none, and says to which it is; `None` if there is no such password.
 fn bind(transaction: &Transaction<'_>, id: PasswordId, format: Format) -> rusqlite::Result<Option<Format>> {
     let bind = "UPDATE fss_password SET format = ?2 WHERE generation = ?1 AND format IS NULL";
-    transaction.execute(bind, params![id.0, format.number()])?;
+    transaction.execute(bind, params![id.number(), format.number()])?;
     let bound = "SELECT format FROM fss_password WHERE generation = ?1";
-    transaction.query_row(bound, [id.0], |row| get_optional(row, "format")).optional().map(Option::flatten)
+    transaction.query_row(bound, [id.number()], |row| get_optional(row, "format")).optional().map(Option::flatten)
 }

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use zeroize::Zeroizing;
 
 use super::ProfileError;
-use super::passwords::PasswordId;
+use super::password_id::PasswordId;
 use crate::crypto::default_provider;
 use crate::sealed::{Cost, Header, Master, Metadata, Reader, Writer};
 use crate::types::random::SystemRng;

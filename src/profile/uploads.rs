@@ -7,7 +7,7 @@ use rusqlite::{Params, Row, Transaction, params};
 
 use super::database::{Database, get};
 use super::files::FileRecord;
-use super::passwords::PasswordId;
+use super::password_id::PasswordId;
 use crate::chain::ChainDigest;
 use crate::sealed::Header;
 use crate::store::{StoreError, StoreErrorKind, sqlite::sql_integer};

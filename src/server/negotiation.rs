@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::legacy::{LegacyServer, check_beginning, legacy_words};
 use super::refusal::{Operation, refusal_code, refusal_text};
-use super::states::Fss2Server;
+use super::states::{Fss2Server, server_limits};
 use super::{Place, ServerEvent, Source, Standing};
 use crate::config::{Config, Versions};
 use crate::crypto::Fingerprint;
@@ -24,7 +24,7 @@ use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
 use crate::wire::hello::{Hello, Speaker};
 use crate::wire::key_schedule::Transcript;
 use crate::wire::refusal::Refused;
-use crate::wire::reply::{Reply, ServerLimits, Welcome};
+use crate::wire::reply::{Reply, Welcome};
 
 /// The server's side of a connection.
 pub(super) struct Server {
@@ -119,12 +119,6 @@ fn welcome(signing: Signing, source: Option<Source>, turn: &mut Turn<'_, ServerE
     let welcome = Welcome { identity: identity.public_key().as_bytes().to_vec(), signature, limits };
     turn.link.send(&Reply::Welcome(welcome).encode())?;
     Ok(Fss2Server::new(client, transcript.binding, source))
-}
-
-/// What the server takes.
-pub(super) fn server_limits(turn: &Turn<'_, ServerEvent>) -> ServerLimits {
-    let limits = turn.link.config().limits();
-    ServerLimits { largest_file: limits.largest_file, window: super::states::upload_window(limits) }
 }
 
 impl Side for Server {

@@ -22,7 +22,6 @@
 //! An error before the first `R` or `S Approved` of an operation ends only that (§20.2). States are structs moved by
 //! value: a state that is left cannot be used again.
 
-use super::negotiation::server_limits;
 use super::refusal::refusal_code;
 use super::{Attempt, RequestKind, ServerEvent, Source};
 use crate::chain::{ChainDigest, PIECE};
@@ -40,7 +39,7 @@ use crate::wire::frame::Frame;
 use crate::wire::key_schedule::Binding;
 use crate::wire::legacy_frame;
 use crate::wire::refusal::Refused;
-use crate::wire::reply::Reply;
+use crate::wire::reply::{Reply, ServerLimits};
 use crate::wire::request::Request;
 
 /// How far a download may be ahead of what the client has taken (§18.7).
@@ -58,6 +57,12 @@ const SHORTEST_STEP: u64 = 64 * 1024;
 /// How far an upload may be ahead of what is acknowledged.
 pub(super) fn upload_window(limits: &Limits) -> u64 {
     limits.upload_window.max(PIECES * PIECE)
+}
+
+/// What the server takes.
+pub(super) fn server_limits(turn: &Turn<'_, ServerEvent>) -> ServerLimits {
+    let limits = turn.link.config().limits();
+    ServerLimits { largest_file: limits.largest_file, window: upload_window(limits) }
 }
 
 /// The server's side of a connection of FSS/2, from its first record on.
