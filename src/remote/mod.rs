@@ -38,7 +38,6 @@ mod trust;
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 pub use error::Error;
@@ -49,7 +48,7 @@ pub use trust::{MemoryServerKeys, ServerKeys, Trust};
 use crate::client::{ClientEvent, ClientNeed, ClientSession, Operation};
 use crate::config::Config;
 use crate::driver::Call;
-use crate::driver::blocking::Driver;
+use crate::driver::blocking::{Driver, connect};
 use crate::store::{Account, Entry, Invite, UserName};
 use crate::types::cookie::Cookie;
 use crate::types::secret::Password;
@@ -205,7 +204,7 @@ impl Client {
             session = session.expecting(key);
         }
         session.start(first);
-        let stream = connect(&self.server).map_err(|source| Error::Connect { server: self.server.clone(), source })?;
+        let stream = connect(&self.server, CONNECT).map_err(|source| Error::Connect { server: self.server.clone(), source })?;
         Driver::new(stream).run(&mut session, |session, call| match call {
             // The server has shown that the key is its own, and nothing was sent to it yet.
             Call::Event(ClientEvent::Connected(_)) if known.is_none() => match session.server_key() {
@@ -225,18 +224,6 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("server", &self.server).finish_non_exhaustive()
     }
-}
-
-/// Tries all addresses that the name has.
-fn connect(server: &str) -> io::Result<TcpStream> {
-    let mut last = io::Error::other("its name has no address");
-    for address in server.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 fn read_some(source: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {

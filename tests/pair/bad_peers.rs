@@ -139,6 +139,21 @@ fn a_file_beyond_the_limit_is_refused() {
     }
 }
 
+/// Takes all that a machine has to send.
+fn take_all(machine: &mut impl Machine) {
+    let count = machine.buffers().1.len();
+    machine.sent(count);
+}
+
+/// Gives a machine as much as it has room for, and no more than `most`. Returns the rest.
+fn give<'a>(machine: &mut impl Machine, bytes: &'a [u8], most: usize) -> &'a [u8] {
+    let room = machine.buffers().0;
+    let count = room.len().min(bytes.len()).min(most);
+    room[..count].copy_from_slice(&bytes[..count]);
+    machine.received(count);
+    &bytes[count..]
+}
+
 /// A store whose time is not the peer's: `poll` returns when it has answered, so that the next one knows what time it is.
 #[test]
 fn slow_storage_is_not_charged_to_the_peer() {
@@ -150,17 +165,8 @@ fn slow_storage_is_not_charged_to_the_peer() {
         match server.poll(now) {
             Err(error) => break Err(error),
             Ok(Step::Close) => break Ok(()),
-            Ok(Step::Send) => {
-                let count = server.buffers().1.len();
-                server.sent(count);
-            }
-            Ok(Step::Receive) => {
-                let room = server.buffers().0;
-                let count = room.len().min(rest.len());
-                room[..count].copy_from_slice(&rest[..count]);
-                rest = &rest[count..];
-                server.received(count);
-            }
+            Ok(Step::Send) => take_all(&mut server),
+            Ok(Step::Receive) => rest = give(&mut server, rest, usize::MAX),
             // After each answer of storage; a private operation yields too, and may as well have been slow.
             Ok(Step::Yield) if server.deadline().is_none() => {
                 slow += 1;
@@ -189,16 +195,9 @@ fn an_upload_that_goes_on_for_ever_ends() {
         match server.poll(now) {
             Err(error) => break Err(error),
             Ok(Step::Close) => break Ok(()),
-            Ok(Step::Send) => {
-                let count = server.buffers().1.len();
-                server.sent(count);
-            }
+            Ok(Step::Send) => take_all(&mut server),
             Ok(Step::Receive) => {
-                let room = server.buffers().0;
-                let count = room.len().min(rest.len()).min(2048);
-                room[..count].copy_from_slice(&rest[..count]);
-                rest = &rest[count..];
-                server.received(count);
+                rest = give(&mut server, rest, 2048);
                 now = now + Duration::from_secs(5);
             }
             Ok(Step::Wait(time)) => now = now + time,

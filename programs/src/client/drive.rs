@@ -1,14 +1,12 @@
 //! How a machine gets to a server: over a blocking socket. All else of this program does not know.
 
-use std::io;
-use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use fss::Machine;
 
 use crate::client::stopped::{Stopped, cannot_connect};
 use fss::driver::Call;
-use fss::driver::blocking::Driver;
+use fss::driver::blocking::{Driver, connect};
 
 /// How long to wait for a server to take a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -19,18 +17,6 @@ pub fn run<M: Machine>(
     server: &str,
     serve: impl FnMut(&mut M, Call<M>) -> Result<(), Stopped>,
 ) -> Result<(), Stopped> {
-    let stream = connect(server).map_err(|error| cannot_connect(server, &error))?;
+    let stream = connect(server, CONNECT).map_err(|error| cannot_connect(server, &error))?;
     Driver::new(stream).run(machine, serve)
-}
-
-/// Tries all addresses that the name has.
-fn connect(server: &str) -> io::Result<TcpStream> {
-    let mut last = io::Error::other("its name has no address");
-    for address in server.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

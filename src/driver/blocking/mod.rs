@@ -5,7 +5,7 @@
 mod proxy;
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -98,6 +98,21 @@ fn wait(socket: &impl AsFd, wanted: Ready, patience: Option<Duration>) -> io::Re
 fn timespec(time: Duration) -> Timespec {
     let time = time.saturating_add(Duration::from_millis(1));
     Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
+}
+
+/// Connects to `HOST:PORT`, and tries all addresses that the name has, each for `patience` at most.
+///
+/// # Errors
+/// That of the last address; [`ErrorKind::InvalidInput`] if this is no name with a port.
+pub fn connect(server: &str, patience: Duration) -> io::Result<TcpStream> {
+    let mut last = io::Error::other("its name has no address");
+    for address in server.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, patience) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// A connected stream that a machine speaks over.
