@@ -1,5 +1,5 @@
-//! The FSS server on tokio, for thousands of connections: `cargo run --release --example async_server -- --help`. It is the
-//! program `fss-server` of `programs/`.
+//! The FSS server on tokio, for thousands of connections: `cargo run --release --example
+//! async_server -- --help`. It is the program `fss-server` of `programs/`.
 
 use std::process::ExitCode;
 

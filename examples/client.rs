@@ -1,4 +1,5 @@
-//! The FSS client: `cargo run --release --example client -- --help`. It is the program `fss` of `programs/`.
+//! The FSS client: `cargo run --release --example client -- --help`. It is the program `fss` of
+//! `programs/`.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,8 @@
-//! A server on tokio within another program, behind a balancer that sends PROXY headers: `cargo run --example embed_tokio`.
+//! A server on tokio within another program, behind a balancer that sends PROXY headers: `cargo run
+//! --example embed_tokio`.
 //!
-//! Its files are gone when it ends. A real one has `EmbeddedStore` for a store, and keeps its key (`fss::locked_key`).
+//! Its files are gone when it ends. A real one has `EmbeddedStore` for a store, and keeps its key
+//! (`fss::locked_key`).
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -16,7 +18,8 @@ const BALANCER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (config, store, threads) = (Config::generate()?, MemoryStore::new(), StorageThreads::default());
+    let (config, store, threads) =
+        (Config::generate()?, MemoryStore::new(), StorageThreads::default());
     let keys = config.clone();
     tokio::spawn(async move {
         // So that no connection waits for a key to be made.
@@ -25,7 +28,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     });
     let listener = TcpListener::bind("127.0.0.1:9540").await?;
-    println!("listening on {} with the key {}", listener.local_addr()?, config.identity().public_key().fingerprint());
+    println!(
+        "listening on {} with the key {}",
+        listener.local_addr()?,
+        config.identity().public_key().fingerprint()
+    );
     loop {
         let (mut stream, peer) = listener.accept().await?;
         let (config, store, threads) = (config.clone(), store.clone(), threads.clone());
@@ -37,8 +44,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     Err(error) => return println!("{peer}: {error}"),
                 }
             }
-            let engine = ServerEngine::new(config).from_source(client.ip());
-            let ended = serve(stream, engine, store, threads, |event| println!("{client}: {event:?}")).await;
+            let engine = ServerEngine::new(config).with_peer(client.ip());
+            let ended =
+                serve(stream, engine, store, threads, |event| println!("{client}: {event:?}"))
+                    .await;
             println!("{client}: {ended:?}");
         });
     }

@@ -1,4 +1,5 @@
-//! What a server bears: `cargo run --release --example load -- --help`. It is the program `fss-load` of `programs/`.
+//! What a server bears: `cargo run --release --example load -- --help`. It is the program
+//! `fss-load` of `programs/`.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! A text goes from memory to a server and comes back: `cargo run --example memory -- HOST:PORT SHA256:…`. The server's log shows
-//! its key, and so does `fss-server fingerprint`.
+//! A text goes from memory to a server and comes back: `cargo run --example memory -- HOST:PORT
+//! SHA256:…`. The server's log shows its key, and so does `fss-server fingerprint`.
 
 use std::error::Error;
 

@@ -1,6 +1,8 @@
-//! One file goes to a server and comes back, on this machine, in a few seconds: `cargo run --release --example quickstart`.
+//! One file goes to a server and comes back, on this machine, in a few seconds: `cargo run
+//! --release --example quickstart`.
 //!
-//! Server and client run in one process, over a real socket, with a real store in a temporary directory.
+//! Server and client run in one process, over a real socket, with a real store in a temporary
+//! directory.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -27,7 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let mut session = ServerSession::with_config(&serving, config.clone());
-            if let Err(error) = Driver::new(stream).run(&mut session, |_, _| Ok::<_, fss::Error>(())) {
+            if let Err(error) =
+                Driver::new(stream).run(&mut session, |_, _| Ok::<_, fss::Error>(()))
+            {
                 eprintln!("server: {error}");
             }
         }
@@ -38,9 +42,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let put = Put::named("README.md").size(FILE.len() as u64);
     let stored = client.put(FILE, &password, &put)?;
-    writeln!(out, "Uploaded {} bytes in {:.1?}; most of that made a key of the password.", FILE.len(), started.elapsed())?;
-    writeln!(out, "The cookie is {}. The server has seen neither password nor content.", stored.cookie)?;
-    writeln!(out, "The store has {} file, sealed, in {}.", store.count()?, directory.path().display())?;
+    writeln!(
+        out,
+        "Uploaded {} bytes in {:.1?}; most of that made a key of the password.",
+        FILE.len(),
+        started.elapsed()
+    )?;
+    writeln!(
+        out,
+        "The cookie is {}. The server has seen neither password nor content.",
+        stored.cookie
+    )?;
+    writeln!(
+        out,
+        "The store has {} file, sealed, in {}.",
+        store.count()?,
+        directory.path().display()
+    )?;
 
     let started = Instant::now();
     let mut file = Vec::new();

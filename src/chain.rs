@@ -1,5 +1,5 @@
-//! The chain digest of a file's stored bytes, which needs 32 bytes of state to go on where it stopped
-//! (`docs/protocol.md` §22).
+//! The chain digest of a file's stored bytes, which needs 32 bytes of state to go on where it
+//! stopped (`docs/protocol.md` §22).
 //!
 //! ```
 //! use fss::chain::{CHECKPOINT, Chain};
@@ -15,11 +15,11 @@
 use std::fmt;
 
 /// Bytes of a piece: a whole sealed chunk.
-pub const PIECE: u64 = PIECE_LENGTH as u64;
-const PIECE_LENGTH: usize = 65_564;
+pub const SEALED_CHUNK_LEN: u64 = SEALED_CHUNK_BYTES as u64;
+const SEALED_CHUNK_BYTES: usize = 65_564;
 
 /// Bytes between two checkpoints: 256 pieces.
-pub const CHECKPOINT: u64 = 256 * PIECE;
+pub const CHECKPOINT: u64 = 256 * SEALED_CHUNK_LEN;
 
 /// Length of a digest in bytes.
 pub const DIGEST_LENGTH: usize = 32;
@@ -79,7 +79,7 @@ pub struct Chain {
     digest: ChainDigest,
     /// The piece that has begun, after the digest before it.
     piece: blake3::Hasher,
-    /// Bytes of that piece so far, fewer than [`PIECE`].
+    /// Bytes of that piece so far, fewer than [`SEALED_CHUNK_LEN`].
     begun: usize,
     position: u64,
 }
@@ -90,7 +90,7 @@ impl Chain {
         Self::resume(0, ChainDigest(blake3::hash(header).into()))
     }
 
-    /// Goes on after `position` bytes, a multiple of [`PIECE`], whose digest is known.
+    /// Goes on after `position` bytes, a multiple of [`SEALED_CHUNK_LEN`], whose digest is known.
     pub fn resume(position: u64, digest: ChainDigest) -> Self {
         Self { digest, piece: begin(&digest), begun: 0, position }
     }
@@ -98,11 +98,11 @@ impl Chain {
     /// Takes the next bytes.
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let (taken, rest) = bytes.split_at(bytes.len().min(PIECE_LENGTH - self.begun));
+            let (taken, rest) = bytes.split_at(bytes.len().min(SEALED_CHUNK_BYTES - self.begun));
             self.piece.update(taken);
             self.begun += taken.len();
             self.position += taken.len() as u64;
-            if self.begun == PIECE_LENGTH {
+            if self.begun == SEALED_CHUNK_BYTES {
                 self.digest = self.digest();
                 self.piece = begin(&self.digest);
                 self.begun = 0;
@@ -130,6 +130,9 @@ fn begin(digest: &ChainDigest) -> blake3::Hasher {
 
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").field("position", &self.position).field("digest", &self.digest()).finish_non_exhaustive()
+        f.debug_struct("Chain")
+            .field("position", &self.position)
+            .field("digest", &self.digest())
+            .finish_non_exhaustive()
     }
 }

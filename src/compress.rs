@@ -1,6 +1,7 @@
 //! Compression of content with zstd, before it is sealed (`docs/protocol.md` §21.8–9).
 //!
-//! What is compressed is one frame of zstd. Both ways stream: an [`Encoder`] is read from, a [`Decoder`] written to.
+//! What is compressed is one frame of zstd. Both ways stream: an [`Encoder`] is read from, a
+//! [`Decoder`] written to.
 //!
 //! ```
 //! use std::io::{Read as _, Write as _};
@@ -21,20 +22,22 @@ use zstd_safe::{CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer};
 
 /// The level: near the best ratio that costs less time than a fast disk.
 const LEVEL: i32 = 3;
-/// log2 of the largest window that is taken: a frame can make its reader hold so many bytes, 128 MiB.
+/// log2 of the largest window that is taken: a frame can make its reader hold so many bytes, 128
+/// MiB.
 pub const MAX_WINDOW_LOG: u32 = 27;
 /// Bytes that go in and out of zstd at once: a block of zstd.
 const PIECE: usize = 128 * 1024;
 /// Bytes of each piece of a sample.
 const SAMPLE: u64 = 64 * 1024;
 
-/// Names the encoding and the version of the encoder: the same bytes are encoded to the same only where this is the same.
+/// Names the encoding and the version of the encoder: the same bytes are encoded to the same only
+/// where this is the same.
 pub fn encoding_id() -> String {
     format!("zstd-{LEVEL}-{}", zstd_safe::version_string())
 }
 
-/// Reads what another reader gives, compressed. What comes out depends on nothing but what goes in, whatever is read at
-/// once on either side.
+/// Reads what another reader gives, compressed. What comes out depends on nothing but what goes in,
+/// whatever is read at once on either side.
 pub struct Encoder<R> {
     inner: R,
     context: CCtx<'static>,
@@ -64,7 +67,16 @@ impl<R: Read> Encoder<R> {
         let mut context = CCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
         context.set_parameter(CParameter::CompressionLevel(LEVEL)).map_err(failed)?;
         let (input, output) = (Vec::with_capacity(PIECE), vec![0; PIECE]);
-        Ok(Self { inner, context, input, taken: 0, output, ready: 0..0, stage: Stage::Content, total_in: 0 })
+        Ok(Self {
+            inner,
+            context,
+            input,
+            taken: 0,
+            output,
+            ready: 0..0,
+            stage: Stage::Content,
+            total_in: 0,
+        })
     }
 
     /// How many bytes were read of the inner reader: how far the compression is.
@@ -122,9 +134,9 @@ impl<R> fmt::Debug for Encoder<R> {
 
 /// Decodes what is written to it, and writes it on. Nothing is complete before [`Decoder::finish`].
 ///
-/// Exactly one frame is taken: one that is skipped, or one behind the first, is refused. Memory is at most the window of
-/// 2^[`MAX_WINDOW_LOG`] bytes, and 128 KiB, however much comes out. Its errors of kind [`io::ErrorKind::InvalidData`] hold
-/// a [`Damage`].
+/// Exactly one frame is taken: one that is skipped, or one behind the first, is refused. Memory is
+/// at most the window of 2^[`MAX_WINDOW_LOG`] bytes, and 128 KiB, however much comes out. Its
+/// errors of kind [`io::ErrorKind::InvalidData`] hold a [`Damage`].
 pub struct Decoder<W> {
     inner: W,
     context: DCtx<'static>,
@@ -150,7 +162,7 @@ pub enum Damage {
     Truncated,
     /// Something follows the frame.
     #[error("something follows the compressed content")]
-    BehindTheEnd,
+    TrailingData,
     /// What was decoded could not be written, so what follows has no place.
     #[error("the content before could not be written")]
     NotWritten,
@@ -175,7 +187,9 @@ impl<W: Write> Decoder<W> {
         match self.state {
             Err(damage) => Err(invalid(damage)),
             Ok(false) => Err(invalid(Damage::Truncated)),
-            Ok(true) if self.size.is_some_and(|size| size != self.written) => Err(invalid(Damage::Size)),
+            Ok(true) if self.size.is_some_and(|size| size != self.written) => {
+                Err(invalid(Damage::Size))
+            }
             Ok(true) => Ok(self.inner),
         }
     }
@@ -188,7 +202,7 @@ impl<W: Write> Decoder<W> {
     /// Decodes once; gives how much came out.
     fn step(&mut self, input: &mut InBuffer<'_>) -> Result<usize, Damage> {
         if self.state? {
-            return Err(Damage::BehindTheEnd);
+            return Err(Damage::TrailingData);
         }
         let mut output = OutBuffer::around(&mut self.output[..]);
         let left = self.context.decompress_stream(&mut output, input);
@@ -196,7 +210,11 @@ impl<W: Write> Decoder<W> {
         let count = output.pos();
         self.written += count as u64;
         // Before any of it is written.
-        if self.size.is_some_and(|size| self.written > size) { Err(Damage::Size) } else { Ok(count) }
+        if self.size.is_some_and(|size| self.written > size) {
+            Err(Damage::Size)
+        } else {
+            Ok(count)
+        }
     }
 }
 
@@ -223,19 +241,26 @@ impl<W: Write> Write for Decoder<W> {
 
 impl<W> fmt::Debug for Decoder<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoder").field("written", &self.written).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Decoder")
+            .field("written", &self.written)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
-/// Reads a sample for [`worth_it`]: 64 KiB from the beginning, the middle and the end; all of a smaller file. Leaves the
-/// reader at its beginning.
+/// Reads a sample for [`is_compressible`]: 64 KiB from the beginning, the middle and the end; all
+/// of a smaller file. Leaves the reader at its beginning.
 ///
 /// # Errors
 /// What the reader says.
 pub fn sample(file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
     let size = file.seek(SeekFrom::End(0))?;
     let mut sample = Vec::new();
-    let pieces = if size <= 3 * SAMPLE { [0, SAMPLE, 2 * SAMPLE] } else { [0, (size - SAMPLE) / 2, size - SAMPLE] };
+    let pieces = if size <= 3 * SAMPLE {
+        [0, SAMPLE, 2 * SAMPLE]
+    } else {
+        [0, (size - SAMPLE) / 2, size - SAMPLE]
+    };
     for start in pieces {
         file.seek(SeekFrom::Start(start))?;
         file.by_ref().take(SAMPLE).read_to_end(&mut sample)?;
@@ -244,10 +269,14 @@ pub fn sample(file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
     Ok(sample)
 }
 
-/// Whether compressing saves more than a tenth of a sample. It does not if there is no memory for it.
-pub fn worth_it(sample: &[u8]) -> bool {
-    let compressed = Encoder::new(sample).and_then(|mut encoder| io::copy(&mut encoder, &mut io::sink()));
-    compressed.is_ok_and(|compressed| compressed.saturating_mul(10) < (sample.len() as u64).saturating_mul(9))
+/// Whether compressing saves more than a tenth of a sample. It does not if there is no memory for
+/// it.
+pub fn is_compressible(sample: &[u8]) -> bool {
+    let compressed =
+        Encoder::new(sample).and_then(|mut encoder| io::copy(&mut encoder, &mut io::sink()));
+    compressed.is_ok_and(|compressed| {
+        compressed.saturating_mul(10) < (sample.len() as u64).saturating_mul(9)
+    })
 }
 
 fn invalid(damage: Damage) -> io::Error {

@@ -4,12 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use crate::crypto::{CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, default_provider};
 use crate::limits::Limits;
-use crate::server::{Connections, Decoys, Guesses, Place, TransportKeys};
+use crate::server::{ConnectionPermit, Connections, Decoys, PasswordThrottle, TransportKeys};
 use crate::session::Pool;
 use crate::types::random::SystemRng;
 
-/// What all sessions of one side share. Cheap to clone; clones share the counts of connections and of wrong passwords, the
-/// transport keys, and the big buffers.
+/// What all sessions of one side share. Cheap to clone; clones share the counts of connections and
+/// of wrong passwords, the transport keys, and the big buffers.
 ///
 /// ```
 /// let config = fss::Config::generate()?;
@@ -21,7 +21,7 @@ pub struct Config {
     provider: Arc<dyn CryptoProvider>,
     identity: Arc<dyn PrivateKey>,
     limits: Arc<Limits>,
-    guesses: Arc<Guesses>,
+    throttle: Arc<PasswordThrottle>,
     connections: Arc<Connections>,
     transport_keys: Arc<TransportKeys>,
     versions: Versions,
@@ -42,8 +42,8 @@ pub enum Versions {
 }
 
 impl Config {
-    /// Uses a provider and a key of our own, with the default limits. A client opens messages with the key; a server only
-    /// signs with it, and makes transport keys to open messages with.
+    /// Uses a provider and a key of our own, with the default limits. A client opens messages with
+    /// the key; a server only signs with it, and makes transport keys to open messages with.
     pub fn new(provider: Arc<dyn CryptoProvider>, identity: Arc<dyn PrivateKey>) -> Self {
         let limits = Limits::default();
         Self {
@@ -51,7 +51,7 @@ impl Config {
             identity,
             pool: Pool::new(limits.record_buffers),
             limits: Arc::new(limits),
-            guesses: Arc::default(),
+            throttle: Arc::default(),
             connections: Arc::default(),
             transport_keys: Arc::default(),
             versions: Versions::All,
@@ -71,16 +71,23 @@ impl Config {
 
     /// The configuration that is used where none is given: a new key, made once in a process.
     ///
-    /// For tests and demonstrations: the key is gone with the process, so nobody can recognise the server again.
+    /// For tests and demonstrations: the key is gone with the process, so nobody can recognise the
+    /// server again.
     ///
     /// # Panics
-    /// Where the operating system has no random numbers to make a key of. [`Config::generate`] reports that.
-    pub fn process_wide() -> Self {
+    /// Where the operating system has no random numbers to make a key of. [`Config::generate`]
+    /// reports that.
+    pub fn ephemeral() -> Self {
         static CONFIG: OnceLock<Config> = OnceLock::new();
-        CONFIG.get_or_init(|| Self::generate().expect("a key can be made wherever there are random numbers")).clone()
+        CONFIG
+            .get_or_init(|| {
+                Self::generate().expect("a key can be made wherever there are random numbers")
+            })
+            .clone()
     }
 
-    /// Replaces the limits, for sessions that begin from now on. Those that run keep theirs, and go on being counted.
+    /// Replaces the limits, for sessions that begin from now on. Those that run keep theirs, and go
+    /// on being counted.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         if limits.record_buffers != self.limits.record_buffers {
@@ -92,8 +99,8 @@ impl Config {
 
     /// Replaces the counts of wrong passwords: for another clock, or to share them among servers.
     #[must_use]
-    pub fn with_guesses(mut self, guesses: Arc<Guesses>) -> Self {
-        self.guesses = guesses;
+    pub fn with_throttle(mut self, throttle: Arc<PasswordThrottle>) -> Self {
+        self.throttle = throttle;
         self
     }
 
@@ -104,9 +111,9 @@ impl Config {
         self
     }
 
-    /// Makes a new modulus for the transport keys of a server if the present one is half used up, so that no connection waits
-    /// for it, and none that is too old lies in memory: call it at the start and then every minute or so, on a thread that may
-    /// take a noticeable part of a second.
+    /// Makes a new modulus for the transport keys of a server if the present one is half used up,
+    /// so that no connection waits for it, and none that is too old lies in memory: call it at the
+    /// start and then every minute or so, on a thread that may take a noticeable part of a second.
     ///
     /// # Errors
     /// [`KeyRejected`] if the provider cannot make one. The present one is used on.
@@ -121,8 +128,9 @@ impl Config {
         self
     }
 
-    /// Replaces what a server makes decoys with, which is else derived from its key (`docs/protocol.md` §18.2): for a key
-    /// that cannot leave its provider. Keep it as long as the key.
+    /// Replaces what a server makes decoys with, which is else derived from its key
+    /// (`docs/protocol.md` §18.2): for a key that cannot leave its provider. Keep it as
+    /// long as the key.
     #[must_use]
     pub fn with_decoys(mut self, decoys: Decoys) -> Self {
         self.decoys = Arc::new(OnceLock::from(Ok(decoys)));
@@ -145,8 +153,8 @@ impl Config {
     }
 
     /// The counts of wrong passwords, of a server.
-    pub fn guesses(&self) -> &Guesses {
-        &self.guesses
+    pub fn throttle(&self) -> &PasswordThrottle {
+        &self.throttle
     }
 
     /// The versions that a server takes.
@@ -164,12 +172,15 @@ impl Config {
         self.transport_keys.next(&self.provider, &self.limits)
     }
 
-    pub(crate) fn enter(&self) -> Place {
+    pub(crate) fn enter(&self) -> ConnectionPermit {
         self.connections.enter(&self.limits)
     }
 
     pub(crate) fn decoys(&self) -> Result<&Decoys, CryptoFailure> {
-        self.decoys.get_or_init(|| Decoys::of_server(&*self.identity)).as_ref().map_err(|failure| *failure)
+        self.decoys
+            .get_or_init(|| Decoys::of_server(&*self.identity))
+            .as_ref()
+            .map_err(|failure| *failure)
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {

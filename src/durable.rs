@@ -1,4 +1,5 @@
-//! Writing files so that they survive a power cut: temporary name, sync, rename, sync of the directory.
+//! Writing files so that they survive a power cut: temporary name, sync, rename, sync of the
+//! directory.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -12,7 +13,8 @@ use crate::types::random::SystemRng;
 /// How temporary names end.
 const TEMPORARY: &str = ".tmp";
 
-/// Makes a directory that only its owner can enter, and those above it, for good. One that is there stays as it is.
+/// Makes a directory that only its owner can enter, and those above it, for good. One that is there
+/// stays as it is.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     let missing = |path: &&Path| !path.as_os_str().is_empty() && path.symlink_metadata().is_err();
     let made: Vec<&Path> = path.ancestors().take_while(missing).collect();
@@ -25,7 +27,8 @@ pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Replaces a file by another with these bytes, or creates it: at any moment the old or the new one is there, whole.
+/// Replaces a file by another with these bytes, or creates it: at any moment the old or the new one
+/// is there, whole.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put_file(path, bytes, |temporary| fs::rename(temporary, path))
 }
@@ -36,7 +39,11 @@ pub(crate) fn new_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes a file under a temporary name, and gives it its own when it is durable.
-fn put_file(path: &Path, bytes: &[u8], publish: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+fn put_file(
+    path: &Path,
+    bytes: &[u8],
+    publish: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let (temporary, mut file) = create_temporary(path)?;
     let published = (|| {
         file.write_all(bytes)?;
@@ -48,7 +55,8 @@ fn put_file(path: &Path, bytes: &[u8], publish: impl FnOnce(&Path) -> io::Result
     published.and_then(|()| sync_parent(path))
 }
 
-/// Creates a file under a temporary name, locked while it is written: by that it is told from one that was left behind.
+/// Creates a file under a temporary name, locked while it is written: by that it is told from one
+/// that was left behind.
 fn create_temporary(path: &Path) -> io::Result<(PathBuf, File)> {
     loop {
         let mut temporary = path.as_os_str().to_owned();
@@ -63,8 +71,8 @@ fn create_temporary(path: &Path) -> io::Result<(PathBuf, File)> {
     }
 }
 
-/// Removes what writers of these files in a directory have left behind that were killed. What cannot be removed now is
-/// removed another time.
+/// Removes what writers of these files in a directory have left behind that were killed. What
+/// cannot be removed now is removed another time.
 pub(crate) fn remove_temporaries(directory: &Path, names: &[&str]) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -78,8 +86,13 @@ pub(crate) fn remove_temporaries(directory: &Path, names: &[&str]) {
 }
 
 fn is_temporary(name: &str, of: &str) -> bool {
-    let number = name.strip_prefix(of).and_then(|rest| rest.strip_prefix('.')).and_then(|rest| rest.strip_suffix(TEMPORARY));
-    number.is_some_and(|number| number.len() == 8 && number.bytes().all(|digit| digit.is_ascii_hexdigit()))
+    let number = name
+        .strip_prefix(of)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .and_then(|rest| rest.strip_suffix(TEMPORARY));
+    number.is_some_and(|number| {
+        number.len() == 8 && number.bytes().all(|digit| digit.is_ascii_hexdigit())
+    })
 }
 
 /// Removes a file for good. One that is not there is removed already.

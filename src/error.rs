@@ -1,19 +1,19 @@
 //! Why a session ended: one error type for both sides, which says whose fault it is.
 //!
-//! An error is *sticky*: after the first, a session answers with the same one for ever. What the peer is told
-//! about it is decided elsewhere, in one function ([`crate::server::refusal_text`]).
+//! An error is *sticky*: after the first, a session answers with the same one for ever. What the
+//! peer is told about it is decided elsewhere, in one function ([`crate::server::refusal_text`]).
 
 use crate::crypto::{Fingerprint, KeyRejected};
 use crate::sealed::Integrity;
 use crate::store::StoreError;
 use crate::types::cookie::InvalidCookie;
 use crate::types::secret::InvalidPassword;
+use crate::wire::error_frame::ErrorFrame;
 use crate::wire::hello::InvalidHello;
+use crate::wire::key_exchange::InvalidKeyExchange;
 use crate::wire::legacy_frame::InvalidFrame;
 use crate::wire::message::InvalidMessage;
-use crate::wire::prelude::InvalidPrelude;
-use crate::wire::refusal::Refused;
-use crate::wire::rsa_channel::BlockError;
+use crate::wire::rsa_message::BlockError;
 
 /// Why a session ended before its work was done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +21,7 @@ use crate::wire::rsa_channel::BlockError;
 pub enum Error {
     /// What came before the first message was not a usable RSA public key (`docs/protocol.md` §2).
     #[error("the peer's key exchange is not valid: {0}")]
-    InvalidPrelude(#[from] InvalidPrelude),
+    InvalidKeyExchange(#[from] InvalidKeyExchange),
     /// The peer's public key is of a kind or size that FSS does not use (`docs/protocol.md` §2).
     #[error("the peer's public key is refused: {0}")]
     KeyRejected(#[from] KeyRejected),
@@ -40,19 +40,20 @@ pub enum Error {
     /// A message opened, and is not a frame (`docs/protocol.md` §4).
     #[error("a message from the peer is not a valid frame: {0}")]
     InvalidFrame(#[from] InvalidFrame),
-    /// A record is too short, too long, or does not open with the connection's key: it is damaged, replayed or out of its
-    /// place. No detail is given, on purpose (`docs/protocol.md` §14.6).
+    /// A record is too short, too long, or does not open with the connection's key: it is damaged,
+    /// replayed or out of its place. No detail is given, on purpose (`docs/protocol.md` §14.6).
     #[error("a record from the peer does not open")]
     RecordDoesNotOpen,
     /// The first message of FSS/2 is not valid (`docs/protocol.md` §13).
     #[error("the peer's hello is refused: {0}")]
     InvalidHello(#[from] InvalidHello),
-    /// A record opened, and is not a frame of the other side, or its arguments are not what they should be
-    /// (`docs/protocol.md` §15).
+    /// A record opened, and is not a frame of the other side, or its arguments are not what they
+    /// should be (`docs/protocol.md` §15).
     #[error("a frame from the peer is not valid: {0}")]
     InvalidMessage(#[from] InvalidMessage),
-    /// What the server shows as its identity is none, or it has not shown that it is its own (`docs/protocol.md` §13.9):
-    /// it may be an impostor. Nothing was sent to it but our public key and a hello.
+    /// What the server shows as its identity is none, or it has not shown that it is its own
+    /// (`docs/protocol.md` §13.9): it may be an impostor. Nothing was sent to it but our public key
+    /// and a hello.
     #[error("the server has not proved its identity")]
     ServerNotProved,
     /// The server has another identity than the one that it is known by: it may be an impostor.
@@ -79,16 +80,16 @@ pub enum Error {
     Refused(#[from] Refusal),
     /// The peer sent an error frame.
     #[error("the peer answered: {}", .0.text)]
-    PeerRefused(Refused),
+    PeerRefused(ErrorFrame),
     /// The file that came is not the file that was stored.
     #[error("the file is damaged: {0}")]
     Integrity(#[from] Integrity),
     /// The connection ended in the middle of an operation.
     #[error("the connection ended {0}")]
-    Disconnected(Moment),
+    Disconnected(Phase),
     /// The peer let a deadline pass.
     #[error("the peer was silent too long {0}")]
-    TimedOut(Moment),
+    TimedOut(Phase),
     /// The store could not do what was asked.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -102,7 +103,7 @@ pub enum Error {
 
 /// Who can do something about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum Blame {
     /// The other end broke the protocol, or refused.
     Peer,
     /// The program that embeds the session, or its user.
@@ -115,9 +116,9 @@ pub enum Fault {
 
 impl Error {
     /// Who can do something about it.
-    pub fn fault(&self) -> Fault {
+    pub fn blame(&self) -> Blame {
         match self {
-            Self::InvalidPrelude(_)
+            Self::InvalidKeyExchange(_)
             | Self::KeyRejected(_)
             | Self::BlockDoesNotOpen
             | Self::BlockAfterShortBlock
@@ -132,10 +133,10 @@ impl Error {
             | Self::UnexpectedFrame { .. }
             | Self::Refused(_)
             | Self::PeerRefused(_)
-            | Self::Integrity(_) => Fault::Peer,
-            Self::Disconnected(_) | Self::TimedOut(_) | Self::Store(_) => Fault::Environment,
-            Self::Crypto => Fault::Bug,
-            Self::Misuse(_) => Fault::Caller,
+            | Self::Integrity(_) => Blame::Peer,
+            Self::Disconnected(_) | Self::TimedOut(_) | Self::Store(_) => Blame::Environment,
+            Self::Crypto => Blame::Bug,
+            Self::Misuse(_) => Blame::Caller,
         }
     }
 }
@@ -215,13 +216,15 @@ pub enum Refusal {
     /// The file to list after is none of the caller's.
     #[error("the file to list after is none of the caller's")]
     UnknownEntry,
-    /// The key exchange is one of FSS 1.0, and not good enough for FSS/2 (`docs/protocol.md` §13.1).
+    /// The key exchange is one of FSS 1.0, and not good enough for FSS/2 (`docs/protocol.md`
+    /// §13.1).
     #[error("the key is not in the one form that FSS/2 takes")]
-    KeyForm,
+    KeyNotCanonical,
     /// FSS 1.0 is not spoken here.
     #[error("FSS 1.0 is not spoken here")]
     LegacyNotSpoken,
-    /// There are as many connections as [`Limits`](crate::Limits) allow, in all or from where this one comes.
+    /// There are as many connections as [`Limits`](crate::Limits) allow, in all or from where this
+    /// one comes.
     #[error("there are too many connections")]
     TooManyConnections,
 }
@@ -241,7 +244,7 @@ impl From<InvalidPassword> for Refusal {
 /// The part of an operation in which a connection ended or fell silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Moment {
+pub enum Phase {
     /// Before the peer's key was complete.
     KeyExchange,
     /// Before the request was complete, or before it was answered.
@@ -254,7 +257,7 @@ pub enum Moment {
     Finish,
 }
 
-impl std::fmt::Display for Moment {
+impl std::fmt::Display for Phase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::KeyExchange => "during the key exchange",

@@ -1,8 +1,9 @@
 //! **FSS, the File Saving Service**: saves people's files on a server and gives them back.
 //!
-//! A client uploads a file with a password and gets a *cookie*; cookie and password bring the file back. This crate is
-//! FSS/2, and the whole of FSS 1.0, compatible to the byte with its peers of 2019, as pure state machines: they consume and
-//! emit bytes and never touch a socket, a file or a clock. Storage and crypto plug in at their edges.
+//! A client uploads a file with a password and gets a *cookie*; cookie and password bring the file
+//! back. This crate is FSS/2, and the whole of FSS 1.0, compatible to the byte with its peers of
+//! 2019, as pure state machines: they consume and emit bytes and never touch a socket, a file or a
+//! clock. Storage and crypto plug in at their edges.
 //!
 //! ```text
 //!         ┌ RSA channel ┐
@@ -11,14 +12,16 @@
 //!                ↑ crypto provider
 //! ```
 //!
-//! Every connection begins with RSA messages. The client's first one chooses the version: FSS 1.0 goes on with them, FSS/2
-//! agrees on keys and goes on with records. A server takes both, unless [`Config::with_versions`] says otherwise.
+//! Every connection begins with RSA messages. The client's first one chooses the version: FSS 1.0
+//! goes on with them, FSS/2 agrees on keys and goes on with records. A server takes both, unless
+//! [`Config::with_versions`] says otherwise.
 //!
 //! # A server and a client
 //!
-//! The server keeps its files in memory and serves each connection on a thread. A real one has `store::EmbeddedStore` for a
-//! directory, keeps its key (`locked_key`), and calls [`Config::renew_transport_keys`] once a minute, so that no connection
-//! waits for a key to be made.
+//! The server keeps its files in memory and serves each connection on a thread. A real one has
+//! `store::EmbeddedStore` for a directory, keeps its key (`key_file`), and calls
+//! [`Config::renew_transport_keys`] once a minute, so that no connection waits for a key to be
+//! made.
 //!
 #![cfg_attr(all(unix, feature = "blocking"), doc = "```")]
 #![cfg_attr(not(all(unix, feature = "blocking")), doc = "```ignore")]
@@ -124,9 +127,9 @@ pub mod driver;
 mod durable;
 mod error;
 pub mod format;
-mod limits;
 #[cfg(feature = "filesystem")]
-pub mod locked_key;
+pub mod key_file;
+mod limits;
 mod pem;
 #[cfg(feature = "profile")]
 pub mod profile;
@@ -143,17 +146,20 @@ mod types;
 pub mod wire;
 
 pub use config::{Config, Versions};
-pub use error::{Error, Fault, Moment, Refusal};
+pub use error::{Blame, Error, Phase, Refusal};
 pub use limits::Limits;
 pub use sealed::Integrity;
 pub use server::ServerSession;
 pub use session::{Machine, Step};
 pub use store::MemoryStore;
-pub use types::cookie::{Cookie, CookieSource, IndexCookies, InvalidCookie, OpaqueCookie, RandomCookies};
+pub use types::cookie::{
+    Cookie, CookieSource, InvalidCookie, OpaqueCookie, RandomCookies, SequentialCookies,
+};
 pub use types::random::SystemRng;
 pub use types::secret::{InvalidPassword, Password, Secret};
 pub use types::text;
 pub use types::time::{MonotonicClock, SystemClock, SystemMonotonicClock, Time, WallClock};
-pub use wire::peer_text::PeerText;
-/// What [`store`] and [`client`] hold bytes in, and where random numbers come from: their versions are part of this interface.
+pub use wire::peer_message::PeerMessage;
+/// What [`store`] and [`client`] hold bytes in, and where random numbers come from: their versions
+/// are part of this interface.
 pub use {bytes, rand_core};

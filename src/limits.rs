@@ -13,44 +13,48 @@ use std::time::Duration;
 pub struct Limits {
     /// From the start to the first whole message: who connects wants something. 10 s.
     pub handshake: Duration,
-    /// For each whole message after that, coming or going. Bytes that complete no message are no sign of life, so a
-    /// peer that dribbles is no better off than a silent one. 60 s.
+    /// For each whole message after that, coming or going. Bytes that complete no message are no
+    /// sign of life, so a peer that dribbles is no better off than a silent one. 60 s.
     pub idle: Duration,
-    /// Before a message that no acknowledgement separates from the one before it: 2019 peers take whatever one read
-    /// gives for one message (`docs/protocol.md` §3). 50 ms.
+    /// Before a message that no acknowledgement separates from the one before it: 2019 peers take
+    /// whatever one read gives for one message (`docs/protocol.md` §3). 50 ms.
     pub pause: Duration,
-    /// After a side has said its last word, how long it goes on reading so that the peer gets to hear it: closing with
-    /// unread input would reset the connection. 2 s.
+    /// After a side has said its last word, how long it goes on reading so that the peer gets to
+    /// hear it: closing with unread input would reset the connection. 2 s.
     pub linger: Duration,
     /// How many bytes are read and dropped in that time. 1 MiB.
     pub linger_bytes: u64,
-    /// Bytes a second that a peer must move while a file is on its way, after a grace of the idle time: tiny records must not
-    /// hold a connection for ever. 0 is no limit. 256, which the slowest machines of 2019 keep with the largest keys.
+    /// Bytes a second that a peer must move while a file is on its way, after a grace of the idle
+    /// time: tiny records must not hold a connection for ever. 0 is no limit. 256, which the
+    /// slowest machines of 2019 keep with the largest keys.
     pub minimum_rate: u64,
-    /// Connections of a server at once, in all; one more is told that the server is busy. Each takes memory: 20 KiB at
-    /// rest. 16,384.
+    /// Connections of a server at once, in all; one more is told that the server is busy. Each
+    /// takes memory: 20 KiB at rest. 16,384.
     pub connections: usize,
-    /// Connections of a server at once from one source (an address, or a /64 of IPv6): one source must not take all. The
-    /// server's own machine is not one source, for proxies and tunnels. A quarter of those in all: 4,096.
+    /// Connections of a server at once from one source (an address, or a /64 of IPv6): one source
+    /// must not take all. The server's own machine is not one source, for proxies and tunnels. A
+    /// quarter of those in all: 4,096.
     pub connections_per_source: usize,
     /// The largest file, in stored bytes: none fills a disk by itself. 1 TiB.
     pub largest_file: u64,
-    /// How far a client of FSS/2 may send ahead of what is acknowledged, in bytes: fills a link of 1 Gbit/s with a round
-    /// trip of 67 ms. At least 4 pieces of a sealed file. 8 MiB.
+    /// How far a client of FSS/2 may send ahead of what is acknowledged, in bytes: fills a link of
+    /// 1 Gbit/s with a round trip of 67 ms. At least 4 pieces of a sealed file. 8 MiB.
     pub upload_window: u64,
-    /// Records that may be on their way in or out at once, over all sessions of a [`Config`](crate::Config): each takes 257 KiB of memory
-    /// while it is. When all do, sessions wait for each other. 512, so 128.5 MiB.
+    /// Records that may be on their way in or out at once, over all sessions of a
+    /// [`Config`](crate::Config): each takes 257 KiB of memory while it is. When all do, sessions
+    /// wait for each other. 512, so 128.5 MiB.
     pub record_buffers: usize,
-    /// For how long new connections to a server get transport keys of the same modulus: what was sent to keys that are gone
-    /// stays closed (`docs/protocol.md` §2.9). 15 minutes.
+    /// For how long new connections to a server get transport keys of the same modulus: what was
+    /// sent to keys that are gone stays closed (`docs/protocol.md` §2.9). 15 minutes.
     pub transport_key_lifetime: Duration,
-    /// How many connections get one: there are 557,000 exponents, and those that are used must be remembered. 2^17, which is
-    /// also the most.
+    /// How many connections get one: there are 557,000 exponents, and those that are used must be
+    /// remembered. 2^17, which is also the most.
     pub transport_keys: usize,
-    /// How long a connection to a server may go on with FSS 1.0: it keeps the modulus of its key in memory. 24 hours.
+    /// How long a connection to a server may go on with FSS 1.0: it keeps the modulus of its key in
+    /// memory. 24 hours.
     pub legacy_connection: Duration,
-    /// RSA private operations in one `poll` before it yields: the largest piece of work of FSS 1.0, so that one
-    /// connection does not keep a thread from others. 1.
+    /// RSA private operations in one `poll` before it yields: the largest piece of work of FSS 1.0,
+    /// so that one connection does not keep a thread from others. 1.
     pub private_operations: u32,
 }
 

@@ -18,12 +18,18 @@ fn last_line(label: &str) -> String {
     format!("-----END {label}-----")
 }
 
-/// Finds the first block with this label: what it holds, and where in `text` it ends. `None` if there is no whole one.
+/// Finds the first block with this label: what it holds, and where in `text` it ends. `None` if
+/// there is no whole one.
 pub(crate) fn read(text: &[u8], label: &str) -> Result<Option<(Vec<u8>, usize)>, NotBase64> {
     let (first, last) = (first_line(label), last_line(label));
-    let Some(begin) = position(text, first.as_bytes()).map(|at| at + first.len()) else { return Ok(None) };
+    let Some(begin) = position(text, first.as_bytes()).map(|at| at + first.len()) else {
+        return Ok(None);
+    };
     let Some(length) = position(&text[begin..], last.as_bytes()) else { return Ok(None) };
-    let body = text[begin..begin + length].iter().copied().filter(|byte| !matches!(byte, b'\t'..=b'\r' | b' '));
+    let body = text[begin..begin + length]
+        .iter()
+        .copied()
+        .filter(|byte| !matches!(byte, b'\t'..=b'\r' | b' '));
     let body: Zeroizing<Vec<u8>> = Zeroizing::new(body.collect());
     let bytes = STANDARD.decode(&*body).map_err(|_| NotBase64)?;
     Ok(Some((bytes, begin + length + last.len())))

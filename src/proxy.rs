@@ -1,9 +1,11 @@
-//! The PROXY protocol, versions 1 and 2: who connected to the proxy that a connection comes from, as the proxy says in
-//! front of what it forwards: the specification is `proxy-protocol.txt` of the proxy haproxy.
+//! The PROXY protocol, versions 1 and 2: who connected to the proxy that a connection comes from,
+//! as the proxy says in front of what it forwards: the specification is `proxy-protocol.txt` of the
+//! proxy haproxy.
 //!
-//! A header counts only from an address that is trusted to send one; from any other it would be a way to pass for
-//! anybody. Which addresses those are, and how long a header may take, is the driver's to know: from a trusted address it
-//! reads until [`parse`] has a whole header, before the first poll of a session; from any other it does not look.
+//! A header counts only from an address that is trusted to send one; from any other it would be a
+//! way to pass for anybody. Which addresses those are, and how long a header may take, is the
+//! driver's to know: from a trusted address it reads until [`parse`] has a whole header, before the
+//! first poll of a session; from any other it does not look.
 //!
 //! ```
 //! use fss::proxy::{Parsed, parse};
@@ -29,8 +31,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// The longest header of version 1, its line end included, as its specification has it.
 pub const LONGEST_V1: usize = 107;
 
-/// The longest header of version 2: a TLS certificate's name and what else proxies add to the addresses fit many times.
-/// Its length field would allow 64 KiB.
+/// The longest header of version 2: a TLS certificate's name and what else proxies add to the
+/// addresses fit many times. Its length field would allow 64 KiB.
 pub const LONGEST_V2: usize = 4096;
 
 const SIGNATURE_V1: &[u8] = b"PROXY ";
@@ -44,13 +46,15 @@ const FIXED_V2: usize = SIGNATURE_V2.len() + 4;
 pub enum Parsed {
     /// The beginning of a header.
     Incomplete {
-        /// How many bytes are missing at least, never 0. To read no more than that is to read nothing behind the header.
+        /// How many bytes are missing at least, never 0. To read no more than that is to read
+        /// nothing behind the header.
         missing: usize,
     },
     /// A whole header.
     Header {
-        /// Who connected to the proxy. `None` if the proxy speaks for itself (`LOCAL`), or does not know or say who it was
-        /// in terms of TCP (`UNKNOWN`): then the connection's own address holds.
+        /// Who connected to the proxy. `None` if the proxy speaks for itself (`LOCAL`), or does not
+        /// know or say who it was in terms of TCP (`UNKNOWN`): then the connection's own address
+        /// holds.
         source: Option<SocketAddr>,
     },
 }
@@ -69,12 +73,14 @@ pub enum InvalidHeader {
     Malformed,
 }
 
-/// Reads the header at the beginning of a connection. `bytes` are all that came so far, at most a whole header.
+/// Reads the header at the beginning of a connection. `bytes` are all that came so far, at most a
+/// whole header.
 ///
 /// # Errors
 /// [`InvalidHeader`], as soon as no header can begin so: close the connection.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, InvalidHeader> {
-    let begins = |signature: &[u8]| bytes.iter().zip(signature).all(|(byte, expected)| byte == expected);
+    let begins =
+        |signature: &[u8]| bytes.iter().zip(signature).all(|(byte, expected)| byte == expected);
     if begins(SIGNATURE_V1) {
         parse_v1(bytes)
     } else if begins(SIGNATURE_V2) {
@@ -87,13 +93,20 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, InvalidHeader> {
 fn parse_v1(bytes: &[u8]) -> Result<Parsed, InvalidHeader> {
     let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
         // Both bytes of the line end, or the second.
-        let missing = SHORTEST_V1.saturating_sub(bytes.len()).max(if bytes.last() == Some(&b'\r') { 1 } else { 2 });
-        return if bytes.len() + missing > LONGEST_V1 { Err(InvalidHeader::TooLong) } else { Ok(Parsed::Incomplete { missing }) };
+        let missing = SHORTEST_V1
+            .saturating_sub(bytes.len())
+            .max(if bytes.last() == Some(&b'\r') { 1 } else { 2 });
+        return if bytes.len() + missing > LONGEST_V1 {
+            Err(InvalidHeader::TooLong)
+        } else {
+            Ok(Parsed::Incomplete { missing })
+        };
     };
     if end + 2 != bytes.len() {
         return Err(InvalidHeader::Malformed);
     }
-    let line = std::str::from_utf8(&bytes[SIGNATURE_V1.len()..end]).map_err(|_| InvalidHeader::Malformed)?;
+    let line = std::str::from_utf8(&bytes[SIGNATURE_V1.len()..end])
+        .map_err(|_| InvalidHeader::Malformed)?;
     let fields: Vec<&str> = line.split(' ').collect();
     let source = match fields[..] {
         // What follows UNKNOWN is to be ignored.
@@ -111,9 +124,13 @@ fn parse_v1(bytes: &[u8]) -> Result<Parsed, InvalidHeader> {
     Ok(Parsed::Header { source })
 }
 
-fn address<A: std::str::FromStr + Into<IpAddr>>(address: &str, port: &str) -> Result<SocketAddr, InvalidHeader> {
+fn address<A: std::str::FromStr + Into<IpAddr>>(
+    address: &str,
+    port: &str,
+) -> Result<SocketAddr, InvalidHeader> {
     let address: A = address.parse().map_err(|_| InvalidHeader::Malformed)?;
-    let is_decimal = port.bytes().all(|byte| byte.is_ascii_digit()) && (port == "0" || !port.starts_with('0'));
+    let is_decimal =
+        port.bytes().all(|byte| byte.is_ascii_digit()) && (port == "0" || !port.starts_with('0'));
     let port = port.parse().ok().filter(|_| is_decimal).ok_or(InvalidHeader::Malformed)?;
     Ok(SocketAddr::new(address.into(), port))
 }

@@ -1,30 +1,31 @@
-//! The corpora of the fuzz targets: every file goes through the body of its target, and the seeds are what the machines
-//! themselves say to each other.
+//! The corpora of the fuzz targets: every file goes through the body of its target, and the seeds
+//! are what the machines themselves say to each other.
 //!
-//! After a change of what the machines say, `FSS_WRITE_CORPUS=1 cargo test --test corpora seeds` writes the seeds anew.
-//! It removes nothing: a file that is no longer made is still worth replaying.
+//! After a change of what the machines say, `FSS_WRITE_CORPUS=1 cargo test --test corpora seeds`
+//! writes the seeds anew. It removes nothing: a file that is no longer made is still worth
+//! replaying.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fss::chain::PIECE;
-use fss::client::legacy::ClientSession;
+use fss::chain::SEALED_CHUNK_LEN;
+use fss::client::legacy::LegacySession;
 use fss::crypto::PrivateKey;
 use fss::crypto::legacy::{FileKey, Verifier};
 use fss::crypto::proof::Proof;
 use fss::sealed::{Cost, Header, Metadata};
 use fss::store::NewUpload;
 use fss::store::{Retention, UserName};
+use fss::wire::error_frame::{ErrorCode, ErrorFrame};
 use fss::wire::frame::Frame;
-use fss::wire::prelude;
-use fss::wire::refusal::{RefusalCode, Refused};
+use fss::wire::key_exchange;
 use fss::wire::request::Request;
-use fss::{Config, Cookie, IndexCookies, MemoryStore, OpaqueCookie, Password, ServerSession};
-use fss_test_support::no_security::{BLOCK, NoSecurity};
-use fss_test_support::pair::{Outcome, Wire, run};
+use fss::{Config, Cookie, MemoryStore, OpaqueCookie, Password, SequentialCookies, ServerSession};
+use fss_test_support::insecure_crypto::{BLOCK, InsecureCrypto};
 use fss_test_support::raw_archive::Raw;
+use fss_test_support::sim_net::{Outcome, Wire, run};
 use fss_test_support::{fuzz, keys, rng::SeededRng};
 use serde_json::Value;
 
@@ -42,7 +43,8 @@ const TARGETS: [(&str, Body); 8] = [
     ("unpack", fuzz::unpack),
 ];
 
-/// Sizes around the borders that matter to a machine: nothing, a cipher block, a chunk, several chunks.
+/// Sizes around the borders that matter to a machine: nothing, a cipher block, a chunk, several
+/// chunks.
 const SIZES: [usize; 8] = [0, 1, 16, 1023, 1024, 1025, 2048, 3000];
 
 /// The password of the fuzz targets.
@@ -68,7 +70,8 @@ fn every_input_of_the_corpora_is_survived() {
 
 #[test]
 fn every_target_has_a_corpus_and_is_replayed() {
-    let replayed: BTreeSet<String> = TARGETS.iter().map(|(target, _)| (*target).to_owned()).collect();
+    let replayed: BTreeSet<String> =
+        TARGETS.iter().map(|(target, _)| (*target).to_owned()).collect();
     assert_eq!(names(&fuzz_directory().join("corpus")), replayed);
     let targets = names(&fuzz_directory().join("fuzz_targets"));
     assert_eq!(targets, replayed.iter().map(|target| format!("{target}.rs")).collect());
@@ -88,7 +91,10 @@ fn the_seeds_are_what_the_machines_say() {
                 fs::write(&path, seed).expect("a seed can be written");
             } else {
                 let committed = fs::read(&path).unwrap_or_default();
-                assert!(path.exists() && committed == seed, "{target}/{name} is out of date: run with FSS_WRITE_CORPUS=1");
+                assert!(
+                    path.exists() && committed == seed,
+                    "{target}/{name} is out of date: run with FSS_WRITE_CORPUS=1"
+                );
             }
         }
     }
@@ -101,7 +107,10 @@ fn seeds(target: &str) -> Seeds {
         "frame_parser" => frames(),
         "fss2_client" => what_servers_of_fss2_say(),
         "fss2_parser" => what_fss2_parses(),
-        "fss2_server" => what_clients_of_fss2_say().into_iter().map(|(name, frames)| (name, pieces(&frames))).collect(),
+        "fss2_server" => what_clients_of_fss2_say()
+            .into_iter()
+            .map(|(name, frames)| (name, pieces(&frames)))
+            .collect(),
         "key_exchange" => key_exchanges(),
         "server_machine" => what_clients_say(),
         "client_machine" => what_servers_say(),
@@ -157,22 +166,42 @@ fn what_fss2_parses() -> Seeds {
             seeds.insert(field("name").replace('_', "-"), from_hex(&field("bytes")));
         }
     }
-    for (file, field) in [("key_schedule.json", "client_hello"), ("key_schedule.json", "server_hello"), ("sealed.json", "header")]
-    {
-        seeds.insert(field.replace('_', "-"), from_hex(cases(file)[0][field].as_str().expect("a text")));
+    for (file, field) in [
+        ("key_schedule.json", "client_hello"),
+        ("key_schedule.json", "server_hello"),
+        ("sealed.json", "header"),
+    ] {
+        seeds.insert(
+            field.replace('_', "-"),
+            from_hex(cases(file)[0][field].as_str().expect("a text")),
+        );
     }
-    let header = Header::from_parts(Cost::USUAL, [1; 16], [2; 32]);
+    let header = Header::from_parts(Cost::DEFAULT, [1; 16], [2; 32]);
     let (cookie, proof) = (Cookie::from_index(7), Proof::from_bytes([3; 48]));
     let verifier = Verifier::from_bytes([4; 48]);
-    let upload = NewUpload { header: header.clone(), verifier, size: Some(9), keep: Some(8), downloads: Some(7) };
+    let upload = NewUpload {
+        header: header.clone(),
+        verifier,
+        size: Some(9),
+        keep: Some(8),
+        downloads: Some(7),
+    };
     let requests = [
         ("upload", Request::Upload(upload)),
-        ("resume", Request::Resume { header, cookie: cookie.clone(), proof: proof.clone(), offset: 65_564 }),
+        (
+            "resume",
+            Request::Resume {
+                header,
+                cookie: cookie.clone(),
+                proof: proof.clone(),
+                offset: 65_564,
+            },
+        ),
         ("download", Request::Download { cookie: cookie.clone(), proof, offset: 65_564 }),
         ("taken", Request::Taken { offset: 65_564 }),
         ("list", Request::List { after: Some(cookie) }),
         ("data", Request::Data(b"bytes")),
-        ("refusal", Request::Refusal(Refused::new(RefusalCode::TooManyAttempts, Some(30)))),
+        ("refusal", Request::Refusal(ErrorFrame::new(ErrorCode::TooManyAttempts, Some(30)))),
     ];
     seeds.extend(requests.map(|(name, request)| (format!("request-{name}"), request.encode())));
     let replies: [(&str, &[u8]); 6] = [
@@ -184,18 +213,27 @@ fn what_fss2_parses() -> Seeds {
         ("information", b"R\0OK\0largest-file=1\0window=2\0name=a\0quota=3\0used=4\0"),
     ];
     seeds.extend(replies.map(|(name, reply)| (format!("reply-{name}"), reply.to_vec())));
-    let metadata = fss::sealed::Metadata::named("a file").with("size", "7").encode().expect("it is valid");
+    let metadata =
+        fss::sealed::Metadata::named("a file").with("size", "7").encode().expect("it is valid");
     seeds.insert("metadata".to_owned(), metadata);
     seeds
 }
 
-/// Archives with each kind of entry, and such as lead out, behind a byte that lets checksums be wrong.
+/// Archives with each kind of entry, and such as lead out, behind a byte that lets checksums be
+/// wrong.
 fn archives() -> Seeds {
     let tree = Raw::default().directory(b"d").file(b"d/a", b"content").link(b"d/l", b"a");
     let outward = Raw::default().link(b"l", b"..").file(b"l/canary", b"dead");
     let archives = [
         ("tree", 2, tree.end()),
-        ("extended", 2, Raw::default().extended(&[("path", b"long/name"), ("mtime", b"1.5")]).file(b"x", b"").end()),
+        (
+            "extended",
+            2,
+            Raw::default()
+                .extended(&[("path", b"long/name"), ("mtime", b"1.5")])
+                .file(b"x", b"")
+                .end(),
+        ),
         ("long-name-of-gnu", 2, Raw::default().long_name(&[b'n'; 120]).file(b"x", b"").end()),
         ("up", 2, Raw::default().file(b"a/../../canary", b"dead").end()),
         ("hard-link", 2, Raw::default().entry(b'1', b"canary", b"../canary", b"").end()),
@@ -207,14 +245,18 @@ fn archives() -> Seeds {
 
 fn from_hex(digits: &str) -> Vec<u8> {
     let digits = digits.as_bytes().chunks(2);
-    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex")).collect()
+    digits
+        .map(|sim_net| {
+            u8::from_str_radix(std::str::from_utf8(sim_net).expect("ASCII"), 16).expect("hex")
+        })
+        .collect()
 }
 
 /// Both recorded keys as they are sent, and what is no key, or not one that is taken.
 fn key_exchanges() -> Seeds {
-    let client = keys::client(&NoSecurity).public_key().as_bytes().to_vec();
-    let server = keys::server(&NoSecurity).public_key().as_bytes().to_vec();
-    let pem = prelude::write(&client);
+    let client = keys::client(&InsecureCrypto).public_key().as_bytes().to_vec();
+    let server = keys::server(&InsecureCrypto).public_key().as_bytes().to_vec();
+    let pem = key_exchange::write(&client);
     let body = String::from_utf8_lossy(&pem).replace('\n', "\r\n").into_bytes();
     let [first, last] = ["-----BEGIN PUBLIC KEY-----\n", "-----END PUBLIC KEY-----"];
     // The last five bytes of the key are its exponent, 02 03 01 00 01.
@@ -224,19 +266,19 @@ fn key_exchanges() -> Seeds {
     wrong_algorithm[14] ^= 1;
     [
         ("key-of-the-client", pem.clone()),
-        ("key-of-the-server", prelude::write(&server)),
+        ("key-of-the-server", key_exchange::write(&server)),
         ("key-then-newline", [pem.as_slice(), b"\n"].concat()),
         ("key-then-block", [pem.as_slice(), &[0x2a; 64]].concat()),
         ("key-twice", [pem.as_slice(), &pem].concat()),
         ("key-in-lines-of-dos", body),
         ("key-cut-off", pem[..300].to_vec()),
         ("key-without-last-dash", pem[..pem.len() - 1].to_vec()),
-        ("key-with-byte-of-modulus-changed", prelude::write(&changed(&client, 100))),
-        ("key-with-even-exponent", prelude::write(&even_exponent)),
-        ("key-of-another-algorithm", prelude::write(&wrong_algorithm)),
-        ("key-der-cut-off", prelude::write(&client[..200])),
-        ("key-der-then-more", prelude::write(&[client.as_slice(), b"more"].concat())),
-        ("no-der", prelude::write(b"not a key")),
+        ("key-with-byte-of-modulus-changed", key_exchange::write(&changed(&client, 100))),
+        ("key-with-even-exponent", key_exchange::write(&even_exponent)),
+        ("key-of-another-algorithm", key_exchange::write(&wrong_algorithm)),
+        ("key-der-cut-off", key_exchange::write(&client[..200])),
+        ("key-der-then-more", key_exchange::write(&[client.as_slice(), b"more"].concat())),
+        ("no-der", key_exchange::write(b"not a key")),
         ("no-base64", [first, "*\n", last].concat().into_bytes()),
         ("no-content", [first, last].concat().into_bytes()),
         ("no-key-http", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
@@ -251,7 +293,9 @@ fn key_exchanges() -> Seeds {
 fn what_clients_say() -> Seeds {
     let mut seeds: Seeds = exchanges()
         .into_iter()
-        .map(|(name, exchange)| (name, fuzz::from_plaintexts(slices(&plaintexts(&exchange.from_client)))))
+        .map(|(name, exchange)| {
+            (name, fuzz::from_plaintexts(slices(&plaintexts(&exchange.from_client))))
+        })
         .collect();
     let chunk: &[u8] = b"F\0QQ==\0";
     let refused: [(&str, &[&[u8]]); 10] = [
@@ -266,7 +310,9 @@ fn what_clients_say() -> Seeds {
         ("refused-raw-bytes-for-a-block", &[b"U\0secret\0", &[0xff; 260]]),
         ("given-up-by-the-client", &[b"U\0secret\0", b"E\0no more\0"]),
     ];
-    seeds.extend(refused.map(|(name, plaintexts)| (name.to_owned(), fuzz::from_plaintexts(plaintexts.iter().copied()))));
+    seeds.extend(refused.map(|(name, plaintexts)| {
+        (name.to_owned(), fuzz::from_plaintexts(plaintexts.iter().copied()))
+    }));
     seeds
 }
 
@@ -274,7 +320,10 @@ fn what_clients_say() -> Seeds {
 fn what_servers_say() -> Seeds {
     let mut seeds = Seeds::new();
     let mut add = |name: &str, kind: u8, plaintexts: &[Vec<u8>]| {
-        seeds.insert(name.to_owned(), [vec![kind], fuzz::from_plaintexts(slices(plaintexts))].concat());
+        seeds.insert(
+            name.to_owned(),
+            [vec![kind], fuzz::from_plaintexts(slices(plaintexts))].concat(),
+        );
     };
     for (name, exchange) in exchanges() {
         let said = plaintexts(&exchange.from_server);
@@ -285,7 +334,8 @@ fn what_servers_say() -> Seeds {
             }
             "download-1025" => {
                 add(&name, DOWNLOAD, &said);
-                // 1030 bytes are stored as 1040, as 1025 are, so this is also a file with other padding than it should have.
+                // 1030 bytes are stored as 1040, as 1025 are, so this is also a file with other
+                // padding than it should have.
                 add("download-1030-of-known-size", DOWNLOAD_OF_1030, &said);
                 add("cut-off-download-1025", DOWNLOAD, &said[..2]);
             }
@@ -310,37 +360,48 @@ fn what_servers_say() -> Seeds {
 fn exchanges() -> Vec<(String, Outcome)> {
     let mut exchanges = Vec::new();
     for size in SIZES {
-        let store = MemoryStore::with(IndexCookies, Retention::Forever);
-        let upload = exchange(&store, ClientSession::upload(config(&client_key()), &password(PASSWORD)), &file(size));
+        let store = MemoryStore::with(SequentialCookies, Retention::Forever);
+        let upload = exchange(
+            &store,
+            LegacySession::upload(config(&client_key()), &password(PASSWORD)),
+            &file(size),
+        );
         assert_eq!((&upload.client, &upload.server), (&Ok(()), &Ok(())));
         exchanges.push((format!("upload-{size}"), upload));
         let download = exchange(&store, download(1, PASSWORD), &[]);
         assert_eq!((&download.client, &download.server), (&Ok(()), &Ok(())));
         exchanges.push((format!("download-{size}"), download));
         if size == 0 {
-            exchanges.push(("refused-wrong-password".to_owned(), exchange(&store, self::download(1, "wrong"), &[])));
-            exchanges.push(("refused-unknown-cookie".to_owned(), exchange(&store, self::download(9, PASSWORD), &[])));
+            exchanges.push((
+                "refused-wrong-password".to_owned(),
+                exchange(&store, self::download(1, "wrong"), &[]),
+            ));
+            exchanges.push((
+                "refused-unknown-cookie".to_owned(),
+                exchange(&store, self::download(9, PASSWORD), &[]),
+            ));
         }
     }
     exchanges
 }
 
-fn exchange(store: &MemoryStore, client: ClientSession, source: &[u8]) -> Outcome {
-    let mut server = ServerSession::with_rng(store, config(&keys::server(&NoSecurity)), SeededRng(1));
+fn exchange(store: &MemoryStore, client: LegacySession, source: &[u8]) -> Outcome {
+    let mut server =
+        ServerSession::with_rng(store, config(&keys::server(&InsecureCrypto)), SeededRng(1));
     run(&mut server, &mut client.with_random_numbers(SeededRng(2)), source, Wire::default())
 }
 
-fn download(cookie: u64, with: &str) -> ClientSession {
+fn download(cookie: u64, with: &str) -> LegacySession {
     let cookie: OpaqueCookie = Cookie::from_index(cookie).into();
-    ClientSession::download(config(&client_key()), &cookie, &password(with), None)
+    LegacySession::download(config(&client_key()), &cookie, &password(with), None)
 }
 
 fn client_key() -> Arc<dyn PrivateKey> {
-    keys::client(&NoSecurity)
+    keys::client(&InsecureCrypto)
 }
 
 fn config(key: &Arc<dyn PrivateKey>) -> Config {
-    Config::new(Arc::new(NoSecurity), Arc::clone(key))
+    Config::new(Arc::new(InsecureCrypto), Arc::clone(key))
 }
 
 fn password(text: &str) -> Password {
@@ -357,9 +418,11 @@ fn changed(bytes: &[u8], at: usize) -> Vec<u8> {
     bytes
 }
 
-/// The messages that one side sent behind its key, taken out of the blocks of the provider without security.
+/// The messages that one side sent behind its key, taken out of the blocks of the provider without
+/// security.
 fn plaintexts(sent: &[u8]) -> Vec<Vec<u8>> {
-    let (_, used) = prelude::read(sent).expect("it begins with a key").expect("the key is whole");
+    let (_, used) =
+        key_exchange::read(sent).expect("it begins with a key").expect("the key is whole");
     let (mut messages, mut message) = (Vec::new(), Vec::new());
     for block in sent[used..].chunks(BLOCK) {
         match usize::from(block[1]) {
@@ -386,8 +449,13 @@ fn inputs(target: &str) -> Vec<PathBuf> {
 }
 
 fn names(directory: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-    entries.map(|entry| entry.expect("a directory can be listed").file_name().to_string_lossy().into_owned()).collect()
+    let entries =
+        fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    entries
+        .map(|entry| {
+            entry.expect("a directory can be listed").file_name().to_string_lossy().into_owned()
+        })
+        .collect()
 }
 
 fn read(path: &Path) -> Vec<u8> {
@@ -398,29 +466,76 @@ fn pieces(frames: &[Vec<u8>]) -> Vec<u8> {
     fuzz::from_plaintexts(frames.iter().map(Vec::as_slice))
 }
 
-/// Whole operations, frame by frame. What is proved is right, for the keys of that connection are always the same.
+/// Whole operations, frame by frame. What is proved is right, for the keys of that connection are
+/// always the same.
 fn what_clients_of_fss2_say() -> BTreeMap<String, Vec<Vec<u8>>> {
-    let hand = fuzz::fss2_server_by_hand();
+    let scripted = fuzz::fss2_server_by_hand();
     let (header, key) = fuzz::sealed();
     let sealed = Cookie::from_index(1);
-    let proof = Proof::new(key.verifier(), hand.binding(), &sealed);
+    let proof = Proof::new(key.verifier(), scripted.binding(), &sealed);
     let legacy = FileKey::derive(&Password::new(PASSWORD).expect("valid")).verifier();
     let legacy_cookie = Cookie::from_index(2);
-    let legacy_proof = Proof::new(&legacy, hand.binding(), &legacy_cookie);
-    let upload =
-        NewUpload { header: header.clone(), verifier: key.verifier().clone(), size: None, keep: Some(60), downloads: Some(2) };
+    let legacy_proof = Proof::new(&legacy, scripted.binding(), &legacy_cookie);
+    let upload = NewUpload {
+        header: header.clone(),
+        verifier: key.verifier().clone(),
+        size: None,
+        keep: Some(60),
+        downloads: Some(2),
+    };
     let size = NewUpload { size: Some(100), ..upload.clone() };
-    let download =
-        |cookie: &Cookie, proof: &Proof, offset| Request::Download { cookie: cookie.clone(), proof: proof.clone(), offset };
-    let stored = fss::sealed::stored_length(70_000 + Metadata::named("file").encode().expect("short").len() as u64);
+    let download = |cookie: &Cookie, proof: &Proof, offset| Request::Download {
+        cookie: cookie.clone(),
+        proof: proof.clone(),
+        offset,
+    };
+    let stored = fss::sealed::stored_length(
+        70_000 + Metadata::named("file").encode().expect("short").len() as u64,
+    );
     let scripts: [(&str, Vec<Request<'_>>); 9] = [
-        ("upload", vec![Request::Upload(upload), Request::Data(b"bytes of a file"), Request::Data(b""), Request::Information]),
-        ("upload-of-a-size", vec![Request::Upload(size), Request::Data(&[1; 100]), Request::Data(b"")]),
-        ("resume", vec![Request::Resume { header, cookie: sealed.clone(), proof: proof.clone(), offset: 0 }, Request::Data(b"")]),
-        ("challenge", vec![Request::Challenge { cookie: sealed.clone() }, Request::Challenge { cookie: legacy_cookie.clone() }]),
-        ("download", vec![download(&sealed, &proof, 0), Request::Taken { offset: PIECE }, Request::Taken { offset: stored }]),
-        ("download-of-1.0", vec![download(&legacy_cookie, &legacy_proof, 0), Request::Taken { offset: 1040 }]),
-        ("list", vec![Request::List { after: None }, Request::List { after: Some(sealed.clone()) }]),
+        (
+            "upload",
+            vec![
+                Request::Upload(upload),
+                Request::Data(b"bytes of a file"),
+                Request::Data(b""),
+                Request::Information,
+            ],
+        ),
+        (
+            "upload-of-a-size",
+            vec![Request::Upload(size), Request::Data(&[1; 100]), Request::Data(b"")],
+        ),
+        (
+            "resume",
+            vec![
+                Request::Resume { header, cookie: sealed.clone(), proof: proof.clone(), offset: 0 },
+                Request::Data(b""),
+            ],
+        ),
+        (
+            "challenge",
+            vec![
+                Request::Challenge { cookie: sealed.clone() },
+                Request::Challenge { cookie: legacy_cookie.clone() },
+            ],
+        ),
+        (
+            "download",
+            vec![
+                download(&sealed, &proof, 0),
+                Request::Taken { offset: SEALED_CHUNK_LEN },
+                Request::Taken { offset: stored },
+            ],
+        ),
+        (
+            "download-of-1.0",
+            vec![download(&legacy_cookie, &legacy_proof, 0), Request::Taken { offset: 1040 }],
+        ),
+        (
+            "list",
+            vec![Request::List { after: None }, Request::List { after: Some(sealed.clone()) }],
+        ),
         (
             "delete",
             vec![
@@ -430,10 +545,15 @@ fn what_clients_of_fss2_say() -> BTreeMap<String, Vec<Vec<u8>>> {
         ),
         (
             "sign-up",
-            vec![Request::SignUp { name: UserName::parse(b"jonas").expect("valid"), invite: None }, Request::Information],
+            vec![
+                Request::SignUp { name: UserName::parse(b"jonas").expect("valid"), invite: None },
+                Request::Information,
+            ],
         ),
     ];
-    scripts.map(|(name, requests)| (name.to_owned(), requests.iter().map(Request::encode).collect())).into()
+    scripts
+        .map(|(name, requests)| (name.to_owned(), requests.iter().map(Request::encode).collect()))
+        .into()
 }
 
 /// What our server answers to these, behind the byte that makes a client ask it.
@@ -450,17 +570,19 @@ fn what_servers_of_fss2_say() -> Seeds {
     ];
     let scripts = what_clients_of_fss2_say();
     let seeds = kinds.map(|(name, kind)| {
-        let mut hand = fuzz::fss2_server_by_hand();
+        let mut scripted = fuzz::fss2_server_by_hand();
         let mut replies = Vec::new();
         for frame in &scripts[name] {
-            hand.say(frame);
-            replies.extend(std::iter::from_fn(|| hand.hear_if_any()));
+            scripted.say(frame);
+            replies.extend(std::iter::from_fn(|| scripted.hear_if_any()));
         }
         // Pieces are short, and a server may cut a file as it likes.
         let replies: Vec<Vec<u8>> = replies
             .into_iter()
             .flat_map(|reply| match reply.strip_prefix(Frame::DATA_PREFIX) {
-                Some(data) if data.len() > 60_000 => data.chunks(60_000).map(|cut| [Frame::DATA_PREFIX, cut].concat()).collect(),
+                Some(data) if data.len() > 60_000 => {
+                    data.chunks(60_000).map(|cut| [Frame::DATA_PREFIX, cut].concat()).collect()
+                }
                 _ => vec![reply],
             })
             .collect();

@@ -1,21 +1,25 @@
-//! The documents name files of this repository: each of them is there, so that a reader who looks finds it.
+//! The documents name files of this repository: each of them is there, so that a reader who looks
+//! finds it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where what is named between backticks, or as the target of a link, begins with one of these.
-const FOLDERS: [&str; 8] = ["src/", "tests/", "programs/", "examples/", "benches/", "docs/", "fuzz/", ".ci/"];
+const FOLDERS: [&str; 8] =
+    ["src/", "tests/", "programs/", "examples/", "benches/", "docs/", "fuzz/", ".ci/"];
 
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let entries = [root.to_owned(), root.join("docs")].map(|folder| fs::read_dir(folder).expect("readable"));
+    let entries =
+        [root.to_owned(), root.join("docs")].map(|folder| fs::read_dir(folder).expect("readable"));
     let paths = entries.into_iter().flatten().map(|entry| entry.expect("readable").path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 
 /// A name with alternatives, such as `tests/{a,b}.rs`, is several.
 fn alternatives(name: &str) -> Vec<String> {
-    let parts = name.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
+    let parts =
+        name.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
     let Some((before, (inner, after))) = parts else { return vec![name.to_owned()] };
     inner.split(',').map(|one| format!("{before}{one}{after}")).collect()
 }

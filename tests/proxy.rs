@@ -1,4 +1,5 @@
-//! The PROXY protocol: what is taken for a header, how much is read of it, and what comes of arbitrary bytes.
+//! The PROXY protocol: what is taken for a header, how much is read of it, and what comes of
+//! arbitrary bytes.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,11 +26,13 @@ fn raw(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
 }
 
 fn version_1(source: SocketAddr) -> Vec<u8> {
-    let (family, destination) = if source.is_ipv4() { ("TCP4", "198.51.100.1") } else { ("TCP6", "2001:db8::1") };
+    let (family, destination) =
+        if source.is_ipv4() { ("TCP4", "198.51.100.1") } else { ("TCP6", "2001:db8::1") };
     format!("PROXY {family} {} {destination} {} 954\r\n", source.ip(), source.port()).into_bytes()
 }
 
-/// Reads as a driver does, never more than is missing; gives the source and how many bytes were read.
+/// Reads as a driver does, never more than is missing; gives the source and how many bytes were
+/// read.
 fn read(mut stream: &[u8]) -> Result<(Option<SocketAddr>, usize), Option<InvalidHeader>> {
     let mut bytes = Vec::new();
     loop {
@@ -102,7 +105,10 @@ fn what_is_no_header_is_refused_at_once() {
 }
 
 fn sources() -> impl Strategy<Value = SocketAddr> {
-    let address = prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)];
+    let address = prop_oneof![
+        any::<[u8; 4]>().prop_map(IpAddr::from),
+        any::<[u8; 16]>().prop_map(IpAddr::from)
+    ];
     (address, any::<u16>()).prop_map(|(address, port)| SocketAddr::new(address, port))
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use fss::crypto::CryptoProvider;
 use fss::crypto::aws_lc::AwsLc;
 use fss::crypto::rustcrypto::RustCrypto;
-use fss::wire::aes_channel::{Direction, MAX_PLAINTEXT, PREFIX, sealed_length};
-use fss::wire::hello::{Hello, InvalidHello, Speaker};
-use fss::wire::key_schedule::{Keys, Said, Traffic};
+use fss::wire::hello::{Hello, InvalidHello, Role};
+use fss::wire::key_schedule::{HelloTranscript, Keys, Traffic};
+use fss::wire::record::{Direction, MAX_PLAINTEXT, PREFIX, sealed_length};
 use fss_test_support::keys;
 use proptest::prelude::*;
 use zeroize::Zeroizing;
@@ -26,20 +26,24 @@ fn seal(direction: &mut Direction, plaintext: &[u8]) -> Vec<u8> {
     record
 }
 
-/// Both ends of a connection, each with a provider of its own, and what would be needed to listen in.
+/// Both ends of a connection, each with a provider of its own, and what would be needed to listen
+/// in.
 fn connect(client: &Arc<dyn CryptoProvider>, server: &Arc<dyn CryptoProvider>) -> [Keys; 3] {
     let keys = [keys::client(&**client), keys::server(&**server)];
     let [client_key, server_key] = keys.each_ref().map(|key| key.public_key());
     let shares = [client.share(&[1; 32]), server.share(&[2; 32])];
-    let [client_hello, server_hello] = [0, 1]
-        .map(|side| Hello { share: shares[side].public(), secret: Zeroizing::new([3 + u8::try_from(side).unwrap_or(0); 32]) });
-    let (h, r) = (client_hello.encode(Speaker::Client), server_hello.encode(Speaker::Server));
+    let [client_hello, server_hello] = [0, 1].map(|side| Hello {
+        share: shares[side].public(),
+        secret: Zeroizing::new([3 + u8::try_from(side).unwrap_or(0); 32]),
+    });
+    let (h, r) = (client_hello.encode(Role::Client), server_hello.encode(Role::Server));
     let said = [
-        Said { key: client_key, plaintext: &h, hello: &client_hello },
-        Said { key: server_key, plaintext: &r, hello: &server_hello },
+        HelloTranscript { key: client_key, plaintext: &h, hello: &client_hello },
+        HelloTranscript { key: server_key, plaintext: &r, hello: &server_hello },
     ];
     let [client_share, server_share] = shares;
-    // Whoever has recorded the session and later gets both RSA keys knows both hellos, but neither private share.
+    // Whoever has recorded the session and later gets both RSA keys knows both hellos, but neither
+    // private share.
     let listener = client.share(&[9; 32]);
     [
         Keys::derive(client_share, &server_hello, said[0], said[1]).expect("the share is sound"),
@@ -49,7 +53,8 @@ fn connect(client: &Arc<dyn CryptoProvider>, server: &Arc<dyn CryptoProvider>) -
 }
 
 #[test]
-fn both_ends_derive_the_same_keys_with_any_two_providers_and_a_listener_with_both_rsa_keys_does_not() {
+fn both_ends_derive_the_same_keys_with_any_two_providers_and_a_listener_with_both_rsa_keys_does_not()
+ {
     for client in &providers() {
         for server in &providers() {
             let [client, server, listener] = connect(client, server);
@@ -74,22 +79,25 @@ fn a_share_that_forces_a_known_secret_is_refused() {
 #[test]
 fn a_hello_has_one_form() {
     let hello = Hello { share: [7; 32], secret: Zeroizing::new([8; 32]) };
-    let text = hello.encode(Speaker::Client);
+    let text = hello.encode(Role::Client);
     assert_eq!(text.len(), 111);
-    assert!(Hello::is_one(&text) && Hello::parse(&text, Speaker::Client).is_ok());
-    assert_eq!(Hello::parse(&text, Speaker::Server).map(drop), Err(InvalidHello::Form));
+    assert!(Hello::is_hello(&text) && Hello::parse(&text, Role::Client).is_ok());
+    assert_eq!(Hello::parse(&text, Role::Server).map(drop), Err(InvalidHello::Form));
     let text = String::from_utf8(text.to_vec()).expect("it is ASCII");
-    let other = |from: &str, to: &str| Hello::parse(text.replace(from, to).as_bytes(), Speaker::Client).map(drop);
+    let other = |from: &str, to: &str| {
+        Hello::parse(text.replace(from, to).as_bytes(), Role::Client).map(drop)
+    };
     assert_eq!(other("FSS/2", "FSS/3"), Err(InvalidHello::Version));
     assert_eq!(other("share=", "Share="), Err(InvalidHello::Form));
     assert_eq!(other("share=", "more="), Err(InvalidHello::Form));
     assert!(other("=\0", "\0").is_err(), "base64 without padding");
     assert!(other("secret", "x=\0secret").is_err());
-    assert!(Hello::parse(&text.as_bytes()[..text.len() - 1], Speaker::Client).is_err());
-    assert!(Hello::parse([text.as_bytes(), b"x=y\0"].concat().as_slice(), Speaker::Client).is_err());
+    assert!(Hello::parse(&text.as_bytes()[..text.len() - 1], Role::Client).is_err());
+    assert!(Hello::parse([text.as_bytes(), b"x=y\0"].concat().as_slice(), Role::Client).is_err());
 }
 
-/// P11: each bit of the records of a short session; and records that are replayed, reordered or reflected.
+/// P11: each bit of the records of a short session; and records that are replayed, reordered or
+/// reflected.
 #[test]
 fn no_record_opens_but_the_next_one_unchanged() {
     for provider in providers() {
@@ -107,13 +115,20 @@ fn no_record_opens_but_the_next_one_unchanged() {
             for bit in 0..record.len() * 8 {
                 let mut record = record.clone();
                 record[bit / 8] ^= 1 << (bit % 8);
-                assert!(receiver_at(number).open(&mut record).is_err(), "bit {bit} of record {number}");
+                assert!(
+                    receiver_at(number).open(&mut record).is_err(),
+                    "bit {bit} of record {number}"
+                );
             }
             for end in 0..record.len() {
                 assert!(receiver_at(number).open(&mut record[..end].to_vec()).is_err(), "cut off");
             }
             for (other, record) in records.iter().enumerate() {
-                assert_eq!(receiver_at(number).open(&mut record.clone()).is_ok(), other == number, "replayed or reordered");
+                assert_eq!(
+                    receiver_at(number).open(&mut record.clone()).is_ok(),
+                    other == number,
+                    "replayed or reordered"
+                );
             }
             let mut reflected = Direction::new(Arc::clone(&provider), traffic(2));
             assert!(reflected.open(&mut record.clone()).is_err(), "reflected");
@@ -123,7 +138,8 @@ fn no_record_opens_but_the_next_one_unchanged() {
 
 #[test]
 fn lengths_are_bounded_before_anything_is_buffered() {
-    let length = |length: usize| sealed_length(u32::try_from(length).expect("it is small").to_be_bytes());
+    let length =
+        |length: usize| sealed_length(u32::try_from(length).expect("it is small").to_be_bytes());
     for (wanted, bad) in [(18, 17), (MAX_PLAINTEXT + 16, MAX_PLAINTEXT + 17)] {
         assert_eq!((length(wanted), length(bad)), (Some(wanted), None));
     }
@@ -144,7 +160,11 @@ fn the_ratchet_moves_both_ends() {
     let mut still = Direction::new(aws_lc, traffic(1));
     for number in 0..10_u8 {
         let record = seal(&mut sender, &[b'F', 0, number]);
-        assert_eq!(still.open(&mut record.clone()).is_ok(), number < 3, "an end that keeps its key is left behind");
+        assert_eq!(
+            still.open(&mut record.clone()).is_ok(),
+            number < 3,
+            "an end that keeps its key is left behind"
+        );
         assert_eq!(receiver.open(&mut record.clone()).expect("it is the next"), [b'F', 0, number]);
     }
 }

@@ -1,4 +1,5 @@
-//! The client of a few lines, over real sockets: what it returns is whole, and what is not becomes an error.
+//! The client of a few lines, over real sockets: what it returns is whole, and what is not becomes
+//! an error.
 
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use fss::driver::blocking::Driver;
 use fss::remote::{Client, Error, MemoryServerKeys, Put, Trust};
 use fss::store::{Store as _, UserName};
-use fss::wire::refusal::RefusalCode;
+use fss::wire::error_frame::ErrorCode;
 use fss::{Config, Cookie, MemoryStore, Password, ServerSession};
 use fss_test_support::rng::SeededRng;
 use rand_core::Rng as _;
@@ -21,7 +22,8 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let (config, store) = (Config::generate().expect("there are random numbers"), MemoryStore::new());
+        let (config, store) =
+            (Config::generate().expect("there are random numbers"), MemoryStore::new());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
         let (serving, kept) = (config.clone(), store.clone());
@@ -40,7 +42,11 @@ impl Server {
     }
 
     fn client(&self) -> Client {
-        Client::new(Config::generate().expect("there are random numbers"), &*self.address, self.trust())
+        Client::new(
+            Config::generate().expect("there are random numbers"),
+            &*self.address,
+            self.trust(),
+        )
     }
 }
 
@@ -54,7 +60,7 @@ fn noise(size: usize) -> Vec<u8> {
     content
 }
 
-fn code(error: &Error) -> Option<RefusalCode> {
+fn code(error: &Error) -> Option<ErrorCode> {
     match error {
         Error::Session(fss::Error::PeerRefused(refused)) => refused.code,
         _ => None,
@@ -109,14 +115,29 @@ fn every_refusal_is_an_error() {
     let wrong = Password::new("wrong").expect("it can be one");
     let unknown: Cookie = "7".parse().expect("a cookie");
     let mut sink = Vec::new();
-    assert_eq!(code(&client.get(&stored, &wrong, &mut sink).expect_err("it is not the password")), Some(RefusalCode::Refused));
-    assert_eq!(code(&client.get(&unknown, &wrong, &mut sink).expect_err("there is none")), Some(RefusalCode::Refused));
+    assert_eq!(
+        code(&client.get(&stored, &wrong, &mut sink).expect_err("it is not the password")),
+        Some(ErrorCode::Refused)
+    );
+    assert_eq!(
+        code(&client.get(&unknown, &wrong, &mut sink).expect_err("there is none")),
+        Some(ErrorCode::Refused)
+    );
     assert!(sink.is_empty());
     let stranger = server.client();
-    assert_eq!(code(&stranger.delete(&stored.cookie).expect_err("it is another's")), Some(RefusalCode::Refused));
+    assert_eq!(
+        code(&stranger.delete(&stored.cookie).expect_err("it is another's")),
+        Some(ErrorCode::Refused)
+    );
     let name = UserName::parse(b"anna").expect("a name");
-    assert_eq!(client.sign_up(name.clone(), None).expect("it is open").map(|account| account.name), Some(name.clone()));
-    assert_eq!(code(&stranger.sign_up(name, None).expect_err("it is taken")), Some(RefusalCode::NameTaken));
+    assert_eq!(
+        client.sign_up(name.clone(), None).expect("it is open").map(|account| account.name),
+        Some(name.clone())
+    );
+    assert_eq!(
+        code(&stranger.sign_up(name, None).expect_err("it is taken")),
+        Some(ErrorCode::NameTaken)
+    );
     assert!(client.information().expect("it answers").1.is_some_and(|account| account.used > 0));
 }
 
@@ -135,8 +156,13 @@ fn only_the_known_server_is_spoken_to() {
     fss::remote::ServerKeys::remember(&*changed, &other.address, key).expect("it is kept");
     let changed = Client::new(config(), &*other.address, Trust::OnFirstUse(changed));
     for client in [pinned, changed] {
-        let refused = client.put(&b"secret"[..], &password(), &Put::named("file")).expect_err("it is another server");
-        assert!(matches!(refused, Error::Session(fss::Error::ServerKeyChanged { .. })), "{refused:?}");
+        let refused = client
+            .put(&b"secret"[..], &password(), &Put::named("file"))
+            .expect_err("it is another server");
+        assert!(
+            matches!(refused, Error::Session(fss::Error::ServerKeyChanged { .. })),
+            "{refused:?}"
+        );
         assert!(other.store.is_empty());
     }
     let nowhere = Client::new(config(), "127.0.0.1:1", server.trust());
@@ -170,17 +196,26 @@ impl Write for Breaks {
 fn what_fails_here_is_neither_stored_nor_delivered() {
     let server = Server::start();
     let client = server.client();
-    let broken = client.put(Breaks(100_000), &password(), &Put::named("file")).expect_err("it cannot be read");
+    let broken = client
+        .put(Breaks(100_000), &password(), &Put::named("file"))
+        .expect_err("it cannot be read");
     assert!(matches!(broken, Error::Source(_)), "{broken:?}");
     assert!(server.store.is_empty());
-    let once = client.put(&*noise(300_000), &password(), &Put::named("file").downloads(1)).expect("it is stored");
+    let once = client
+        .put(&*noise(300_000), &password(), &Put::named("file").downloads(1))
+        .expect("it is stored");
     assert_eq!(once.downloads, Some(1));
     for bytes in [100_000, 1_000_000] {
-        let broken = client.get(&once, &password(), Breaks(bytes)).expect_err("it cannot be written or flushed");
+        let broken = client
+            .get(&once, &password(), Breaks(bytes))
+            .expect_err("it cannot be written or flushed");
         assert!(matches!(broken, Error::Sink(_)), "{broken:?}");
     }
     client.get(&once, &password(), io::sink()).expect("it was not delivered yet");
-    assert_eq!(code(&client.get(&once, &password(), io::sink()).expect_err("it was")), Some(RefusalCode::Refused));
+    assert_eq!(
+        code(&client.get(&once, &password(), io::sink()).expect_err("it was")),
+        Some(ErrorCode::Refused)
+    );
 }
 
 /// A few bytes can become as many as there is memory for.
@@ -188,9 +223,13 @@ fn what_fails_here_is_neither_stored_nor_delivered() {
 fn what_does_not_say_how_large_it_becomes_is_not_unpacked() {
     let server = Server::start();
     let client = server.client();
-    let endless = client.put(&*vec![0; 1_000_000], &password(), &Put::named("file").compressed()).expect("it is stored");
+    let endless = client
+        .put(&*vec![0; 1_000_000], &password(), &Put::named("file").compressed())
+        .expect("it is stored");
     assert!(matches!(client.get(&endless, &password(), io::sink()), Err(Error::Unbounded)));
-    let liar = client.put(&*vec![0; 1_000_000], &password(), &Put::named("file").size(10).compressed()).expect("it is stored");
+    let liar = client
+        .put(&*vec![0; 1_000_000], &password(), &Put::named("file").size(10).compressed())
+        .expect("it is stored");
     let mut sink = Vec::new();
     assert!(matches!(client.get(&liar, &password(), &mut sink), Err(Error::Content(_))));
     assert!(sink.len() <= 10);
@@ -201,7 +240,8 @@ fn what_does_not_say_how_large_it_becomes_is_not_unpacked() {
 fn a_file_of_fss1_is_none_of_these() {
     let server = Server::start();
     let verifier = fss::crypto::legacy::FileKey::derive(&password()).verifier();
-    let upload = server.store.create(&fss::store::NewFile::Legacy { verifier }).expect("the store works");
+    let upload =
+        server.store.create(&fss::store::NewFile::Legacy { verifier }).expect("the store works");
     let cookie = upload.cookie().clone();
     upload.commit().expect("it is stored");
     assert!(matches!(server.client().get(&cookie, &password(), io::sink()), Err(Error::NotSealed)));
@@ -214,16 +254,29 @@ fn a_file_comes_back_to_a_path_whole_or_not_at_all() {
     let content = noise(300_000);
     let path = |name: &str| directory.path().join(name);
     std::fs::write(path("file"), &content).expect("written");
-    let stored = client.put_path(&path("file"), &password(), &Put::default().downloads(2)).expect("it is stored");
+    let stored = client
+        .put_path(&path("file"), &password(), &Put::default().downloads(2))
+        .expect("it is stored");
     let fetched = client.get_path(&stored, &password(), &path("back")).expect("it comes back");
     assert_eq!((fetched.metadata.name(), fetched.metadata.size()), (Some("file"), Some(300_000)));
     assert!(std::fs::read(path("back")).expect("it is there") == content);
-    let there = client.get_path(&stored, &password(), &path("file")).expect_err("something is there");
-    assert!(matches!(&there, Error::Sink(error) if error.kind() == io::ErrorKind::AlreadyExists), "{there:?}");
+    let there =
+        client.get_path(&stored, &password(), &path("file")).expect_err("something is there");
+    assert!(
+        matches!(&there, Error::Sink(error) if error.kind() == io::ErrorKind::AlreadyExists),
+        "{there:?}"
+    );
     let wrong = Password::new("wrong").expect("it can be one");
     assert!(client.get_path(&stored, &wrong, &path("other")).is_err());
-    assert!(matches!(client.put_path(directory.path(), &password(), &Put::default()), Err(Error::Source(_))));
-    assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 2, "nothing else is left");
+    assert!(matches!(
+        client.put_path(directory.path(), &password(), &Put::default()),
+        Err(Error::Source(_))
+    ));
+    assert_eq!(
+        std::fs::read_dir(directory.path()).expect("readable").count(),
+        2,
+        "nothing else is left"
+    );
 }
 
 /// The list of servers of a profile is that of this client too.
@@ -232,8 +285,10 @@ fn a_profile_remembers_servers() {
     let (server, directory) = (Server::start(), tempfile::tempdir().expect("a directory"));
     let profile = fss::profile::Profile::open(directory.path()).expect("it opens");
     let trust = Trust::OnFirstUse(Arc::new(profile.known_servers()));
-    let client = Client::new(Config::generate().expect("there are random numbers"), &*server.address, trust);
+    let client =
+        Client::new(Config::generate().expect("there are random numbers"), &*server.address, trust);
     client.information().expect("it is new");
-    let known = profile.known_servers().get(&server.address).expect("readable").expect("it is remembered");
+    let known =
+        profile.known_servers().get(&server.address).expect("readable").expect("it is remembered");
     assert_eq!(known.fingerprint, server.config.identity().public_key().fingerprint());
 }

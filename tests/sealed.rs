@@ -6,16 +6,18 @@ use std::sync::{Arc, LazyLock};
 use fss::crypto::aws_lc::AwsLc;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::crypto::{CryptoProvider, default_provider};
-use fss::sealed::{CHUNK, ChunkOpener, Cost, Header, Key, MAX_PIECE, Master, Metadata, Reader, Writer};
+use fss::sealed::{
+    CHUNK, ChunkOpener, Cost, Header, Key, MAX_SEALED_CHUNK, MasterKey, Metadata, Reader, Writer,
+};
 use fss::sealed::{content_length, stored_length};
 use fss::{Integrity, Password};
 use fss_test_support::rng::SeededRng;
 use proptest::prelude::*;
 
-static HEADER: LazyLock<Header> = LazyLock::new(|| Header::new(Cost::USUAL, &mut SeededRng(1)));
-static MASTER: LazyLock<Master> = LazyLock::new(|| {
+static HEADER: LazyLock<Header> = LazyLock::new(|| Header::new(Cost::DEFAULT, &mut SeededRng(1)));
+static MASTER: LazyLock<MasterKey> = LazyLock::new(|| {
     let password = Password::new("correct horse battery staple").expect("it is valid");
-    Master::derive(&password, &HEADER).expect("there is memory")
+    MasterKey::derive(&password, &HEADER).expect("there is memory")
 });
 
 fn key(provider: &dyn CryptoProvider) -> Key {
@@ -27,7 +29,9 @@ fn file(size: usize) -> Vec<u8> {
 }
 
 fn seal(key: &Key, file: &[u8], cut: usize) -> Vec<u8> {
-    let mut writer = Writer::new(Vec::new(), key, &HEADER, &Metadata::named("a file"), SeededRng(2)).expect("a Vec takes all");
+    let mut writer =
+        Writer::new(Vec::new(), key, &HEADER, &Metadata::named("a file"), SeededRng(2))
+            .expect("a Vec takes all");
     file.chunks(cut.max(1)).for_each(|piece| writer.write_all(piece).expect("a Vec takes all"));
     writer.finish().expect("a Vec takes all")
 }
@@ -50,10 +54,26 @@ fn every_size_around_a_chunk_comes_back_with_either_provider() {
     let keys = providers.each_ref().map(|provider| key(&**provider));
     assert_eq!(keys[0].verifier(), keys[1].verifier());
     let whole = filling(2);
-    for size in [0, 1, 16, 1024, CHUNK - 1, CHUNK, CHUNK + 1, whole.len() - 1, whole.len(), whole.len() + 1, 3 * CHUNK] {
+    for size in [
+        0,
+        1,
+        16,
+        1024,
+        CHUNK - 1,
+        CHUNK,
+        CHUNK + 1,
+        whole.len() - 1,
+        whole.len(),
+        whole.len() + 1,
+        3 * CHUNK,
+    ] {
         let file = file(size);
         let sealed = seal(&keys[0], &file, 10_000);
-        assert_eq!(sealed, seal(&keys[1], &file, 65_537), "the bytes depend neither on the provider nor on the cuts");
+        assert_eq!(
+            sealed,
+            seal(&keys[1], &file, 65_537),
+            "the bytes depend neither on the provider nor on the cuts"
+        );
         for key in &keys {
             assert_eq!(open(key, &sealed).expect("it opens"), file, "{size} bytes");
         }
@@ -69,51 +89,74 @@ fn no_flipped_bit_is_accepted() {
     let provider = default_provider();
     let key = key(&*provider);
     let sealed = seal(&key, &file(2 * CHUNK + 100), CHUNK);
-    let pieces: Vec<&[u8]> = sealed[Header::LENGTH..].chunks(MAX_PIECE).collect();
+    let pieces: Vec<&[u8]> = sealed[Header::LENGTH..].chunks(MAX_SEALED_CHUNK).collect();
     assert_eq!(pieces.len(), 3);
     let opener = ChunkOpener::new(&HEADER);
-    let mut scratch = vec![0; MAX_PIECE];
+    let mut scratch = vec![0; MAX_SEALED_CHUNK];
     for (index, piece) in pieces.iter().enumerate() {
         let scratch = &mut scratch[..piece.len()];
         for bit in 0..piece.len() * 8 {
             scratch.copy_from_slice(piece);
             scratch[bit / 8] ^= 1 << (bit % 8);
             let result = opener.open(&key, scratch, index as u64, index == 2);
-            assert_eq!(result, Err(Integrity::Chunk { index: index as u64 }), "bit {bit} of chunk {index}");
+            assert_eq!(
+                result,
+                Err(Integrity::Chunk { index: index as u64 }),
+                "bit {bit} of chunk {index}"
+            );
         }
-        assert_eq!(&scratch[12..], vec![0; scratch.len() - 12], "nothing of a bad chunk is left to be released");
+        assert_eq!(
+            &scratch[12..],
+            vec![0; scratch.len() - 12],
+            "nothing of a bad chunk is left to be released"
+        );
     }
     for bit in 0..Header::LENGTH * 8 {
         let mut header = HEADER.to_bytes();
         header[bit / 8] ^= 1 << (bit % 8);
         let Ok(header) = Header::parse(&header) else { continue };
-        let result = ChunkOpener::new(&header).open(&key, &mut pieces[0].to_vec(), 0, false).map(drop);
+        let result =
+            ChunkOpener::new(&header).open(&key, &mut pieces[0].to_vec(), 0, false).map(drop);
         assert_eq!(result, Err(Integrity::Chunk { index: 0 }), "bit {bit} of the header");
     }
 }
 
-/// Chunks that are swapped, dropped or doubled, files that are cut off or have more, the chunks of another file.
+/// Chunks that are swapped, dropped or doubled, files that are cut off or have more, the chunks of
+/// another file.
 #[test]
 fn chunks_open_only_in_their_place() {
     let provider = default_provider();
     let key = key(&*provider);
     let sealed = seal(&key, &file(3 * CHUNK), CHUNK);
     let (header, content) = sealed.split_at(Header::LENGTH);
-    let pieces: Vec<&[u8]> = content.chunks(MAX_PIECE).collect();
+    let pieces: Vec<&[u8]> = content.chunks(MAX_SEALED_CHUNK).collect();
     let with = |order: &[usize]| {
         let content: Vec<&[u8]> = order.iter().map(|&index| pieces[index]).collect();
         [header, &content.concat()].concat()
     };
     assert!(open(&key, &with(&[0, 1, 2, 3])).is_ok());
-    for order in [vec![1, 0, 2, 3], vec![0, 2, 3], vec![0, 1, 1, 2, 3], vec![0, 1, 2], vec![0, 1, 2, 3, 3], vec![3], vec![]] {
+    for order in [
+        vec![1, 0, 2, 3],
+        vec![0, 2, 3],
+        vec![0, 1, 1, 2, 3],
+        vec![0, 1, 2],
+        vec![0, 1, 2, 3, 3],
+        vec![3],
+        vec![],
+    ] {
         let error = open(&key, &with(&order)).expect_err("it is another file");
         assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{order:?}");
     }
-    for end in [Header::LENGTH, sealed.len() - 1, Header::LENGTH + MAX_PIECE, Header::LENGTH + MAX_PIECE + 1] {
+    for end in [
+        Header::LENGTH,
+        sealed.len() - 1,
+        Header::LENGTH + MAX_SEALED_CHUNK,
+        Header::LENGTH + MAX_SEALED_CHUNK + 1,
+    ] {
         assert!(open(&key, &sealed[..end]).is_err(), "cut off after {end} bytes");
     }
     assert!(open(&key, &[sealed.as_slice(), b"x"].concat()).is_err());
-    let other = Header::with_salt(Cost::USUAL, *HEADER.salt(), &mut SeededRng(3));
+    let other = Header::with_salt(Cost::DEFAULT, *HEADER.salt(), &mut SeededRng(3));
     let other_key = MASTER.key(&other, &*provider);
     assert_ne!(other_key.verifier(), key.verifier());
     assert!(Reader::new(content, &other_key, &other).is_err(), "the header of another file");
@@ -127,7 +170,8 @@ fn an_error_of_a_reader_stays() {
     let key = key(&*provider);
     let mut sealed = seal(&key, &file(2 * CHUNK), CHUNK);
     *sealed.last_mut().expect("it has bytes") ^= 1;
-    let mut reader = Reader::new(&sealed[Header::LENGTH..], &key, &HEADER).expect("the first chunk is whole");
+    let mut reader =
+        Reader::new(&sealed[Header::LENGTH..], &key, &HEADER).expect("the first chunk is whole");
     let mut room = [0; 4096];
     let mut errors = 0;
     for _ in 0..100 {

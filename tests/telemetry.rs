@@ -9,7 +9,7 @@ use std::time::Duration;
 use fss::crypto::Fingerprint;
 use fss::server::{LogLimit, RequestKind, ServerEvent, Telemetry};
 use fss::store::{StoreError, StoreErrorKind, UserName};
-use fss::{Cookie, Error, Moment, Refusal, Time};
+use fss::{Cookie, Error, Phase, Refusal, Time};
 use fss_test_support::clock::Clock;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tracing_subscriber::fmt::MakeWriter;
@@ -40,7 +40,11 @@ impl<'a> MakeWriter<'a> for Log {
 /// What is written while something happens.
 fn written(happens: impl FnOnce()) -> String {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time().with_target(false);
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .without_time()
+        .with_target(false);
     tracing::subscriber::with_default(subscriber.finish(), happens);
     let bytes = log.0.lock().expect("not poisoned").clone();
     String::from_utf8(bytes).expect("text")
@@ -86,10 +90,23 @@ fn a_line_names_operation_cookie_and_user() {
     });
     let lines: Vec<_> = log.lines().collect();
     let [refused, delivered] = lines[..] else { panic!("{log}") };
-    for part in ["peer=192.0.2.1:40000", "key=SHA256:BwcHBwcH", "delete{cookie=\"123456…\"}", "refused", "wrong password"] {
+    for part in [
+        "peer=192.0.2.1:40000",
+        "key=SHA256:BwcHBwcH",
+        "delete{cookie=\"123456…\"}",
+        "refused",
+        "wrong password",
+    ] {
         assert!(refused.contains(part), "{part}: {refused}");
     }
-    for part in ["user=\"anna\"", "download{cookie=\"123456…\"}", "delivered", "bytes=1000", "sent=10", "milliseconds=3"] {
+    for part in [
+        "user=\"anna\"",
+        "download{cookie=\"123456…\"}",
+        "delivered",
+        "bytes=1000",
+        "sent=10",
+        "milliseconds=3",
+    ] {
         assert!(delivered.contains(part), "{part}: {delivered}");
     }
     assert!(!log.contains(cookie().as_str()) && !log.contains(&key.to_string()), "{log}");
@@ -97,8 +114,10 @@ fn a_line_names_operation_cookie_and_user() {
 
 #[test]
 fn who_goes_in_the_middle_is_no_warning() {
-    for (why, tells) in [(Error::Disconnected(Moment::Transfer), "in the middle"), (Error::TimedOut(Moment::Transfer), "silent")]
-    {
+    for (why, tells) in [
+        (Error::Disconnected(Phase::Transfer), "in the middle"),
+        (Error::TimedOut(Phase::Transfer), "silent"),
+    ] {
         let log = written(|| {
             let mut telemetry = Telemetry::new(peer(), limit());
             telemetry.event(&requested(RequestKind::Upload), at(0));
@@ -152,8 +171,9 @@ fn a_flood_of_connections_is_counted_and_the_count_is_told() {
         let clock = Clock::default();
         (clock.clone(), Arc::new(LogLimit::new(clock)))
     };
-    let connect = |why: &Error| Telemetry::new(peer(), Arc::clone(&limit)).ended(&Err(why.clone()), at(1));
-    let gone = Error::Disconnected(Moment::KeyExchange);
+    let connect =
+        |why: &Error| Telemetry::new(peer(), Arc::clone(&limit)).ended(&Err(why.clone()), at(1));
+    let gone = Error::Disconnected(Phase::KeyExchange);
     let log = written(|| (0..10_000).for_each(|_| connect(&gone)));
     assert_eq!(log.lines().count(), 64);
     let full = Error::from(StoreError::new(StoreErrorKind::Full, "no space"));
@@ -170,7 +190,10 @@ fn a_flood_of_connections_is_counted_and_the_count_is_told() {
     assert!(log.lines().count() <= 64, "files are damaged, and asked for");
     clock.advance(3600);
     let log = written(|| connect(&gone));
-    assert!(log.lines().count() == 2 && log.contains("left out") && log.contains("failures="), "{log}");
+    assert!(
+        log.lines().count() == 2 && log.contains("left out") && log.contains("failures="),
+        "{log}"
+    );
 }
 
 /// All that was ever counted: names with their labels.
@@ -211,17 +234,29 @@ fn nothing_that_a_peer_says_is_a_label() {
         let mut telemetry = Telemetry::new(SocketAddr::from(([192, 0, 2, number], 1)), limit());
         let cookie = Cookie::from_index(number.into());
         telemetry.event(&ServerEvent::ClientKey(Fingerprint::from_bytes([number; 32])), at(0));
-        for request in [RequestKind::Upload, RequestKind::Resume, RequestKind::Download, RequestKind::Delete, RequestKind::SignUp]
-        {
-            telemetry.event(&ServerEvent::Requested { request, cookie: Some(cookie.clone()) }, at(1));
+        for request in [
+            RequestKind::Upload,
+            RequestKind::Resume,
+            RequestKind::Download,
+            RequestKind::Delete,
+            RequestKind::SignUp,
+        ] {
+            telemetry
+                .event(&ServerEvent::Requested { request, cookie: Some(cookie.clone()) }, at(1));
             telemetry.event(&refused(), at(1));
         }
         let name = UserName::parse(format!("user{number}").as_bytes()).expect("a name");
         telemetry.event(&ServerEvent::SignedUp { name }, at(2));
-        telemetry.event(&ServerEvent::Stored { cookie: cookie.clone(), bytes: number.into(), received: 1 }, at(2));
-        telemetry.event(&ServerEvent::Delivered { cookie: cookie.clone(), bytes: number.into(), sent: 1 }, at(2));
+        telemetry.event(
+            &ServerEvent::Stored { cookie: cookie.clone(), bytes: number.into(), received: 1 },
+            at(2),
+        );
+        telemetry.event(
+            &ServerEvent::Delivered { cookie: cookie.clone(), bytes: number.into(), sent: 1 },
+            at(2),
+        );
         telemetry.event(&ServerEvent::Deleted { cookie }, at(2));
-        telemetry.ended(&Err(Error::Disconnected(Moment::Rest)), at(3));
+        telemetry.ended(&Err(Error::Disconnected(Phase::Rest)), at(3));
     };
     metrics::with_local_recorder(&names, || {
         run(1);

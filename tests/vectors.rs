@@ -1,23 +1,25 @@
-//! The recordings of 2019 peers (`tests/vectors/v1`), replayed: our server and our client in place of theirs, to the byte
-//! where the bytes are not random.
+//! The recordings of 2019 peers (`tests/vectors/v1`), replayed: our server and our client in place
+//! of theirs, to the byte where the bytes are not random.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
+use fss::client::legacy::{FileRequest, LegacyEvent, LegacySession};
 use fss::crypto::legacy::{FileKey, Verifier};
 use fss::crypto::{CryptoProvider, PrivateKey, aws_lc::AwsLc, rustcrypto::RustCrypto};
 use fss::format::legacy_content::Decryptor;
-use fss::locked_key::{KeyForm, LockedKey, Owner};
+use fss::key_file::{KeyEncoding, KeyFile, KeyRole};
 use fss::server::ServerEvent;
 use fss::store::conformance::get;
 use fss::store::{EmbeddedStore, OpenOptions, Store};
-use fss::wire::prelude;
-use fss::wire::rsa_channel::{Opened, Receiver};
-use fss::{Config, Cookie, Error, Machine, OpaqueCookie, Password, ServerSession, SystemRng, WallClock};
+use fss::wire::key_exchange;
+use fss::wire::rsa_message::{Opened, Receiver};
+use fss::{
+    Config, Cookie, Error, Machine, OpaqueCookie, Password, ServerSession, SystemRng, WallClock,
+};
 use fss_test_support::keys;
-use fss_test_support::play::play;
+use fss_test_support::replay::replay;
 use serde_json::Value;
 
 fn vectors() -> PathBuf {
@@ -25,7 +27,8 @@ fn vectors() -> PathBuf {
 }
 
 fn json(name: &str) -> Value {
-    serde_json::from_slice(&fs::read(vectors().join(name)).expect("the vectors are there")).expect("they are JSON")
+    serde_json::from_slice(&fs::read(vectors().join(name)).expect("the vectors are there"))
+        .expect("they are JSON")
 }
 
 fn text(value: &Value) -> &str {
@@ -34,7 +37,12 @@ fn text(value: &Value) -> &str {
 
 fn hex(value: &Value) -> Vec<u8> {
     let digits = text(value).as_bytes();
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex")).collect()
+    digits
+        .chunks(2)
+        .map(|sim_net| {
+            u8::from_str_radix(std::str::from_utf8(sim_net).expect("ASCII"), 16).expect("hex")
+        })
+        .collect()
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -73,7 +81,10 @@ fn passwords_give_the_recorded_keys_and_verifiers() {
         let password = password(text(&vector["password"]));
         let key = FileKey::derive(&password);
         assert_eq!(key.verifier().as_bytes().as_slice(), hex(&vector["hash_file_H"]));
-        assert_eq!(Verifier::of_code(&password).as_bytes().as_slice(), hex(&vector["operation_code_hash_shc_or_vh"]));
+        assert_eq!(
+            Verifier::of_code(&password).as_bytes().as_slice(),
+            hex(&vector["operation_code_hash_shc_or_vh"])
+        );
         // Key and iv are not public; one encrypted block depends on both.
         let expected = cbc_block(&hex(&vector["file_key"]), &hex(&vector["file_iv"]));
         assert_eq!(key.encrypt(&[7; 16]), expected);
@@ -105,10 +116,17 @@ fn content_encrypts_as_recorded_and_decrypts_again() {
         let key = FileKey::derive(&password(text(&vector["password"])));
         let stored: Vec<u8> = plaintext.chunks(1024).flat_map(|chunk| key.encrypt(chunk)).collect();
         assert_eq!(Some(stored.len() as u64), vector["ciphertext_len"].as_u64());
-        assert_eq!(sha2::Sha256::digest(&stored).as_slice(), hex(&vector["ciphertext_sha256"]), "{length}");
+        assert_eq!(
+            sha2::Sha256::digest(&stored).as_slice(),
+            hex(&vector["ciphertext_sha256"]),
+            "{length}"
+        );
         assert!(stored.ends_with(&hex(&vector["ciphertext_tail"])));
         let (mut decryptor, mut back) = (Decryptor::new(key, Some(length)), Vec::new());
-        stored.chunks(1024).try_for_each(|chunk| decryptor.chunk(chunk, &mut back)).expect("whole chunks");
+        stored
+            .chunks(1024)
+            .try_for_each(|chunk| decryptor.chunk(chunk, &mut back))
+            .expect("whole chunks");
         decryptor.finish(&mut back).expect("the right length");
         assert_eq!(back, plaintext);
     }
@@ -117,19 +135,26 @@ fn content_encrypts_as_recorded_and_decrypts_again() {
 #[test]
 fn recorded_keys_unlock_and_lock_again_with_both_providers() {
     let keys = &json("primitives.json")["keys"];
-    for (name, owner) in [("server", Owner::Server), ("client", Owner::Client)] {
+    for (name, owner) in [("server", KeyRole::Server), ("client", KeyRole::Client)] {
         let code = password(text(&keys[name]["locked_with"]));
         for provider in providers() {
             let directory = tempfile::tempdir().expect("a directory");
             fs::write(directory.path().join(".pk"), hex(&keys[name]["pk_file"])).expect("written");
-            let locked = LockedKey::new(directory.path(), owner);
+            let locked = KeyFile::new(directory.path(), owner);
             let key = locked.open(&code, &*provider).expect("it opens");
-            assert_eq!(prelude::write(key.public_key().as_bytes()), text(&keys[name]["public_pem"]).as_bytes());
-            // Locking is without random numbers in this form, so the file is the recorded one again.
+            assert_eq!(
+                key_exchange::write(key.public_key().as_bytes()),
+                text(&keys[name]["public_pem"]).as_bytes()
+            );
+            // Locking is without random numbers in this form, so the file is the recorded one
+            // again.
             let other = tempfile::tempdir().expect("a directory");
-            let again = LockedKey::new(other.path(), owner);
-            again.create(KeyForm::Legacy, &*key, &code, &mut SystemRng).expect("it locks");
-            assert_eq!(fs::read(other.path().join(".pk")).expect("written"), hex(&keys[name]["pk_file"]));
+            let again = KeyFile::new(other.path(), owner);
+            again.create(KeyEncoding::Legacy, &*key, &code, &mut SystemRng).expect("it locks");
+            assert_eq!(
+                fs::read(other.path().join(".pk")).expect("written"),
+                hex(&keys[name]["pk_file"])
+            );
         }
     }
 }
@@ -139,7 +164,8 @@ fn open_all(key: Arc<dyn PrivateKey>, mut wire: &[u8]) -> Vec<Vec<u8>> {
     let mut receiver = Receiver::new(key);
     let mut messages = Vec::new();
     loop {
-        let (used, opened) = receiver.open_block(wire, &mut SystemRng).expect("recorded blocks open");
+        let (used, opened) =
+            receiver.open_block(wire, &mut SystemRng).expect("recorded blocks open");
         wire = &wire[used..];
         match opened {
             Opened::Incomplete => break,
@@ -156,7 +182,9 @@ fn every_recorded_message_opens_with_both_providers() {
     let transcripts = json("transcripts.json");
     for provider in providers() {
         let (server, client) = (keys::server(&*provider), keys::client(&*provider));
-        for transcript in list(&transcripts["uploads"]).iter().chain(list(&transcripts["downloads"])) {
+        for transcript in
+            list(&transcripts["uploads"]).iter().chain(list(&transcripts["downloads"]))
+        {
             for event in list(transcript) {
                 if let Some(plaintexts) = event.get("plaintexts") {
                     let key = if text(&event["from"]) == "client" { &server } else { &client };
@@ -178,7 +206,8 @@ struct Recording {
 
 fn recording(transcript: &Value, side: &str) -> Recording {
     let events = || list(transcript).iter().filter(|event| text(&event["from"]) == side);
-    let plaintexts = events().filter_map(|event| event.get("plaintexts")).flat_map(list).map(hex).collect();
+    let plaintexts =
+        events().filter_map(|event| event.get("plaintexts")).flat_map(list).map(hex).collect();
     Recording { wire: events().flat_map(|event| hex(&event["wire"])).collect(), plaintexts }
 }
 
@@ -186,7 +215,8 @@ fn recording(transcript: &Value, side: &str) -> Recording {
 fn samples() -> Vec<(Cookie, Vec<u8>)> {
     let transcripts = json("transcripts.json");
     let names = ["notes.txt", "block.bin", "one.bin", "empty.bin", "repeat.bin"];
-    let files = names.map(|name| fs::read(vectors().join("samples").join(name)).expect("the samples are there"));
+    let files = names
+        .map(|name| fs::read(vectors().join("samples").join(name)).expect("the samples are there"));
     let cookies = list(&transcripts["uploads"]).iter().map(|upload| {
         let accepted = &recording(upload, "server").plaintexts[0];
         Cookie::parse(&accepted[2..accepted.len() - 1]).expect("a cookie")
@@ -194,18 +224,23 @@ fn samples() -> Vec<(Cookie, Vec<u8>)> {
     cookies.zip(files).collect()
 }
 
-/// Plays the recorded bytes of one side to a machine, and opens what it answers with the recorded peer's key.
+/// Plays the recorded bytes of one side to a machine, and opens what it answers with the recorded
+/// peer's key.
 fn answer<M: Machine>(
     machine: &mut M,
     recorded: &[u8],
     peer: Arc<dyn PrivateKey>,
-    serve: impl FnMut(&mut M, M::Need),
+    serve: impl FnMut(&mut M, M::Request),
     report: impl FnMut(M::Event),
 ) -> (Result<(), Error>, Vec<u8>, Vec<Vec<u8>>) {
-    let played = play(machine, recorded, serve, report);
+    let played = replay(machine, recorded, serve, report);
     let (key, messages) = played.said.split_at(450);
-    assert!(prelude::read(key).is_ok_and(|key| key.is_some()), "the first thing said is a key, without a newline");
-    let plaintexts = if messages.len() % 256 == 0 { open_all(peer, messages) } else { vec![messages.to_vec()] };
+    assert!(
+        key_exchange::read(key).is_ok_and(|key| key.is_some()),
+        "the first thing said is a key, without a newline"
+    );
+    let plaintexts =
+        if messages.len() % 256 == 0 { open_all(peer, messages) } else { vec![messages.to_vec()] };
     (played.end, messages.to_vec(), plaintexts)
 }
 
@@ -222,10 +257,15 @@ impl WallClock for RecordedDate {
 fn recorded_store(directory: &Path) -> EmbeddedStore {
     let cookies: Vec<Cookie> = samples().into_iter().map(|(cookie, _)| cookie).collect();
     let source = move |number: u64| cookies[usize::try_from(number).expect("small") - 1].clone();
-    OpenOptions::default().cookies(source).clock(RecordedDate).open(directory).expect("the store opens")
+    OpenOptions::default()
+        .cookies(source)
+        .clock(RecordedDate)
+        .open(directory)
+        .expect("the store opens")
 }
 
-/// A server to which the recorded messages are sealed: their key is our transport key, and our identity another one.
+/// A server to which the recorded messages are sealed: their key is our transport key, and our
+/// identity another one.
 fn recorded_server(provider: &Arc<dyn CryptoProvider>, key: Arc<dyn PrivateKey>) -> Config {
     keys::with_transport_key(Config::new(Arc::clone(provider), keys::transport(&**provider)), key)
 }
@@ -242,23 +282,36 @@ fn our_server_answers_the_recorded_clients_as_theirs_did() {
             let mut session = ServerSession::with_config(&store, config.clone());
             let mut stored = None;
             let wire = recording(upload, "client").wire;
-            let (end, _, said) =
-                answer(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, |event| stored = Some(event));
+            let (end, _, said) = answer(
+                &mut session,
+                &wire,
+                Arc::clone(&client),
+                |_, request| match request {},
+                |event| stored = Some(event),
+            );
             assert_eq!(end, Ok(()));
             assert_eq!(said, recording(upload, "server").plaintexts);
             let bytes = sample.len().next_multiple_of(16) as u64;
-            assert_eq!(stored, Some(ServerEvent::Stored { cookie: cookie.clone(), bytes, received: bytes }));
+            assert_eq!(
+                stored,
+                Some(ServerEvent::Stored { cookie: cookie.clone(), bytes, received: bytes })
+            );
             // What is stored is what 2019 stored, but for the stray block that it appends.
-            let theirs = fs::read(vectors().join(format!("server-dir/F-{cookie}/F"))).expect("recorded");
+            let theirs =
+                fs::read(vectors().join(format!("server-dir/F-{cookie}/F"))).expect("recorded");
             let ours = fs::read(directory.path().join(format!("F-{cookie}/F"))).expect("stored");
             assert_eq!(ours, theirs[..theirs.len() - 16]);
-            let verifier = |root: &Path| fs::read(root.join(format!("F-{cookie}/H"))).expect("there");
+            let verifier =
+                |root: &Path| fs::read(root.join(format!("F-{cookie}/H"))).expect("there");
             assert_eq!(verifier(directory.path()), verifier(&vectors().join("server-dir")));
         }
-        let date = rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("a database");
+        let date =
+            rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("a database");
         let rows: Vec<(String, String, String)> = date
             .prepare("SELECT * FROM stored ORDER BY rowid")
-            .and_then(|mut rows| rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+            .and_then(|mut rows| {
+                rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+            })
             .expect("the 2019 table, and only its columns");
         let cookies: Vec<String> = samples().iter().map(|(cookie, _)| cookie.to_string()).collect();
         assert_eq!(rows.iter().map(|row| row.0.clone()).collect::<Vec<_>>(), cookies);
@@ -273,7 +326,9 @@ fn our_server_serves_a_directory_of_2019_in_place() {
     let directory = tempfile::tempdir().expect("a directory");
     copy_directory(&vectors().join("server-dir"), directory.path());
     let code = password("operation code 954");
-    let key = LockedKey::new(directory.path(), Owner::Server).open(&code, &*provider).expect("the recorded key opens");
+    let key = KeyFile::new(directory.path(), KeyRole::Server)
+        .open(&code, &*provider)
+        .expect("the recorded key opens");
     let config = recorded_server(&provider, key);
     let client = keys::client(&*provider);
     {
@@ -282,17 +337,29 @@ fn our_server_serves_a_directory_of_2019_in_place() {
         for download in list(&transcripts["downloads"]) {
             let mut session = ServerSession::with_config(&store, config.clone());
             let wire = recording(download, "client").wire;
-            let (end, _, said) = answer(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, drop);
+            let (end, _, said) = answer(
+                &mut session,
+                &wire,
+                Arc::clone(&client),
+                |_, request| match request {},
+                drop,
+            );
             assert_eq!(end, Ok(()));
             assert_eq!(said, recording(download, "server").plaintexts);
         }
         for refusal in list(&json("errors.json")) {
-            let key = prelude::write(client.public_key().as_bytes());
+            let key = key_exchange::write(client.public_key().as_bytes());
             let wire = [key, hex(&refusal["client_wire"])].concat();
             // One of the recorded refusals is that of a hello, which such a server does not know.
             let legacy = config.clone().with_versions(fss::Versions::Legacy);
             let mut session = ServerSession::with_config(&store, legacy);
-            let (end, bytes, said) = answer(&mut session, &wire, Arc::clone(&client), |_, need| match need {}, drop);
+            let (end, bytes, said) = answer(
+                &mut session,
+                &wire,
+                Arc::clone(&client),
+                |_, request| match request {},
+                drop,
+            );
             assert!(end.is_err(), "{}", refusal["name"]);
             assert_eq!(said.concat(), hex(&refusal["server_plaintext"]), "{}", refusal["name"]);
             if refusal["encrypted"] == false {
@@ -303,23 +370,28 @@ fn our_server_serves_a_directory_of_2019_in_place() {
         assert!(
             store
                 .create(&fss::store::NewFile::Legacy { verifier: Verifier::of_code(&code) })
-                .and_then(fss::store::Upload::commit)
+                .and_then(fss::store::FileWriter::commit)
                 .is_ok()
         );
     }
-    let database = rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("a database");
-    let schema: String =
-        database.query_row("SELECT sql FROM sqlite_schema WHERE name = 'stored'", [], |row| row.get(0)).expect("there");
+    let database =
+        rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("a database");
+    let schema: String = database
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'stored'", [], |row| row.get(0))
+        .expect("there");
     let recorded = rusqlite::Connection::open_with_flags(
         format!("file:{}?immutable=1", vectors().join("server-dir/fssGlobal.db").display()),
         rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI,
     )
     .expect("a database");
-    let theirs: String =
-        recorded.query_row("SELECT sql FROM sqlite_schema WHERE name = 'stored'", [], |row| row.get(0)).expect("there");
+    let theirs: String = recorded
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'stored'", [], |row| row.get(0))
+        .expect("there");
     assert_eq!(schema, theirs, "the 2019 table is never altered");
     // What 2019 code does: it inserts without naming columns.
-    database.execute("INSERT INTO stored VALUES ('1', 'F-1', '2019-01-01')", []).expect("the old insert works");
+    database
+        .execute("INSERT INTO stored VALUES ('1', 'F-1', '2019-01-01')", [])
+        .expect("the old insert works");
 }
 
 #[test]
@@ -330,27 +402,40 @@ fn our_client_takes_the_recorded_servers_for_theirs() {
         let server = keys::server(&*provider);
         let secret = password(text(&transcripts["password"]));
         for (upload, (cookie, sample)) in list(&transcripts["uploads"]).iter().zip(samples()) {
-            let mut session = ClientSession::upload(config.clone(), &secret);
+            let mut session = LegacySession::upload(config.clone(), &secret);
             let (mut rest, mut last) = (sample.as_slice(), None);
-            let supply = |session: &mut ClientSession, _| {
+            let supply = |session: &mut LegacySession, _| {
                 let count = session.supply().len().min(rest.len());
                 session.supply()[..count].copy_from_slice(&rest[..count]);
                 rest = &rest[count..];
                 session.supplied(count);
             };
             let wire = recording(upload, "server").wire;
-            let (end, _, said) = answer(&mut session, &wire, Arc::clone(&server), supply, |event| last = Some(event));
+            let (end, _, said) =
+                answer(&mut session, &wire, Arc::clone(&server), supply, |event| {
+                    last = Some(event);
+                });
             assert_eq!(end, Ok(()));
             assert_eq!(said, recording(upload, "client").plaintexts);
-            assert_eq!(last, Some(ClientEvent::Uploaded { cookie: cookie.into(), size: sample.len() as u64 }));
+            assert_eq!(
+                last,
+                Some(LegacyEvent::Uploaded { cookie: cookie.into(), size: sample.len() as u64 })
+            );
         }
         for known in [true, false] {
-            for (download, (cookie, sample)) in list(&transcripts["downloads"]).iter().zip(samples()) {
+            for (download, (cookie, sample)) in
+                list(&transcripts["downloads"]).iter().zip(samples())
+            {
                 let size = known.then_some(sample.len() as u64);
-                let mut session = ClientSession::download(config.clone(), &OpaqueCookie::from(cookie), &secret, size);
+                let mut session = LegacySession::download(
+                    config.clone(),
+                    &OpaqueCookie::from(cookie),
+                    &secret,
+                    size,
+                );
                 let mut file = Vec::new();
-                let take = |session: &mut ClientSession, need| {
-                    assert_eq!(need, FileNeed::Data);
+                let take = |session: &mut LegacySession, request| {
+                    assert_eq!(request, FileRequest::Data);
                     file.extend_from_slice(session.data());
                     let count = session.data().len();
                     session.consumed(count);
@@ -378,7 +463,8 @@ fn the_recorded_files_are_read_through_the_store() {
     for (cookie, _) in samples() {
         let mut file = store.open(&cookie).expect("readable").expect("there");
         let size = usize::try_from(file.file().size).expect("small");
-        let recorded = fs::read(vectors().join(format!("server-dir/F-{cookie}/F"))).expect("recorded");
+        let recorded =
+            fs::read(vectors().join(format!("server-dir/F-{cookie}/F"))).expect("recorded");
         assert_eq!(file.read(0, size).expect("readable"), recorded);
     }
     let unknown = get(&store, &Cookie::from_index(7));

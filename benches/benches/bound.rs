@@ -1,8 +1,8 @@
 //! FSS 1.0 against its bound: the RSA private operations that a transfer cannot do without.
 //!
-//! In the same run and in turn it measures one private operation and whole transfers, counts the private operations of
-//! each, and prints how much of the time they are. The median over the rounds counts, so that a disturbance of the
-//! machine shows in none or in both.
+//! In the same run and in turn it measures one private operation and whole transfers, counts the
+//! private operations of each, and prints how much of the time they are. The median over the rounds
+//! counts, so that a disturbance of the machine shows in none or in both.
 //!
 //! ```text
 //! cargo bench -p fss-benches --bench bound               prints the figures
@@ -37,7 +37,8 @@ struct Effort {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let given = |name: &str| arguments.iter().any(|argument| argument == name);
-    // As with criterion's benches: without `--bench`, which cargo bench gives, or with `--test`, it is only run once.
+    // As with criterion's benches: without `--bench`, which cargo bench gives, or with `--test`, it
+    // is only run once.
     let measuring = given("--bench") && !given("--test");
     let effort = if measuring {
         Effort { measuring, rounds: 25, size: 16 * 1024, operations: 60 }
@@ -80,7 +81,8 @@ fn measure(provider: &Counting, direction: Direction, effort: Effort) -> f64 {
     operations(&pairs, 2);
     let rounds: Vec<Round> = (0..effort.rounds)
         .map(|_| {
-            // Half of the operations before and half after, so that a drift of the clock rate meets both alike.
+            // Half of the operations before and half after, so that a drift of the clock rate meets
+            // both alike.
             let (opening, sealing) = operations(&pairs, effort.operations / 2);
             let start = Instant::now();
             transfer.run(direction);
@@ -93,7 +95,8 @@ fn measure(provider: &Counting, direction: Direction, effort: Effort) -> f64 {
     let ratio = median(&rounds, |round| share(opened, round.opening, round));
     let public = median(&rounds, |round| share(sealed, round.sealing, round));
     let opening = median(&rounds, |round| round.opening.as_secs_f64() * 1e6);
-    let throughput = median(&rounds, |round| whole(effort.size as u64) / 1024.0 / round.transfer.as_secs_f64());
+    let throughput =
+        median(&rounds, |round| whole(effort.size as u64) / 1024.0 / round.transfer.as_secs_f64());
     if effort.measuring {
         println!(
             "bound: {} {} {ratio:.3} of the bound ({opened} private operations of {opening:.0} µs each; {throughput:.2} KiB/s; \
@@ -111,7 +114,8 @@ type Pair = (Arc<dyn PrivateKey>, Arc<dyn PublicKey>);
 /// Both keys of a connection.
 fn pairs(provider: &dyn CryptoProvider) -> [Pair; 2] {
     [keys::server(provider), keys::client(provider)].map(|private| {
-        let public = provider.load_public_key(private.public_key()).expect("its own provider takes it");
+        let public =
+            provider.load_public_key(private.public_key()).expect("its own provider takes it");
         (private, public)
     })
 }

@@ -1,22 +1,27 @@
-//! What a guess at a password costs: by a sealed file, and by a key file. The second must not be the cheaper one.
+//! What a guess at a password costs: by a sealed file, and by a key file. The second must not be
+//! the cheaper one.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fss::crypto::default_provider;
-use fss::locked_key::{KeyForm, LockedKey, Owner};
-use fss::sealed::{Cost, Header, Master};
+use fss::key_file::{KeyEncoding, KeyFile, KeyRole};
+use fss::sealed::{Cost, Header, MasterKey};
 use fss::{Password, SystemRng};
 
 fn guesses(criterion: &mut Criterion) {
     let (provider, password) = (default_provider(), Password::new("correct horse").expect("valid"));
     let directory = tempfile::tempdir().expect("a directory");
-    let locked = LockedKey::new(directory.path(), Owner::Client);
+    let locked = KeyFile::new(directory.path(), KeyRole::Client);
     let key = provider.generate_private_key(&mut SystemRng).expect("a key");
-    locked.create(KeyForm::Modern, &*key, &password, &mut SystemRng).expect("locked");
-    let header = Header::new(Cost::USUAL, &mut SystemRng);
+    locked.create(KeyEncoding::Modern, &*key, &password, &mut SystemRng).expect("locked");
+    let header = Header::new(Cost::DEFAULT, &mut SystemRng);
     let mut group = criterion.benchmark_group("a guess");
     group.sample_size(10);
-    group.bench_function("sealed file", |bencher| bencher.iter(|| Master::derive(&password, &header).expect("derived")));
-    group.bench_function("key file", |bencher| bencher.iter(|| locked.open(&password, &*provider).expect("it opens")));
+    group.bench_function("sealed file", |bencher| {
+        bencher.iter(|| MasterKey::derive(&password, &header).expect("derived"));
+    });
+    group.bench_function("key file", |bencher| {
+        bencher.iter(|| locked.open(&password, &*provider).expect("it opens"));
+    });
 }
 
 criterion_group!(benches, guesses);

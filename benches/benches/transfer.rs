@@ -1,8 +1,11 @@
-//! Whole uploads and downloads of FSS 1.0 through both machines, in memory and in virtual time: pauses cost nothing.
+//! Whole uploads and downloads of FSS 1.0 through both machines, in memory and in virtual time:
+//! pauses cost nothing.
 
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 use fss_benches::{Direction, Transfer, providers};
 
 const SIZE: usize = 64 * 1024;
@@ -10,7 +13,10 @@ const SIZE: usize = 64 * 1024;
 fn transfer(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("transfer");
     group.throughput(Throughput::Bytes(SIZE as u64));
-    group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(Duration::from_secs(15));
+    group
+        .sample_size(10)
+        .sampling_mode(SamplingMode::Flat)
+        .measurement_time(Duration::from_secs(15));
     for provider in providers() {
         let transfer = Transfer::new(&provider, SIZE);
         for direction in Direction::BOTH {

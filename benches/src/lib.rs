@@ -1,17 +1,22 @@
-//! Whole transfers of FSS 1.0 in memory, for the benchmarks: two machines, their buffers joined, in virtual time.
+//! Whole transfers of FSS 1.0 in memory, for the benchmarks: two machines, their buffers joined, in
+//! virtual time.
 //!
-//! It is `fss_test_support::pair` without its checks and recordings, so that what is measured is the library.
+//! It is `fss_test_support::sim_net` without its checks and recordings, so that what is measured is
+//! the library.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
+use fss::client::legacy::{FileRequest, LegacyEvent, LegacySession};
 use fss::crypto::CryptoProvider;
 use fss::crypto::aws_lc::AwsLc;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::server::ServerEvent;
 use fss::store::Retention;
-use fss::{Config, Cookie, Error, IndexCookies, Machine, MemoryStore, Password, ServerSession, Step, SystemRng, Time};
+use fss::{
+    Config, Cookie, Error, Machine, MemoryStore, Password, SequentialCookies, ServerSession, Step,
+    SystemRng, Time,
+};
 use fss_test_support::keys;
 
 /// The providers that are compared.
@@ -84,17 +89,17 @@ impl Transfer {
 
     fn upload_to(&self, store: &MemoryStore) {
         let mut server = ServerSession::with_rng(store, self.server.clone(), SystemRng);
-        let mut client = ClientSession::upload(self.client.clone(), &self.password);
+        let mut client = LegacySession::upload(self.client.clone(), &self.password);
         let mut rest = self.file.as_slice();
-        let uploaded = join(&mut server, &mut client, |client, need| match need {
-            FileNeed::Supply => {
+        let uploaded = join(&mut server, &mut client, |client, request| match request {
+            FileRequest::Supply => {
                 let room = client.supply();
                 let (next, later) = rest.split_at(room.len().min(rest.len()));
                 room[..next.len()].copy_from_slice(next);
                 rest = later;
                 client.supplied(next.len());
             }
-            FileNeed::Data => unreachable!("an upload delivers nothing"),
+            FileRequest::Data => unreachable!("an upload delivers nothing"),
         });
         assert_eq!(uploaded, Ok(self.file.len() as u64));
     }
@@ -102,13 +107,18 @@ impl Transfer {
     fn download(&self) {
         let mut server = ServerSession::with_rng(&self.stored, self.server.clone(), SystemRng);
         let cookie = Cookie::from_index(1).into();
-        let mut client = ClientSession::download(self.client.clone(), &cookie, &self.password, Some(self.file.len() as u64));
-        let downloaded = join(&mut server, &mut client, |client, need| match need {
-            FileNeed::Data => {
+        let mut client = LegacySession::download(
+            self.client.clone(),
+            &cookie,
+            &self.password,
+            Some(self.file.len() as u64),
+        );
+        let downloaded = join(&mut server, &mut client, |client, request| match request {
+            FileRequest::Data => {
                 let count = std::hint::black_box(client.data()).len();
                 client.consumed(count);
             }
-            FileNeed::Supply => unreachable!("a download takes nothing"),
+            FileRequest::Supply => unreachable!("a download takes nothing"),
         });
         assert_eq!(downloaded, Ok(self.file.len() as u64));
     }
@@ -116,13 +126,17 @@ impl Transfer {
 
 /// An empty store that will give its first file the cookie 1.
 fn new_store() -> MemoryStore {
-    MemoryStore::with(IndexCookies, Retention::Forever)
+    MemoryStore::with(SequentialCookies, Retention::Forever)
 }
 
 /// Lets both speak until both have closed, and gives the size that the client reports.
-fn join<S>(server: &mut S, client: &mut ClientSession, mut serve: impl FnMut(&mut ClientSession, FileNeed)) -> Result<u64, Error>
+fn join<S>(
+    server: &mut S,
+    client: &mut LegacySession,
+    mut serve: impl FnMut(&mut LegacySession, FileRequest),
+) -> Result<u64, Error>
 where
-    S: Machine<Event = ServerEvent, Need = Infallible>,
+    S: Machine<Event = ServerEvent, Request = Infallible>,
 {
     let (mut server_side, mut client_side) = (Side::default(), Side::default());
     let mut now = Time::ZERO;
@@ -131,18 +145,21 @@ where
         let mut idle = true;
         if !server_side.closed {
             match server.poll(now)? {
-                Step::Need(need) => match need {},
+                Step::Request(request) => match request {},
                 Step::Event(_) => idle = false,
                 step => idle &= !server_side.take(&step, server, client, &client_side),
             }
         }
         if !client_side.closed {
             match client.poll(now)? {
-                Step::Need(need) => {
-                    serve(client, need);
+                Step::Request(request) => {
+                    serve(client, request);
                     idle = false;
                 }
-                Step::Event(ClientEvent::Uploaded { size: reported, .. } | ClientEvent::Downloaded { size: reported, .. }) => {
+                Step::Event(
+                    LegacyEvent::Uploaded { size: reported, .. }
+                    | LegacyEvent::Downloaded { size: reported, .. },
+                ) => {
                     size = reported;
                     idle = false;
                 }
@@ -151,9 +168,18 @@ where
             }
         }
         if idle {
-            // Nobody has anything to do before the next deadline, so it is then: pauses take no time here.
-            let lives = [(!server_side.closed).then(|| server.deadline()), (!client_side.closed).then(|| client.deadline())];
-            now = lives.into_iter().flatten().flatten().min().expect("somebody waits for a moment to come");
+            // Nobody has anything to do before the next deadline, so it is then: pauses take no
+            // time here.
+            let lives = [
+                (!server_side.closed).then(|| server.deadline()),
+                (!client_side.closed).then(|| client.deadline()),
+            ];
+            now = lives
+                .into_iter()
+                .flatten()
+                .flatten()
+                .min()
+                .expect("somebody waits for a moment to come");
         }
     }
     Ok(size)
@@ -171,7 +197,13 @@ struct Side {
 
 impl Side {
     /// Does what a step says, and says whether that changed anything.
-    fn take<E, N>(&mut self, step: &Step<E, N>, machine: &mut impl Machine, peer: &mut impl Machine, peer_side: &Self) -> bool {
+    fn take<E, N>(
+        &mut self,
+        step: &Step<E, N>,
+        machine: &mut impl Machine,
+        peer: &mut impl Machine,
+        peer_side: &Self,
+    ) -> bool {
         match step {
             Step::Send if peer_side.closed => {
                 machine.send_failed();
@@ -202,7 +234,7 @@ impl Side {
                 true
             }
             Step::Yield => true,
-            Step::Receive | Step::Wait(_) | Step::Need(_) | Step::Event(_) => false,
+            Step::Receive | Step::Sleep(_) | Step::Request(_) | Step::Event(_) => false,
         }
     }
 }

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 /// A whole number and a unit: s, m, h or d.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time: write a whole number above 0 and s, m, h or d, such as 90s or 30d");
+    let wrong = || {
+        format!(
+            "{text:?} is no time: write a whole number above 0 and s, m, h or d, such as 90s or 30d"
+        )
+    };
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds = match unit {
         's' => 1,

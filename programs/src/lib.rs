@@ -1,5 +1,5 @@
-//! The programs of FSS: a client, a server, and a program that loads servers. Each is a `main` of its own here, so that whoever
-//! builds them in another way runs the same.
+//! The programs of FSS: a client, a server, and a program that loads servers. Each is a `main` of
+//! its own here, so that whoever builds them in another way runs the same.
 
 pub mod client;
 mod duration;

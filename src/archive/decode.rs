@@ -75,8 +75,8 @@ impl Decoder {
         Self { state: State::Header, buffer, overrides, left: limit, at: PathBuf::from(".") }
     }
 
-    /// The next event, or nothing if it takes more input, which is then used up. After an error there is only the same
-    /// error.
+    /// The next event, or nothing if it takes more input, which is then used up. After an error
+    /// there is only the same error.
     pub(super) fn next<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<Event<'b>>, Error> {
         self.step(input).map_err(|why| self.fail(why))
     }
@@ -125,7 +125,8 @@ impl Decoder {
                 State::Extension { kind, left, padding } => {
                     let bytes = self.take(input, left)?;
                     self.buffer.extend_from_slice(bytes);
-                    self.state = State::Extension { kind, left: left - bytes.len() as u64, padding };
+                    self.state =
+                        State::Extension { kind, left: left - bytes.len() as u64, padding };
                 }
                 State::Content { left, padding } => {
                     let bytes = self.take(input, left)?;
@@ -139,7 +140,7 @@ impl Decoder {
                 State::End { zeros } => {
                     let bytes = self.take(input, u64::MAX)?;
                     if bytes.iter().any(|&byte| byte != 0) {
-                        return Err(Damage::BehindTheEnd);
+                        return Err(Damage::TrailingData);
                     }
                     self.state = State::End { zeros: zeros.saturating_add(bytes.len() as u64) };
                 }

@@ -1,5 +1,5 @@
-//! What an archive holds, and how it is written down: a `ustar` header, with an extended one of POSIX before it for what
-//! does not fit.
+//! What an archive holds, and how it is written down: a `ustar` header, with an extended one of
+//! POSIX before it for what does not fit.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -45,7 +45,8 @@ impl Entry {
 
     /// The headers of the entry.
     pub(super) fn headers(&self) -> Vec<u8> {
-        let path = if self.path.as_os_str().is_empty() { b"." } else { self.path.as_os_str().as_bytes() };
+        let path =
+            if self.path.as_os_str().is_empty() { b"." } else { self.path.as_os_str().as_bytes() };
         let (kind, target) = match &self.kind {
             Kind::File { .. } => (EntryType::Regular, None),
             Kind::Directory => (EntryType::Directory, None),
@@ -73,7 +74,9 @@ impl Entry {
         }
         let mut extension = Header::new_ustar();
         put(&mut extension.as_old_mut().name, b"././@PaxHeader");
-        let mut headers = finished(extension, EntryType::XHeader, Mode::RUSR | Mode::WUSR, records.len() as u64).to_vec();
+        let mut headers =
+            finished(extension, EntryType::XHeader, Mode::RUSR | Mode::WUSR, records.len() as u64)
+                .to_vec();
         headers.append(&mut records);
         headers.resize(headers.len().next_multiple_of(BLOCK_LENGTH), 0);
         headers.extend(header);
@@ -93,7 +96,8 @@ fn put(field: &mut [u8], value: &[u8]) -> bool {
 fn finished(mut header: Header, kind: EntryType, mode: Mode, size: u64) -> [u8; BLOCK_LENGTH] {
     header.set_entry_type(kind);
     header.set_mode(mode.bits().into());
-    // Whose the files are is not told: it would be nobody's or somebody else's where they are unpacked.
+    // Whose the files are is not told: it would be nobody's or somebody else's where they are
+    // unpacked.
     header.set_uid(0);
     header.set_gid(0);
     header.set_size(size);

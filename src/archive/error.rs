@@ -1,4 +1,5 @@
-//! What can go wrong, and where. Names are shown escaped: they come from a disk or a peer, and may hold anything.
+//! What can go wrong, and where. Names are shown escaped: they come from a disk or a peer, and may
+//! hold anything.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ pub enum Error {
     Local {
         /// What was tried.
         action: &'static str,
-        /// What it was tried on: within the directory that is packed or unpacked, or the path that the caller gave.
+        /// What it was tried on: within the directory that is packed or unpacked, or the path that
+        /// the caller gave.
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,
@@ -26,8 +28,8 @@ pub enum Error {
     /// The archive is damaged or hostile. Nothing of it is kept.
     #[error("the archive is refused at {at:?}: {why}")]
     Damaged {
-        /// The entry that was being read, or the one before it if its name is not known yet. A name beyond the limits is
-        /// cut.
+        /// The entry that was being read, or the one before it if its name is not known yet. A name
+        /// beyond the limits is cut.
         at: PathBuf,
         /// What is wrong.
         why: Damage,
@@ -55,14 +57,15 @@ pub enum Damage {
     NameTooLong,
     /// The target of a symbolic link is not surely within the directory.
     #[error("the link leads out of the directory, or may do so")]
-    LinkOut,
+    EscapesRoot,
     /// A hard link.
     #[error("hard links are not taken")]
     HardLink,
     /// A file stored with holes.
     #[error("sparse files are not taken")]
     Sparse,
-    /// Neither a file nor a directory nor a symbolic link: a device, a pipe, or what a newer tar may know.
+    /// Neither a file nor a directory nor a symbolic link: a device, a pipe, or what a newer tar
+    /// may know.
     #[error("entries of type {0:#04x} are not taken")]
     Kind(u8),
     /// A directory or a link that has content.
@@ -70,7 +73,7 @@ pub enum Damage {
     Content,
     /// The name is there already.
     #[error("the name comes twice")]
-    Twice,
+    Duplicate,
     /// It needs a directory where something else is: a link is never followed.
     #[error("there is something else where a directory is needed")]
     NotADirectory,
@@ -82,7 +85,7 @@ pub enum Damage {
     Truncated,
     /// Something follows its end.
     #[error("something follows the end")]
-    BehindTheEnd,
+    TrailingData,
 }
 
 impl Error {
@@ -91,7 +94,10 @@ impl Error {
         matches!(self, Self::Damaged { .. })
     }
 
-    pub(super) fn local<E: Into<io::Error>>(action: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
+    pub(super) fn local<E: Into<io::Error>>(
+        action: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(E) -> Self {
         let path = if path == Path::new("") { Path::new(".") } else { path };
         move |error| Self::Local { action, path: path.to_owned(), source: error.into() }
     }

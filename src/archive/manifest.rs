@@ -1,4 +1,5 @@
-//! What tells a directory from itself after a change, for going on with its upload (`docs/protocol.md` §17.15).
+//! What tells a directory from itself after a change, for going on with its upload
+//! (`docs/protocol.md` §17.15).
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
@@ -6,8 +7,9 @@ use std::path::Path;
 
 use super::walk::Found;
 
-/// A digest over place, kind, device, inode, size, times, mode and link target of all that is packed. An archive made
-/// while it is the same, by the same version of this library, has the same bytes.
+/// A digest over place, kind, device, inode, size, times, mode and link target of all that is
+/// packed. An archive made while it is the same, by the same version of this library, has the same
+/// bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Manifest([u8; 32]);
 

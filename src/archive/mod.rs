@@ -1,7 +1,8 @@
 //! Directories as tar streams: [`Pack`] reads one, [`Unpack`] makes one (`docs/protocol.md` §21.8).
 //!
-//! Both stream, in memory that does not depend on how many files there are nor on how large they are. What is packed is
-//! read by every tar of today, and what another tar has packed is unpacked as long as it keeps the rules of [`Unpack`].
+//! Both stream, in memory that does not depend on how many files there are nor on how large they
+//! are. What is packed is read by every tar of today, and what another tar has packed is unpacked
+//! as long as it keeps the rules of [`Unpack`].
 //!
 //! ```
 //! use std::io::{self, Write as _};
@@ -23,11 +24,11 @@ mod decode;
 mod entry;
 mod error;
 mod extended;
+mod extract;
 mod manifest;
 mod names;
 mod omission;
 mod pack;
-mod plant;
 mod staged;
 mod time;
 mod tree;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Damage, MAX_DEPTH, MAX_NAME, MAX_PATH};
 
-/// The place within the directory that a name of an archive stands for; the empty path is the directory itself.
+/// The place within the directory that a name of an archive stands for; the empty path is the
+/// directory itself.
 ///
 /// # Errors
 /// [`Damage::Name`], [`Damage::NameTooLong`]
@@ -34,8 +35,8 @@ pub(super) fn fits(path: &Path) -> bool {
 
 /// Whether a symbolic link at this place surely leads to somewhere within the directory.
 ///
-/// `..` is taken only at the beginning of its target. Behind a name it would depend on where that one leads: two links
-/// that both look harmless can lead out together.
+/// `..` is taken only at the beginning of its target. Behind a name it would depend on where that
+/// one leads: two links that both look harmless can lead out together.
 pub(super) fn stays_inside(place: &Path, target: &[u8]) -> bool {
     let mut names = components(target).peekable();
     let mut depth = place.iter().count().saturating_sub(1);

@@ -14,9 +14,9 @@ use super::{END, END_LENGTH, Error, names};
 
 /// Reads a directory as a tar stream. The same directory, unchanged, gives the same bytes.
 ///
-/// Names (also those that are not UTF-8), permissions, times to the nanosecond and symbolic links are kept; links are not
-/// followed. Owners, extended attributes and holes are not, and hard links become files of their own. Other file systems
-/// that are mounted within are packed too.
+/// Names (also those that are not UTF-8), permissions, times to the nanosecond and symbolic links
+/// are kept; links are not followed. Owners, extended attributes and holes are not, and hard links
+/// become files of their own. Other file systems that are mounted within are packed too.
 ///
 /// Its errors while reading hold an [`Error`].
 #[derive(Debug)]
@@ -54,12 +54,14 @@ impl Pack {
     /// Walks through a directory, without reading files. The path may be a link to it.
     ///
     /// # Errors
-    /// [`Error::Local`] if it is not a directory, or cannot be read. What cannot be read in it is left out.
+    /// [`Error::Local`] if it is not a directory, or cannot be read. What cannot be read in it is
+    /// left out.
     pub fn new(root: &Path) -> Result<Self, Error> {
         Self::walk(root, None)
     }
 
-    /// As [`Pack::new`], but leaves out a directory, if it is anywhere within: one that changes while it is packed.
+    /// As [`Pack::new`], but leaves out a directory, if it is anywhere within: one that changes
+    /// while it is packed.
     ///
     /// # Errors
     /// As [`Pack::new`]; also if there is nothing at `without`.
@@ -83,7 +85,9 @@ impl Pack {
             let Some(entry) = found.entry() else { continue };
             digest.add(&found);
             total = total.saturating_add(entry.headers().len() as u64 + entry.stored());
-            if found.target.as_ref().is_some_and(|target| !names::stays_inside(&found.path, target.as_os_str().as_bytes())) {
+            if found.target.as_ref().is_some_and(|target| {
+                !names::stays_inside(&found.path, target.as_os_str().as_bytes())
+            }) {
                 outward.push(found.path);
             }
         }
@@ -115,13 +119,14 @@ impl Pack {
         &self.survey.left_out
     }
 
-    /// Symbolic links that may lead out of the directory. They are packed, but an archive with such links is only
-    /// unpacked by who allows them (`UnpackOptions::outward_links`).
+    /// Symbolic links that may lead out of the directory. They are packed, but an archive with such
+    /// links is only unpacked by who allows them (`UnpackOptions::outward_links`).
     pub fn outward_links(&self) -> &[PathBuf] {
         &self.survey.outward
     }
 
-    /// The files that were changed while they were read, so far: what was read of them may be of two versions.
+    /// The files that were changed while they were read, so far: what was read of them may be of
+    /// two versions.
     pub fn changed(&self) -> &[PathBuf] {
         &self.changed
     }
@@ -137,7 +142,8 @@ impl Pack {
                 let count = usize::try_from(bytes).map_or(left, |bytes| bytes.min(left));
                 self.taken += count;
                 bytes -= count as u64;
-            } else if let Some(content) = self.content.as_mut().filter(|content| content.left() > 0) {
+            } else if let Some(content) = self.content.as_mut().filter(|content| content.left() > 0)
+            {
                 let count = bytes.min(content.left());
                 content.position += count;
                 bytes -= count;
@@ -239,9 +245,13 @@ impl Content {
     }
 
     fn has_changed(&self) -> Result<bool, Error> {
-        let Some(file) = self.found.file.as_ref().filter(|_| self.position > 0) else { return Ok(false) };
+        let Some(file) = self.found.file.as_ref().filter(|_| self.position > 0) else {
+            return Ok(false);
+        };
         let now = fstat(file).map_err(Error::local("look at", &self.found.path))?;
-        let identity = |stat: &Stat| (stat.st_dev, stat.st_ino, size(stat), mtime(stat), stat.st_ctime, stat.st_ctime_nsec);
+        let identity = |stat: &Stat| {
+            (stat.st_dev, stat.st_ino, size(stat), mtime(stat), stat.st_ctime, stat.st_ctime_nsec)
+        };
         Ok(identity(&now) != identity(&self.found.stat))
     }
 }

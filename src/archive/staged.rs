@@ -4,7 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, RenameFlags, fsync, mkdirat, open, renameat, renameat_with, statat};
+use rustix::fs::{
+    AtFlags, Mode, RenameFlags, fsync, mkdirat, open, renameat, renameat_with, statat,
+};
 use rustix::io::Errno;
 
 use super::Error;
@@ -34,17 +36,31 @@ enum Leftover {
 }
 
 impl Staged {
-    /// Makes the directory under this temporary name. Until it is published only its owner can look into it.
-    pub(super) fn new(target: &Path, temporary: OsString, replace: bool) -> Result<(Self, Tree), Error> {
+    /// Makes the directory under this temporary name. Until it is published only its owner can look
+    /// into it.
+    pub(super) fn new(
+        target: &Path,
+        temporary: OsString,
+        replace: bool,
+    ) -> Result<(Self, Tree), Error> {
         let create = |error: Errno| Error::local("create", target)(error);
         let name = target.file_name().ok_or(Errno::INVAL).map_err(create)?.to_owned();
-        let parent = open(parent(target), DIRECTORY, Mode::empty()).map_err(Error::local("open", parent(target)))?;
-        let staged = Self { target: target.to_owned(), parent, name, temporary, replace, leftover: Leftover::Ours };
+        let parent = open(parent(target), DIRECTORY, Mode::empty())
+            .map_err(Error::local("open", parent(target)))?;
+        let staged = Self {
+            target: target.to_owned(),
+            parent,
+            name,
+            temporary,
+            replace,
+            leftover: Leftover::Ours,
+        };
         if !replace && staged.is_taken(&staged.name).map_err(create)? {
             return Err(create(Errno::EXIST));
         }
         mkdirat(&staged.parent, &staged.temporary, Mode::RWXU).map_err(create)?;
-        let root = open_directory(staged.parent.as_fd(), staged.temporary.as_ref()).map_err(create)?;
+        let root =
+            open_directory(staged.parent.as_fd(), staged.temporary.as_ref()).map_err(create)?;
         Ok((staged, Tree::new(root)))
     }
 
@@ -83,7 +99,8 @@ impl Staged {
 
     fn rename(&self, from: &OsStr, to: &OsStr, way: RenameFlags) -> rustix::io::Result<()> {
         match renameat_with(&self.parent, from, &self.parent, to, way) {
-            // Not every file system can. A plain rename does not replace a directory either, if there is anything in it.
+            // Not every file system can. A plain rename does not replace a directory either, if
+            // there is anything in it.
             Err(Errno::NOSYS | Errno::INVAL | Errno::NOTSUP) if way == RenameFlags::NOREPLACE => {
                 if self.is_taken(to)? {
                     Err(Errno::EXIST)

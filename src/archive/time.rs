@@ -26,7 +26,10 @@ impl Mtime {
         let text = std::str::from_utf8(text).ok()?;
         let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        if whole.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') || fraction.contains('.') {
+        if whole.is_empty()
+            || !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+            || fraction.contains('.')
+        {
             return None;
         }
         let seconds: i64 = whole.parse().ok()?;
@@ -57,7 +60,14 @@ mod tests {
 
     #[test]
     fn times_come_back() {
-        for (seconds, nanoseconds) in [(0, 0), (0, 1), (-1, 500_000_000), (-2, 0), (1_700_000_000, 999_999_999), (i64::MAX, 0)] {
+        for (seconds, nanoseconds) in [
+            (0, 0),
+            (0, 1),
+            (-1, 500_000_000),
+            (-2, 0),
+            (1_700_000_000, 999_999_999),
+            (i64::MAX, 0),
+        ] {
             let time = Mtime { seconds, nanoseconds };
             assert_eq!(Mtime::parse(time.to_string().as_bytes()), Some(time), "{time}");
         }

@@ -1,7 +1,9 @@
-//! A directory and what is beneath it, reached from its handle, one name at a time, and never through a link.
+//! A directory and what is beneath it, reached from its handle, one name at a time, and never
+//! through a link.
 //!
-//! As no name here is `..`, this keeps what `openat2` would with `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`, in the same
-//! way on every Unix, and without the limit to the length of a path.
+//! As no name here is `..`, this keeps what `openat2` would with `RESOLVE_BENEATH` and
+//! `RESOLVE_NO_SYMLINKS`, in the same way on every Unix, and without the limit to the length of a
+//! path.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -39,7 +41,8 @@ impl Tree {
     /// # Errors
     /// `NOTDIR` or `LOOP` if something on the way is not a directory.
     pub(super) fn directory(&mut self, path: &Path) -> Result<BorrowedFd<'_>> {
-        let (mut at, mut handle) = match self.last.take().filter(|(last, _)| path.starts_with(last)) {
+        let (mut at, mut handle) = match self.last.take().filter(|(last, _)| path.starts_with(last))
+        {
             Some((last, handle)) => (last, Some(handle)),
             None => (PathBuf::new(), None),
         };

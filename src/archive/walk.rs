@@ -1,5 +1,6 @@
-//! All that is in a directory, in an order that depends on nothing but the names: a directory comes before what is in it,
-//! and names are sorted by their bytes. In memory are the names of one directory for each level.
+//! All that is in a directory, in an order that depends on nothing but the names: a directory comes
+//! before what is in it, and names are sorted by their bytes. In memory are the names of one
+//! directory for each level.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -63,7 +64,12 @@ impl Walk {
             self.begun = true;
             let stat = fstat(self.tree.root()).map_err(Error::local("look at", Path::new("")))?;
             self.descend(&PathBuf::new()).map_err(Error::local("read", Path::new("")))?;
-            return Ok(Some(Visit::Found(Box::new(Found { path: PathBuf::new(), stat, target: None, file: None }))));
+            return Ok(Some(Visit::Found(Box::new(Found {
+                path: PathBuf::new(),
+                stat,
+                target: None,
+                file: None,
+            }))));
         }
         while let Some(level) = self.levels.last_mut() {
             let Some(name) = level.names.pop() else {
@@ -77,15 +83,21 @@ impl Walk {
                 // It is gone since its directory was read.
                 Err(Refusal::Unreadable(Errno::NOENT)) => {}
                 Err(Refusal::Unreadable(error)) => {
-                    return Ok(Some(Visit::LeftOut(LeftOut { path, why: Omission::Unreadable(error.into()) })));
+                    return Ok(Some(Visit::LeftOut(LeftOut {
+                        path,
+                        why: Omission::Unreadable(error.into()),
+                    })));
                 }
-                Err(Refusal::Excluded) => return Ok(Some(Visit::LeftOut(LeftOut { path, why: Omission::Excluded }))),
+                Err(Refusal::Excluded) => {
+                    return Ok(Some(Visit::LeftOut(LeftOut { path, why: Omission::Excluded })));
+                }
             }
         }
         Ok(None)
     }
 
-    /// Looks at something, and opens it if there is anything to be read; `None` if archives hold no such thing.
+    /// Looks at something, and opens it if there is anything to be read; `None` if archives hold no
+    /// such thing.
     fn visit(&mut self, above: &Path, name: &OsStr, path: &Path) -> Result<Option<Found>, Refusal> {
         if !names::fits(path) {
             return Err(Errno::NAMETOOLONG.into());
@@ -94,11 +106,17 @@ impl Walk {
         let (stat, target) = look(directory, name)?;
         let mut found = Found { path: path.to_owned(), stat, target, file: None };
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory if self.without == Some(identity(&stat)) => return Err(Refusal::Excluded),
+            FileType::Directory if self.without == Some(identity(&stat)) => {
+                return Err(Refusal::Excluded);
+            }
             FileType::Directory => self.descend(path)?,
             FileType::RegularFile => {
                 // Something else may have taken its name, and opening a pipe would wait.
-                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+                let flags = OFlags::RDONLY
+                    | OFlags::NOFOLLOW
+                    | OFlags::NONBLOCK
+                    | OFlags::NOCTTY
+                    | OFlags::CLOEXEC;
                 let file = openat(directory, name, flags, Mode::empty())?;
                 // What it is now counts.
                 found.stat = fstat(&file)?;
@@ -168,7 +186,12 @@ impl Found {
             (FileType::Symlink, Some(target)) => Kind::Link { target: target.clone() },
             _ => return None,
         };
-        Some(Entry { path: self.path.clone(), kind, mode: permissions(&self.stat), mtime: mtime(&self.stat) })
+        Some(Entry {
+            path: self.path.clone(),
+            kind,
+            mode: permissions(&self.stat),
+            mtime: mtime(&self.stat),
+        })
     }
 }
 
@@ -183,5 +206,8 @@ pub(super) fn permissions(stat: &Stat) -> Mode {
 // The types of these fields are not the same everywhere.
 #[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion)]
 pub(super) fn mtime(stat: &Stat) -> Mtime {
-    Mtime { seconds: stat.st_mtime.into(), nanoseconds: u32::try_from(stat.st_mtime_nsec).unwrap_or(0) }
+    Mtime {
+        seconds: stat.st_mtime.into(),
+        nanoseconds: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+    }
 }

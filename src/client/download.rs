@@ -1,14 +1,16 @@
-//! A file on its way from the server: pieces are chained and opened where they lie, whatever the cuts between records, and
-//! lent as plaintext (`docs/protocol.md` §18, §21, §22).
+//! A file on its way from the server: pieces are chained and opened where they lie, whatever the
+//! cuts between records, and lent as plaintext (`docs/protocol.md` §18, §21, §22).
 
 use zeroize::Zeroizing;
 
 use super::{ClientEvent, Download, Received};
-use crate::chain::{CHECKPOINT, Chain, ChainDigest, PIECE};
+use crate::chain::{CHECKPOINT, Chain, ChainDigest, SEALED_CHUNK_LEN};
 use crate::crypto::aead::NONCE_LENGTH;
 use crate::crypto::proof::Proof;
 use crate::error::{Error, Refusal};
-use crate::sealed::{ChunkOpener, Header, Integrity, Key, MAX_PIECE, Metadata, content_length};
+use crate::sealed::{
+    ChunkOpener, Header, Integrity, Key, MAX_SEALED_CHUNK, Metadata, content_length,
+};
 use crate::session::Message;
 use crate::types::cookie::Cookie;
 use crate::wire::frame::Frame;
@@ -42,7 +44,8 @@ pub(super) struct Receiving {
     computed: Chain,
     /// Known from the first chunk, or from the earlier part of a download that goes on.
     metadata: Option<Metadata>,
-    /// Whether a chunk of this part has opened: before that, nothing shows that the server has the file.
+    /// Whether a chunk of this part has opened: before that, nothing shows that the server has the
+    /// file.
     has_begun: bool,
     /// Whether the chunk that ends the file has opened.
     has_ended: bool,
@@ -65,7 +68,8 @@ enum Lent {
 impl Wanted {
     pub(super) fn new(download: Download) -> Result<Self, Error> {
         let Download { cookie, header, key, earlier, chain } = download;
-        if earlier.as_ref().is_some_and(|earlier| !earlier.offset.is_multiple_of(PIECE)) {
+        if earlier.as_ref().is_some_and(|earlier| !earlier.offset.is_multiple_of(SEALED_CHUNK_LEN))
+        {
             return Err(Error::Misuse("a download goes on in the middle of a piece"));
         }
         Ok(Self { cookie, header, key, earlier, chain })
@@ -105,7 +109,9 @@ impl Wanted {
             return Err(Integrity::Truncated.into());
         }
         let (computed, metadata) = match self.earlier {
-            Some(Received { offset, chain, metadata }) if offset > 0 => (Chain::resume(offset, chain), Some(metadata)),
+            Some(Received { offset, chain, metadata }) if offset > 0 => {
+                (Chain::resume(offset, chain), Some(metadata))
+            }
             _ => (Chain::new(&self.header.to_bytes()), None),
         };
         Ok(Receiving {
@@ -170,7 +176,8 @@ impl Receiving {
 
     /// The caller has taken so many bytes.
     pub(super) fn consumed(&mut self, count: usize) -> Result<Vec<ClientEvent>, Error> {
-        let (Lent::InRecord { start, end, .. } | Lent::InPiece { start, end }) = &mut self.lent else {
+        let (Lent::InRecord { start, end, .. } | Lent::InPiece { start, end }) = &mut self.lent
+        else {
             return Err(Error::Misuse("file bytes were taken when there were none"));
         };
         if count > *end - *start {
@@ -188,7 +195,8 @@ impl Receiving {
 
     /// The offset to acknowledge, if it is time. The end is acknowledged by itself (§18.8).
     pub(super) fn acknowledgement(&mut self) -> Option<u64> {
-        let due = self.taken - self.acknowledged + PIECE > ACKNOWLEDGE && self.taken < self.size;
+        let due = self.taken - self.acknowledged + SEALED_CHUNK_LEN > ACKNOWLEDGE
+            && self.taken < self.size;
         due.then(|| {
             self.acknowledged = self.taken;
             self.taken
@@ -216,7 +224,9 @@ impl Receiving {
         let mut events = Vec::new();
         while let Lent::Nothing = self.lent {
             let Some(record) = &mut self.record else { break };
-            let Ok(length) = usize::try_from((self.size - self.taken).min(PIECE)) else { return Err(Error::Crypto) };
+            let Ok(length) = usize::try_from((self.size - self.taken).min(SEALED_CHUNK_LEN)) else {
+                return Err(Error::Crypto);
+            };
             let here = record.as_slice().len();
             if here == 0 {
                 self.record = None;
@@ -228,7 +238,7 @@ impl Receiving {
             } else {
                 // Of full size from the start, so that no reallocation leaves plaintext behind.
                 let begun = self.piece.len();
-                self.piece.reserve_exact(MAX_PIECE.saturating_sub(begun));
+                self.piece.reserve_exact(MAX_SEALED_CHUNK.saturating_sub(begun));
                 let missing = here.min(length - begun);
                 self.piece.extend_from_slice(&record.as_slice()[..missing]);
                 record.advance(missing);
@@ -239,7 +249,8 @@ impl Receiving {
             };
             let before = (self.taken, self.computed.digest());
             self.computed.update(whole);
-            let (index, last) = (self.taken / PIECE, self.taken + length as u64 == self.size);
+            let (index, last) =
+                (self.taken / SEALED_CHUNK_LEN, self.taken + length as u64 == self.size);
             let plaintext = self.opener.open(&self.key, whole, index, last)?;
             let mut start = NONCE_LENGTH;
             let end = start + plaintext.len();
@@ -252,10 +263,15 @@ impl Receiving {
             if !std::mem::replace(&mut self.has_begun, true) {
                 events.push(self.started()?);
             } else if before.0.is_multiple_of(CHECKPOINT) {
-                // Told only now: a position that no chunk follows would not show where the file ends.
+                // Told only now: a position that no chunk follows would not show where the file
+                // ends.
                 events.push(ClientEvent::Checkpoint { offset: before.0, chain: before.1 });
             }
-            self.lent = if in_record { Lent::InRecord { start, end, piece: length } } else { Lent::InPiece { start, end } };
+            self.lent = if in_record {
+                Lent::InRecord { start, end, piece: length }
+            } else {
+                Lent::InPiece { start, end }
+            };
             if start == end {
                 self.close_piece();
             }
@@ -267,8 +283,14 @@ impl Receiving {
     fn started(&self) -> Result<ClientEvent, Error> {
         let metadata = self.metadata.clone().ok_or(Integrity::Chain)?;
         let before = metadata.encode().map_err(Integrity::Metadata)?.len() as u64;
-        let content = content_length(self.size).and_then(|plaintext| plaintext.checked_sub(before)).ok_or(Integrity::Chain)?;
+        let content = content_length(self.size)
+            .and_then(|plaintext| plaintext.checked_sub(before))
+            .ok_or(Integrity::Chain)?;
         metadata.check_size(content)?;
-        Ok(ClientEvent::DownloadStarted { metadata: Some(metadata), size: Some(content), expires: self.expires })
+        Ok(ClientEvent::DownloadStarted {
+            metadata: Some(metadata),
+            size: Some(content),
+            expires: self.expires,
+        })
     }
 }

@@ -1,5 +1,5 @@
-//! A file of FSS 1.0 on its way from a server of FSS/2: the stored bytes come as they are, and are decrypted here
-//! (`docs/protocol.md` §18.10).
+//! A file of FSS 1.0 on its way from a server of FSS/2: the stored bytes come as they are, and are
+//! decrypted here (`docs/protocol.md` §18.10).
 
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -122,7 +122,9 @@ impl ReceivingLegacy {
 
     /// The file has ended. What was held back as a possible padding is handed out now.
     pub(super) fn on_end(&mut self) -> Result<(), Error> {
-        if self.received != self.size || self.chain.is_some_and(|chain| chain != self.computed.digest()) {
+        if self.received != self.size
+            || self.chain.is_some_and(|chain| chain != self.computed.digest())
+        {
             return Err(Integrity::Chain.into());
         }
         Ok(self.decryptor.finish(&mut self.data)?)
@@ -143,9 +145,12 @@ impl ReceivingLegacy {
 
     /// The offset to acknowledge, if it is time.
     pub(super) fn acknowledgement(&mut self) -> Option<u64> {
-        // What is in parts, or held back, is not taken; it is always less than a chunk or two, and told at the end.
+        // What is in parts, or held back, is not taken; it is always less than a chunk or two, and
+        // told at the end.
         let taken = self.received - self.chunk.len() as u64;
-        let due = self.data().is_empty() && taken - self.acknowledged + CHUNK as u64 * 256 > ACKNOWLEDGE && taken < self.size;
+        let due = self.data().is_empty()
+            && taken - self.acknowledged + CHUNK as u64 * 256 > ACKNOWLEDGE
+            && taken < self.size;
         due.then(|| {
             self.acknowledged = taken;
             taken

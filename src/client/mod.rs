@@ -1,11 +1,11 @@
-//! The client: a pure machine that does one operation after another on a connection of FSS/2, and one that does one
-//! operation of FSS 1.0 ([`legacy`]).
+//! The client: a pure machine that does one operation after another on a connection of FSS/2, and
+//! one that does one operation of FSS 1.0 ([`legacy`]).
 
 mod download;
+mod fss2;
 pub mod legacy;
 mod legacy_download;
 mod session;
-mod states;
 mod upload;
 
 pub use session::ClientSession;
@@ -19,7 +19,7 @@ use crate::types::cookie::Cookie;
 use crate::types::entry::Entry;
 use crate::types::secret::Password;
 use crate::types::user::{Account, Invite, UserName};
-use crate::wire::refusal::Refused;
+use crate::wire::error_frame::ErrorFrame;
 use crate::wire::reply::ServerLimits;
 
 /// What a client can ask of a server.
@@ -30,8 +30,9 @@ pub enum Operation {
     Upload(Upload),
     /// Go on with an upload that broke off.
     Resume(Resume),
-    /// Ask for the header of a file, to derive its key with: answered with [`ClientEvent::Challenged`]. Who has kept the
-    /// header need not ask; who asks all the same must take another one than his for interference (§18.4).
+    /// Ask for the header of a file, to derive its key with: answered with
+    /// [`ClientEvent::Challenged`]. Who has kept the header need not ask; who asks all the same
+    /// must take another one than his for interference (§18.4).
     Challenge {
         /// The file's cookie.
         cookie: Cookie,
@@ -40,8 +41,8 @@ pub enum Operation {
     Download(Download),
     /// Download a file of FSS 1.0, from a server that speaks FSS/2 too.
     LegacyDownload(LegacyDownload),
-    /// List the files that were uploaded with this client's key: answered with [`ClientEvent::Listed`] for each, and
-    /// [`ClientEvent::EndOfList`].
+    /// List the files that were uploaded with this client's key: answered with
+    /// [`ClientEvent::Listed`] for each, and [`ClientEvent::EndOfList`].
     List {
         /// The last cookie that is known, to go on after it.
         after: Option<Cookie>,
@@ -64,7 +65,7 @@ pub enum Operation {
     Information,
 }
 
-/// A file to upload. Its bytes are asked for with [`ClientNeed::Supply`].
+/// A file to upload. Its bytes are asked for with [`ClientRequest::Supply`].
 #[derive(Debug)]
 pub struct Upload {
     /// The header of the sealed file.
@@ -73,7 +74,8 @@ pub struct Upload {
     pub key: Key,
     /// What is known of the file; sealed with it.
     pub metadata: Metadata,
-    /// Exactly how many bytes will be supplied, if that is known. Without it a server with quotas reserves generously.
+    /// Exactly how many bytes will be supplied, if that is known. Without it a server with quotas
+    /// reserves generously.
     pub size: Option<u64>,
     /// For how many seconds to keep the file.
     pub keep: Option<u64>,
@@ -81,18 +83,20 @@ pub struct Upload {
     pub downloads: Option<u64>,
 }
 
-/// An upload that goes on. The source must give the same bytes again, and metadata and size must be the same.
+/// An upload that goes on. The source must give the same bytes again, and metadata and size must be
+/// the same.
 #[derive(Debug)]
 pub struct Resume {
     /// The upload as it was begun.
     pub upload: Upload,
     /// Its cookie.
     pub cookie: Cookie,
-    /// Every checkpoint that was reported, and what [`ClientEvent::Finishing`] said if it came to that.
+    /// Every checkpoint that was reported, and what [`ClientEvent::Finishing`] said if it came to
+    /// that.
     pub noted: Vec<(u64, ChainDigest)>,
 }
 
-/// A file to download. Its bytes are handed out with [`ClientNeed::Data`].
+/// A file to download. Its bytes are handed out with [`ClientRequest::Data`].
 #[derive(Debug)]
 pub struct Download {
     /// The file's cookie.
@@ -118,17 +122,18 @@ pub struct Received {
     pub metadata: Metadata,
 }
 
-/// A file of FSS 1.0 to download. Its bytes are handed out with [`ClientNeed::Data`].
+/// A file of FSS 1.0 to download. Its bytes are handed out with [`ClientRequest::Data`].
 ///
-/// The proof that is sent lets a hostile server guess the password as fast as it can hash: only for a file that is known
-/// to be one of FSS 1.0 (`docs/protocol.md` §18.11).
+/// The proof that is sent lets a hostile server guess the password as fast as it can hash: only for
+/// a file that is known to be one of FSS 1.0 (`docs/protocol.md` §18.11).
 #[derive(Debug)]
 pub struct LegacyDownload {
     /// The file's cookie.
     pub cookie: Cookie,
     /// Its password.
     pub password: Password,
-    /// Its size in bytes, as it was written down at its upload. Without it the end of the file is a guess.
+    /// Its size in bytes, as it was written down at its upload. Without it the end of the file is a
+    /// guess.
     pub size: Option<u64>,
 }
 
@@ -136,37 +141,41 @@ pub struct LegacyDownload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientEvent {
-    /// The server has proved that this is its identity. Nothing but our public key and a hello has been sent yet: a caller
-    /// who does not take this key for the server's must not poll again.
+    /// The server has proved that this is its identity. Nothing but our public key and a hello has
+    /// been sent yet: a caller who does not take this key for the server's must not poll again.
     ServerKey(Fingerprint),
-    /// The caller has taken the server's identity, which may be remembered now: what the server takes.
+    /// The caller has taken the server's identity, which may be remembered now: what the server
+    /// takes.
     Connected(ServerLimits),
-    /// An upload begins or goes on. Note the cookie with the header, to be able to resume it; it is worth nothing else
-    /// before [`ClientEvent::Uploaded`].
+    /// An upload begins or goes on. Note the cookie with the header, to be able to resume it; it is
+    /// worth nothing else before [`ClientEvent::Uploaded`].
     UploadStarted {
         /// The cookie that the file will have.
         cookie: Cookie,
         /// How many bytes of the file the server has already: supply those after them.
         position: u64,
-        /// Sealed bytes of it that the server has already. What was noted beyond is worth nothing now.
+        /// Sealed bytes of it that the server has already. What was noted beyond is worth nothing
+        /// now.
         offset: u64,
         /// When the file would expire if it was complete now, in Unix seconds.
         expires: Option<u64>,
-        /// For how many seconds the server keeps it from its completion, if not for ever: it may be less than was asked.
+        /// For how many seconds the server keeps it from its completion, if not for ever: it may be
+        /// less than was asked.
         keep: Option<u64>,
-        /// For how many downloads the server keeps it, if they are limited: it may be less than was asked.
+        /// For how many downloads the server keeps it, if they are limited: it may be less than was
+        /// asked.
         downloads: Option<u64>,
     },
-    /// A checkpoint (`docs/protocol.md` §22.3): note it, to be able to resume there. Of a download, make what was handed out
-    /// so far durable before.
+    /// A checkpoint (`docs/protocol.md` §22.3): note it, to be able to resume there. Of a download,
+    /// make what was handed out so far durable before.
     Checkpoint {
         /// Sealed bytes so far.
         offset: u64,
         /// The chain there.
         chain: ChainDigest,
     },
-    /// All of an upload is sent. Note this before polling again: should the server's acknowledgement get lost, it is by this
-    /// that a resume knows the file again.
+    /// All of an upload is sent. Note this before polling again: should the server's
+    /// acknowledgement get lost, it is by this that a resume knows the file again.
     Finishing {
         /// Sealed bytes in all.
         offset: u64,
@@ -193,12 +202,13 @@ pub enum ClientEvent {
         /// When the file expires, in Unix seconds.
         expires: Option<u64>,
     },
-    /// The whole file has been handed out. Make it durable **before** polling again: the next poll acknowledges it, and
-    /// the server may then forget it.
+    /// The whole file has been handed out. Make it durable **before** polling again: the next poll
+    /// acknowledges it, and the server may then forget it.
     Downloaded {
         /// Bytes that were handed out, in this part.
         size: u64,
-        /// The size of a file of FSS 1.0 was not known and had to be guessed (`docs/protocol.md` §8).
+        /// The size of a file of FSS 1.0 was not known and had to be guessed (`docs/protocol.md`
+        /// §8).
         guessed: bool,
     },
     /// A file of the list.
@@ -219,16 +229,18 @@ pub enum ClientEvent {
     },
     /// The server has refused the operation; the connection goes on. Only after
     /// [`ClientSession::continue_after_refusals`]: otherwise a refusal ends the connection with
-    /// [`Error::PeerRefused`](crate::Error::PeerRefused), so that who looks at no event takes no refusal for a success.
-    Refused(Refused),
+    /// [`Error::PeerRefused`](crate::Error::PeerRefused), so that who looks at no event takes no
+    /// refusal for a success.
+    Refused(ErrorFrame),
 }
 
 /// What a client needs of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientNeed {
+pub enum ClientRequest {
     /// Something to do: [`ClientSession::start`], or [`ClientSession::finish`].
     Operation,
-    /// Bytes to upload: put them into [`ClientSession::supply`] and say how many with [`ClientSession::supplied`].
+    /// Bytes to upload: put them into [`ClientSession::supply`] and say how many with
+    /// [`ClientSession::supplied`].
     Supply,
     /// Room for bytes that came: take them from [`ClientSession::data`] and say how many with
     /// [`ClientSession::consumed`].

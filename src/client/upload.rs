@@ -1,16 +1,18 @@
-//! A file on its way to the server: plaintext is taken into the record that will be sent, sealed and chained where it lies,
-//! as far as the window allows (`docs/protocol.md` §17, §21, §22).
+//! A file on its way to the server: plaintext is taken into the record that will be sent, sealed
+//! and chained where it lies, as far as the window allows (`docs/protocol.md` §17, §21, §22).
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{Resume, Upload};
-use crate::chain::{CHECKPOINT, Chain, ChainDigest, PIECE};
+use crate::chain::{CHECKPOINT, Chain, ChainDigest, SEALED_CHUNK_LEN};
 use crate::crypto::aead::NONCE_LENGTH;
 use crate::crypto::proof::Proof;
 use crate::error::Error;
 use crate::format::NewUpload;
-use crate::sealed::{CHUNK, ChunkSealer, Header, Integrity, Key, MAX_PIECE, NONCE_AND_TAG, stored_length};
+use crate::sealed::{
+    CHUNK, CHUNK_OVERHEAD, ChunkSealer, Header, Integrity, Key, MAX_SEALED_CHUNK, stored_length,
+};
 use crate::types::MAX_NUMBER;
 use crate::types::cookie::Cookie;
 use crate::wire::request::Request;
@@ -22,7 +24,7 @@ const PIECES: u64 = 4;
 const LARGEST: u64 = MAX_NUMBER / 2;
 
 /// An upload that is to begin or to go on.
-pub(super) struct Outgoing {
+pub(super) struct ActiveUpload {
     header: Header,
     key: Key,
     /// The beginning of the plaintext.
@@ -45,10 +47,12 @@ pub(super) struct Sending {
     chain: Chain,
     /// Plaintext bytes in records before the present one.
     position: u64,
-    /// Plaintext bytes in the present record, and how many pieces it may have; none while there is no record.
+    /// Plaintext bytes in the present record, and how many pieces it may have; none while there is
+    /// no record.
     filled: usize,
     pieces: u64,
-    /// If the size is not known: the byte after a full record, by which it is known not to be the last.
+    /// If the size is not known: the byte after a full record, by which it is known not to be the
+    /// last.
     ahead: Option<u8>,
     ahead_slot: [u8; 1],
     /// The caller has no more.
@@ -57,7 +61,7 @@ pub(super) struct Sending {
     window: u64,
 }
 
-impl Outgoing {
+impl ActiveUpload {
     pub(super) fn new(upload: Upload) -> Result<Self, Error> {
         let Upload { header, key, metadata, size, keep, downloads } = upload;
         if size.is_some_and(|size| size > LARGEST) {
@@ -94,25 +98,39 @@ impl Outgoing {
     }
 
     /// The server accepts, and says where to go on.
-    pub(super) fn accepted(self, cookie: Cookie, offset: u64, window: u64, chain: Option<ChainDigest>) -> Result<Sending, Error> {
-        if window < PIECE {
-            return Err(Error::UnexpectedFrame { got: "a window of less than a piece", expected: "one of 64 KiB at least" });
+    pub(super) fn accepted(
+        self,
+        cookie: Cookie,
+        offset: u64,
+        window: u64,
+        chain: Option<ChainDigest>,
+    ) -> Result<Sending, Error> {
+        if window < SEALED_CHUNK_LEN {
+            return Err(Error::UnexpectedFrame {
+                got: "a window of less than a piece",
+                expected: "one of 64 KiB at least",
+            });
         }
         let known = match (&self.earlier, offset) {
             (Some((asked, _)), _) if *asked != cookie => false,
             (_, 0) => chain.is_none(),
-            (Some((_, noted)), _) => noted.iter().any(|(at, digest)| *at == offset && Some(*digest) == chain),
+            (Some((_, noted)), _) => {
+                noted.iter().any(|(at, digest)| *at == offset && Some(*digest) == chain)
+            }
             (None, _) => false,
         };
         if !known {
             return Err(Integrity::Chain.into());
         }
-        let pieces = offset.div_ceil(PIECE);
-        let position = offset.saturating_sub(pieces * NONCE_AND_TAG as u64);
+        let pieces = offset.div_ceil(SEALED_CHUNK_LEN);
+        let position = offset.saturating_sub(pieces * CHUNK_OVERHEAD as u64);
         if self.total.is_some_and(|total| position > total) {
             return Err(Error::Misuse("the upload has fewer bytes than the server has of it"));
         }
-        let chain = chain.map_or_else(|| Chain::new(&self.header.to_bytes()), |chain| Chain::resume(offset, chain));
+        let chain = chain.map_or_else(
+            || Chain::new(&self.header.to_bytes()),
+            |chain| Chain::resume(offset, chain),
+        );
         Ok(Sending {
             cookie,
             sealer: ChunkSealer::new(&self.header, pieces),
@@ -126,7 +144,7 @@ impl Outgoing {
             ahead: None,
             ahead_slot: [0],
             // Only the end of a file is not between two pieces.
-            ended: self.total == Some(position) || !offset.is_multiple_of(PIECE),
+            ended: self.total == Some(position) || !offset.is_multiple_of(SEALED_CHUNK_LEN),
             acknowledged: offset,
             window,
         })
@@ -161,12 +179,15 @@ impl Sending {
     /// How many pieces may be sent now.
     pub(super) fn pieces_allowed(&self) -> u64 {
         let room = self.window.saturating_sub(self.sent() - self.acknowledged);
-        (room / PIECE).min(PIECES)
+        (room / SEALED_CHUNK_LEN).min(PIECES)
     }
 
     pub(super) fn acknowledge(&mut self, offset: u64) -> Result<(), Error> {
         if !(self.acknowledged..=self.sent()).contains(&offset) {
-            return Err(Error::UnexpectedFrame { got: "an offset out of turn", expected: "one of what was sent" });
+            return Err(Error::UnexpectedFrame {
+                got: "an offset out of turn",
+                expected: "one of what was sent",
+            });
         }
         self.acknowledged = offset;
         Ok(())
@@ -211,7 +232,7 @@ impl Sending {
         }
         let (piece, within) = (self.filled / CHUNK, self.filled % CHUNK);
         let left = self.left().map_or(CHUNK, |left| usize::try_from(left).unwrap_or(CHUNK));
-        let start = piece * MAX_PIECE + NONCE_LENGTH + within;
+        let start = piece * MAX_SEALED_CHUNK + NONCE_LENGTH + within;
         room.get_mut(start..start + left.min(CHUNK - within)).unwrap_or_default()
     }
 
@@ -234,15 +255,23 @@ impl Sending {
         Ok(())
     }
 
-    /// Seals the pieces of the record where they lie; says how many bytes they have, and which checkpoints they passed.
-    pub(super) fn seal(&mut self, room: &mut [u8], rng: &mut dyn CryptoRng) -> Result<(usize, Vec<(u64, ChainDigest)>), Error> {
+    /// Seals the pieces of the record where they lie; says how many bytes they have, and which
+    /// checkpoints they passed.
+    pub(super) fn seal(
+        &mut self,
+        room: &mut [u8],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(usize, Vec<(u64, ChainDigest)>), Error> {
         let mut checkpoints = Vec::new();
         let (mut sealed, mut left) = (0, self.filled);
         while left > 0 {
             let length = left.min(CHUNK);
             left -= length;
-            let piece = room.get_mut(sealed..sealed + length + NONCE_AND_TAG).ok_or(Error::Crypto)?;
-            self.sealer.seal(&self.key, piece, self.ended && left == 0, rng).map_err(|_| Error::Crypto)?;
+            let piece =
+                room.get_mut(sealed..sealed + length + CHUNK_OVERHEAD).ok_or(Error::Crypto)?;
+            self.sealer
+                .seal(&self.key, piece, self.ended && left == 0, rng)
+                .map_err(|_| Error::Crypto)?;
             self.chain.update(piece);
             sealed += piece.len();
             if self.chain.position().is_multiple_of(CHECKPOINT) {

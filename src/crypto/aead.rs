@@ -20,13 +20,24 @@ pub trait AeadKey: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`CryptoFailure`] if the library fails.
-    fn seal(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<[u8; TAG_LENGTH], CryptoFailure>;
+    fn seal(
+        &self,
+        nonce: [u8; NONCE_LENGTH],
+        additional: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; TAG_LENGTH], CryptoFailure>;
 
-    /// Decrypts `data`, the ciphertext with its tag at the end, in place: the plaintext is what is before the tag.
+    /// Decrypts `data`, the ciphertext with its tag at the end, in place: the plaintext is what is
+    /// before the tag.
     ///
     /// # Errors
     /// [`CryptoFailure`] if it is not what was sealed; `data` then holds nothing of use.
-    fn open(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<(), CryptoFailure>;
+    fn open(
+        &self,
+        nonce: [u8; NONCE_LENGTH],
+        additional: &[u8],
+        data: &mut [u8],
+    ) -> Result<(), CryptoFailure>;
 }
 
 /// The key of the crate `aes-gcm`.
@@ -39,15 +50,30 @@ impl RustCryptoAead {
 }
 
 impl AeadKey for RustCryptoAead {
-    fn seal(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<[u8; TAG_LENGTH], CryptoFailure> {
-        let tag = self.0.encrypt_inout_detached(&Nonce::from(nonce), additional, data.into()).map_err(|_| CryptoFailure)?;
+    fn seal(
+        &self,
+        nonce: [u8; NONCE_LENGTH],
+        additional: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; TAG_LENGTH], CryptoFailure> {
+        let tag = self
+            .0
+            .encrypt_inout_detached(&Nonce::from(nonce), additional, data.into())
+            .map_err(|_| CryptoFailure)?;
         Ok(tag.into())
     }
 
-    fn open(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<(), CryptoFailure> {
+    fn open(
+        &self,
+        nonce: [u8; NONCE_LENGTH],
+        additional: &[u8],
+        data: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
         let (data, tag) = data.split_last_chunk_mut::<TAG_LENGTH>().ok_or(CryptoFailure)?;
         let tag = Tag::from(*tag);
-        self.0.decrypt_inout_detached(&Nonce::from(nonce), additional, data.into(), &tag).map_err(|_| CryptoFailure)
+        self.0
+            .decrypt_inout_detached(&Nonce::from(nonce), additional, data.into(), &tag)
+            .map_err(|_| CryptoFailure)
     }
 }
 

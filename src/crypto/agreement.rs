@@ -19,7 +19,10 @@ pub trait Share: Debug + Send {
     ///
     /// # Errors
     /// [`CryptoFailure`] if it would be all zero, which a peer can force but no honest one makes.
-    fn agree(self: Box<Self>, peer: &[u8; SHARE_LENGTH]) -> Result<Zeroizing<[u8; SHARE_LENGTH]>, CryptoFailure>;
+    fn agree(
+        self: Box<Self>,
+        peer: &[u8; SHARE_LENGTH],
+    ) -> Result<Zeroizing<[u8; SHARE_LENGTH]>, CryptoFailure>;
 }
 
 /// The share of the crate `x25519-dalek`.
@@ -36,9 +39,16 @@ impl Share for RustCryptoShare {
         PublicKey::from(&self.0).to_bytes()
     }
 
-    fn agree(self: Box<Self>, peer: &[u8; SHARE_LENGTH]) -> Result<Zeroizing<[u8; SHARE_LENGTH]>, CryptoFailure> {
+    fn agree(
+        self: Box<Self>,
+        peer: &[u8; SHARE_LENGTH],
+    ) -> Result<Zeroizing<[u8; SHARE_LENGTH]>, CryptoFailure> {
         let shared = self.0.diffie_hellman(&PublicKey::from(*peer));
-        if shared.was_contributory() { Ok(Zeroizing::new(shared.to_bytes())) } else { Err(CryptoFailure) }
+        if shared.was_contributory() {
+            Ok(Zeroizing::new(shared.to_bytes()))
+        } else {
+            Err(CryptoFailure)
+        }
     }
 }
 

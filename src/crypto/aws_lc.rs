@@ -1,6 +1,8 @@
-//! The provider on `aws-lc-rs`: several times faster than pure Rust, in constant time, and in need of a C compiler.
+//! The provider on `aws-lc-rs`: several times faster than pure Rust, in constant time, and in need
+//! of a C compiler.
 //!
-//! AWS-LC draws the random bytes of OAEP itself, so with this provider the same seed does not give the same bytes.
+//! AWS-LC draws the random bytes of OAEP itself, so with this provider the same seed does not give
+//! the same bytes.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -10,9 +12,12 @@ use aws_lc_rs::agreement::{self, UnparsedPublicKey, X25519};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{
-    KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
+    KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
+    PrivateDecryptingKey, PublicEncryptingKey,
 };
-use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA384, RSA_PSS_SHA384, RsaKeyPair, UnparsedPublicKey as UnparsedVerifyingKey};
+use aws_lc_rs::signature::{
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_SHA384, RsaKeyPair, UnparsedPublicKey as UnparsedVerifyingKey,
+};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -31,31 +36,42 @@ impl CryptoProvider for AwsLc {
     }
 
     fn load_public_key(&self, key: &PublicKeyDer) -> Result<Arc<dyn PublicKey>, KeyRejected> {
-        let oaep = PublicEncryptingKey::from_der(key.as_bytes()).map_err(|_| KeyRejected::Provider)?;
+        let oaep =
+            PublicEncryptingKey::from_der(key.as_bytes()).map_err(|_| KeyRejected::Provider)?;
         let oaep = OaepPublicEncryptingKey::new(oaep).map_err(|_| KeyRejected::Provider)?;
         Ok(Arc::new(Sealing { oaep, der: key.clone() }))
     }
 
     fn load_private_key(&self, pkcs8_der: &Secret) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
-        Opening::load(PrivateDecryptingKey::from_pkcs8(pkcs8_der.expose()).map_err(|_| KeyRejected::NotRsa)?)
+        Opening::load(
+            PrivateDecryptingKey::from_pkcs8(pkcs8_der.expose())
+                .map_err(|_| KeyRejected::NotRsa)?,
+        )
     }
 
-    fn generate_private_key(&self, _rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
-        Opening::load(PrivateDecryptingKey::generate(KeySize::Rsa2048).map_err(|_| KeyRejected::Provider)?)
+    fn generate_private_key(
+        &self,
+        _rng: &mut dyn CryptoRng,
+    ) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+        Opening::load(
+            PrivateDecryptingKey::generate(KeySize::Rsa2048).map_err(|_| KeyRejected::Provider)?,
+        )
     }
 
     fn aead_key(&self, key: &[u8; KEY_LENGTH]) -> Box<dyn AeadKey> {
         match UnboundKey::new(&AES_256_GCM, key) {
             Ok(key) => Box::new(Aead(LessSafeKey::new(key))),
-            // It refuses keys of another length only, and this one has the right one; either key makes the same bytes.
+            // It refuses keys of another length only, and this one has the right one; either key
+            // makes the same bytes.
             Err(_) => Box::new(RustCryptoAead::new(key)),
         }
     }
 
     fn share(&self, private: &[u8; SHARE_LENGTH]) -> Box<dyn Share> {
-        let share = agreement::PrivateKey::from_private_key(&X25519, private)
-            .ok()
-            .and_then(|private| Some((private.compute_public_key().ok()?.as_ref().try_into().ok()?, private)));
+        let share =
+            agreement::PrivateKey::from_private_key(&X25519, private).ok().and_then(|private| {
+                Some((private.compute_public_key().ok()?.as_ref().try_into().ok()?, private))
+            });
         match share {
             Some((public, private)) => Box::new(X25519Share { private, public }),
             None => Box::new(RustCryptoShare::new(private)),
@@ -66,15 +82,31 @@ impl CryptoProvider for AwsLc {
 struct Aead(LessSafeKey);
 
 impl AeadKey for Aead {
-    fn seal(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<[u8; TAG_LENGTH], CryptoFailure> {
+    fn seal(
+        &self,
+        nonce: [u8; NONCE_LENGTH],
+        additional: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; TAG_LENGTH], CryptoFailure> {
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(additional), data).map_err(|_| CryptoFailure)?;
+        let tag = self
+            .0
+            .seal_in_place_separate_tag(nonce, Aad::from(additional), data)
+            .map_err(|_| CryptoFailure)?;
         tag.as_ref().try_into().map_err(|_| CryptoFailure)
     }
 
-    fn open(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<(), CryptoFailure> {
+    fn open(
+        &self,
+        nonce: [u8; NONCE_LENGTH],
+        additional: &[u8],
+        data: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
         let nonce = Nonce::assume_unique_for_key(nonce);
-        self.0.open_in_place(nonce, Aad::from(additional), data).map(drop).map_err(|_| CryptoFailure)
+        self.0
+            .open_in_place(nonce, Aad::from(additional), data)
+            .map(drop)
+            .map_err(|_| CryptoFailure)
     }
 }
 
@@ -94,11 +126,17 @@ impl Share for X25519Share {
         self.public
     }
 
-    fn agree(self: Box<Self>, peer: &[u8; SHARE_LENGTH]) -> Result<Zeroizing<[u8; SHARE_LENGTH]>, CryptoFailure> {
+    fn agree(
+        self: Box<Self>,
+        peer: &[u8; SHARE_LENGTH],
+    ) -> Result<Zeroizing<[u8; SHARE_LENGTH]>, CryptoFailure> {
         // An all-zero result is an error of the library.
-        agreement::agree(&self.private, UnparsedPublicKey::new(&X25519, peer), CryptoFailure, |shared| {
-            shared.try_into().map(Zeroizing::new).map_err(|_| CryptoFailure)
-        })
+        agreement::agree(
+            &self.private,
+            UnparsedPublicKey::new(&X25519, peer),
+            CryptoFailure,
+            |shared| shared.try_into().map(Zeroizing::new).map_err(|_| CryptoFailure),
+        )
     }
 }
 
@@ -118,10 +156,16 @@ impl PublicKey for Sealing {
         self.oaep.key_size_bytes()
     }
 
-    fn seal(&self, plaintext: &[u8], _rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), CryptoFailure> {
+    fn seal(
+        &self,
+        plaintext: &[u8],
+        _rng: &mut dyn CryptoRng,
+        output: &mut Vec<u8>,
+    ) -> Result<(), CryptoFailure> {
         let before = output.len();
         output.resize(before + self.block_length(), 0);
-        let sealed = self.oaep.encrypt(&OAEP_SHA1_MGF1SHA1, plaintext, &mut output[before..], None).is_ok();
+        let sealed =
+            self.oaep.encrypt(&OAEP_SHA1_MGF1SHA1, plaintext, &mut output[before..], None).is_ok();
         if !sealed {
             output.truncate(before);
         }
@@ -150,7 +194,8 @@ struct Opening {
 
 impl Opening {
     fn load(key: PrivateDecryptingKey) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
-        let der: PublicKeyX509Der<'_> = key.public_key().as_der().map_err(|_| KeyRejected::Provider)?;
+        let der: PublicKeyX509Der<'_> =
+            key.public_key().as_der().map_err(|_| KeyRejected::Provider)?;
         let public = PublicKeyDer::parse(der.as_ref())?;
         let oaep = OaepPrivateDecryptingKey::new(key.clone()).map_err(|_| KeyRejected::Provider)?;
         Ok(Arc::new(Self { oaep, key, signing: OnceLock::new(), public }))
@@ -171,10 +216,18 @@ impl PrivateKey for Opening {
         &self.public
     }
 
-    fn open(&self, block: &[u8], _rng: &mut dyn CryptoRng, plaintext: &mut Vec<u8>) -> Result<(), CryptoFailure> {
+    fn open(
+        &self,
+        block: &[u8],
+        _rng: &mut dyn CryptoRng,
+        plaintext: &mut Vec<u8>,
+    ) -> Result<(), CryptoFailure> {
         let before = plaintext.len();
         plaintext.resize(before + self.oaep.min_output_size(), 0);
-        let opened = self.oaep.decrypt(&OAEP_SHA1_MGF1SHA1, block, &mut plaintext[before..], None).map(|opened| opened.len());
+        let opened = self
+            .oaep
+            .decrypt(&OAEP_SHA1_MGF1SHA1, block, &mut plaintext[before..], None)
+            .map(|opened| opened.len());
         let length = opened.unwrap_or(0);
         plaintext[before + length..].zeroize();
         plaintext.truncate(before + length);

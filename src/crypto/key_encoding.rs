@@ -1,4 +1,5 @@
-//! RSA keys as bytes: what is accepted from peers, fingerprints, and the way between PKCS#1 and PKCS#8.
+//! RSA keys as bytes: what is accepted from peers, fingerprints, and the way between PKCS#1 and
+//! PKCS#8.
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,7 +34,8 @@ impl PublicKeyDer {
     /// # Errors
     /// [`KeyRejected`] if it is not an RSA key of 2048 to 4096 bits with a usable exponent.
     pub fn parse(spki_der: &[u8]) -> Result<Self, KeyRejected> {
-        let info = SubjectPublicKeyInfo::<AnyRef<'_>, BitStringRef<'_>>::from_der(spki_der).map_err(|_| KeyRejected::NotRsa)?;
+        let info = SubjectPublicKeyInfo::<AnyRef<'_>, BitStringRef<'_>>::from_der(spki_der)
+            .map_err(|_| KeyRejected::NotRsa)?;
         if info.algorithm.oid != RSA_ENCRYPTION {
             return Err(KeyRejected::NotRsa);
         }
@@ -43,7 +45,8 @@ impl PublicKeyDer {
         if !(SMALLEST_MODULUS_BITS..=LARGEST_MODULUS_BITS).contains(&modulus_bits) {
             return Err(KeyRejected::Size { bits: modulus_bits });
         }
-        // An even modulus is no product of two odd primes, and some libraries divide by it all the same.
+        // An even modulus is no product of two odd primes, and some libraries divide by it all the
+        // same.
         if key.modulus.as_bytes().last().is_none_or(|low| low % 2 == 0) {
             return Err(KeyRejected::NotRsa);
         }
@@ -58,26 +61,33 @@ impl PublicKeyDer {
         Ok(Self { der: spki_der.into(), modulus_bits })
     }
 
-    /// Whether this is the one encoding of the key that FSS/2 takes (`docs/protocol.md` §13.1): minimal DER and NULL
-    /// parameters.
+    /// Whether this is the one encoding of the key that FSS/2 takes (`docs/protocol.md` §13.1):
+    /// minimal DER and NULL parameters.
     pub fn is_canonical(&self) -> bool {
         self.is_encoded_as(|_| true)
     }
 
-    /// Whether the key can be an identity: in the one encoding and with the exponent 65537, so that it has one fingerprint
-    /// (§13.1).
+    /// Whether the key can be an identity: in the one encoding and with the exponent 65537, so that
+    /// it has one fingerprint (§13.1).
     pub fn is_identity(&self) -> bool {
         self.is_encoded_as(|exponent| exponent == [1, 0, 1])
     }
 
     fn is_encoded_as(&self, takes_exponent: impl Fn(&[u8]) -> bool) -> bool {
         let same = || {
-            let info = SubjectPublicKeyInfo::<AnyRef<'_>, BitStringRef<'_>>::from_der(&self.der).ok()?;
+            let info =
+                SubjectPublicKeyInfo::<AnyRef<'_>, BitStringRef<'_>>::from_der(&self.der).ok()?;
             let key = RsaPublicKeyRef::from_der(info.subject_public_key.as_bytes()?).ok()?;
             let key_again = key.to_der().ok()?;
-            let algorithm = AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) };
-            let again = SubjectPublicKeyInfo { algorithm, subject_public_key: BitStringRef::from_bytes(&key_again).ok()? };
-            Some(takes_exponent(key.public_exponent.as_bytes()) && again.to_der().ok()? == *self.der)
+            let algorithm =
+                AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) };
+            let again = SubjectPublicKeyInfo {
+                algorithm,
+                subject_public_key: BitStringRef::from_bytes(&key_again).ok()?,
+            };
+            Some(
+                takes_exponent(key.public_exponent.as_bytes()) && again.to_der().ok()? == *self.der,
+            )
         };
         same().unwrap_or(false)
     }
@@ -166,7 +176,8 @@ impl fmt::Debug for Fingerprint {
 /// [`KeyRejected::NotRsa`] if it is too long to be one. The key itself is not looked at.
 pub fn pkcs1_to_pkcs8(pkcs1_der: &Secret) -> Result<Secret, KeyRejected> {
     let algorithm = AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) };
-    let private_key = pkcs8::der::asn1::OctetStringRef::new(pkcs1_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
+    let private_key = pkcs8::der::asn1::OctetStringRef::new(pkcs1_der.expose())
+        .map_err(|_| KeyRejected::NotRsa)?;
     let info = PrivateKeyInfoRef::new(algorithm, private_key);
     Ok(Secret::new(info.to_der().map_err(|_| KeyRejected::NotRsa)?))
 }
@@ -189,7 +200,8 @@ pub fn pkcs8_to_pkcs1(pkcs8_der: &Secret) -> Result<Secret, KeyRejected> {
 /// As [`pkcs8_to_pkcs1`], and those of [`PublicKeyDer::parse`].
 pub fn public_key_of(pkcs8_der: &Secret) -> Result<PublicKeyDer, KeyRejected> {
     let pkcs1_der = pkcs8_to_pkcs1(pkcs8_der)?;
-    let private = RsaPrivateKeyRef::from_der(pkcs1_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
+    let private =
+        RsaPrivateKeyRef::from_der(pkcs1_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
     let public = private.public_key().to_der().map_err(|_| KeyRejected::NotRsa)?;
     let subject_public_key = BitStringRef::from_bytes(&public).map_err(|_| KeyRejected::NotRsa)?;
     let algorithm = AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) };
@@ -197,14 +209,16 @@ pub fn public_key_of(pkcs8_der: &Secret) -> Result<PublicKeyDer, KeyRejected> {
     PublicKeyDer::parse(&info.to_der().map_err(|_| KeyRejected::NotRsa)?)
 }
 
-/// The two primes of an RSA private key in PKCS#8: the larger first, each big-endian without leading zeros. Unlike the
-/// private exponent and the order of the primes they are the same in every encoding of the key.
+/// The two primes of an RSA private key in PKCS#8: the larger first, each big-endian without
+/// leading zeros. Unlike the private exponent and the order of the primes they are the same in
+/// every encoding of the key.
 ///
 /// # Errors
 /// As [`pkcs8_to_pkcs1`].
 pub(crate) fn primes(pkcs8_der: &Secret) -> Result<Secret, KeyRejected> {
     let pkcs1_der = pkcs8_to_pkcs1(pkcs8_der)?;
-    let private = RsaPrivateKeyRef::from_der(pkcs1_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
+    let private =
+        RsaPrivateKeyRef::from_der(pkcs1_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
     let mut primes = [private.prime1.as_bytes(), private.prime2.as_bytes()];
     // DER has no leading zeros here, so the longer one is the larger one.
     primes.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| b.cmp(a)));

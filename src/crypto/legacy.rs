@@ -35,7 +35,8 @@ impl FileKey {
         Verifier(Sha384::digest(*self.key).into())
     }
 
-    /// Encrypts `bytes`, padding them with 1, 2, … n to whole blocks if they are not, and starting at the iv.
+    /// Encrypts `bytes`, padding them with 1, 2, … n to whole blocks if they are not, and starting
+    /// at the iv.
     pub fn encrypt(&self, bytes: &[u8]) -> Vec<u8> {
         let mut buffer = Zeroizing::new(bytes.to_vec());
         let padding = buffer.len().next_multiple_of(BLOCK) - buffer.len();
@@ -55,7 +56,10 @@ impl FileKey {
     pub fn decrypt(&self, bytes: &mut [u8]) -> Result<(), NotWholeBlocks> {
         let length = bytes.len();
         let decryptor = cbc::Decryptor::<Aes256>::new(&(*self.key).into(), &(*self.iv).into());
-        decryptor.decrypt_padded::<NoPadding>(bytes).map(drop).map_err(|_| NotWholeBlocks { length })
+        decryptor
+            .decrypt_padded::<NoPadding>(bytes)
+            .map(drop)
+            .map_err(|_| NotWholeBlocks { length })
     }
 }
 

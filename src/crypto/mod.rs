@@ -1,8 +1,8 @@
 //! Crypto: a provider of key *objects*, and the secrets of FSS 1.0.
 //!
-//! A machine holds keys and asks them to seal and open blocks; which library does the arithmetic is the
-//! [`CryptoProvider`]'s choice. There are two: [`rustcrypto`] (pure Rust, always there) and [`aws_lc`] (faster; the
-//! default where the feature is on). They are tested against each other.
+//! A machine holds keys and asks them to seal and open blocks; which library does the arithmetic is
+//! the [`CryptoProvider`]'s choice. There are two: [`rustcrypto`] (pure Rust, always there) and
+//! [`aws_lc`] (faster; the default where the feature is on). They are tested against each other.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub const KEY_BITS: usize = 2048;
 
 /// Where RSA keys come from.
 ///
-/// Implement it to plug in another library or a hardware module. A key that reaches a provider from a peer has been
-/// checked for kind and size ([`PublicKeyDer::parse`]).
+/// Implement it to plug in another library or a hardware module. A key that reaches a provider from
+/// a peer has been checked for kind and size ([`PublicKeyDer::parse`]).
 pub trait CryptoProvider: Debug + Send + Sync {
     /// The provider's name, for logs.
     fn name(&self) -> &'static str;
@@ -48,26 +48,30 @@ pub trait CryptoProvider: Debug + Send + Sync {
     /// [`KeyRejected`] if it is not a sound RSA key of 2048 to 4096 bits.
     fn load_private_key(&self, pkcs8_der: &Secret) -> Result<Arc<dyn PrivateKey>, KeyRejected>;
 
-    /// Makes a new private key of [`KEY_BITS`] bits. A server makes its transport keys from one, so it must be one that can
-    /// leave the provider ([`PrivateKey::to_pkcs8_der`]).
+    /// Makes a new private key of [`KEY_BITS`] bits. A server makes its transport keys from one, so
+    /// it must be one that can leave the provider ([`PrivateKey::to_pkcs8_der`]).
     ///
     /// # Errors
     /// [`KeyRejected`] if the library fails.
-    fn generate_private_key(&self, rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected>;
+    fn generate_private_key(
+        &self,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Arc<dyn PrivateKey>, KeyRejected>;
 
     /// Makes a key for AES-256-GCM ready for use. By default that of the crate `aes-gcm`.
     fn aead_key(&self, key: &[u8; aead::KEY_LENGTH]) -> Box<dyn AeadKey> {
         Box::new(aead::RustCryptoAead::new(key))
     }
 
-    /// Makes an X25519 share of a private half, which is 32 random bytes. By default that of the crate `x25519-dalek`.
+    /// Makes an X25519 share of a private half, which is 32 random bytes. By default that of the
+    /// crate `x25519-dalek`.
     fn share(&self, private: &[u8; agreement::SHARE_LENGTH]) -> Box<dyn Share> {
         Box::new(agreement::RustCryptoShare::new(private))
     }
 }
 
-/// A peer's RSA key: seals blocks with OAEP (SHA-1, MGF1 with SHA-1, empty label; `docs/protocol.md` §3), and verifies
-/// signatures (§13.8).
+/// A peer's RSA key: seals blocks with OAEP (SHA-1, MGF1 with SHA-1, empty label;
+/// `docs/protocol.md` §3), and verifies signatures (§13.8).
 pub trait PublicKey: Debug + Send + Sync {
     /// Length of a block in bytes: that of the modulus.
     fn block_length(&self) -> usize;
@@ -76,7 +80,12 @@ pub trait PublicKey: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`CryptoFailure`] if the plaintext is too long or the library fails.
-    fn seal(&self, plaintext: &[u8], rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), CryptoFailure>;
+    fn seal(
+        &self,
+        plaintext: &[u8],
+        rng: &mut dyn CryptoRng,
+        output: &mut Vec<u8>,
+    ) -> Result<(), CryptoFailure>;
 
     /// Verifies a signature of RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes.
     ///
@@ -87,8 +96,8 @@ pub trait PublicKey: Debug + Send + Sync {
 
 /// Our own RSA key: opens blocks that were sealed to it, and signs.
 ///
-/// The identity of a server only signs; its transport keys, which the provider generates, only open. So the identity can
-/// be a key that never leaves a device, with an `open` that always fails.
+/// The identity of a server only signs; its transport keys, which the provider generates, only
+/// open. So the identity can be a key that never leaves a device, with an `open` that always fails.
 pub trait PrivateKey: Debug + Send + Sync {
     /// Length of a block in bytes: that of the modulus.
     fn block_length(&self) -> usize;
@@ -102,9 +111,15 @@ pub trait PrivateKey: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`CryptoFailure`] if it does not open, without saying why.
-    fn open(&self, block: &[u8], rng: &mut dyn CryptoRng, plaintext: &mut Vec<u8>) -> Result<(), CryptoFailure>;
+    fn open(
+        &self,
+        block: &[u8],
+        rng: &mut dyn CryptoRng,
+        plaintext: &mut Vec<u8>,
+    ) -> Result<(), CryptoFailure>;
 
-    /// Signs with RSASSA-PSS: SHA-384, MGF1 with SHA-384, a salt of 48 bytes (`docs/protocol.md` §13.8).
+    /// Signs with RSASSA-PSS: SHA-384, MGF1 with SHA-384, a salt of 48 bytes (`docs/protocol.md`
+    /// §13.8).
     ///
     /// # Errors
     /// [`CryptoFailure`] if the library fails.

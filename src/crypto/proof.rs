@@ -1,4 +1,5 @@
-//! Proof that one knows a file's password, on one connection and for one cookie (`docs/protocol.md` §16).
+//! Proof that one knows a file's password, on one connection and for one cookie (`docs/protocol.md`
+//! §16).
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha384;
@@ -15,8 +16,8 @@ impl Proof {
     /// Length in bytes.
     pub const LENGTH: usize = 48;
 
-    /// The proof of somebody who has the password, or of a server that has its verifier. `binding` belongs to the
-    /// connection.
+    /// The proof of somebody who has the password, or of a server that has its verifier. `binding`
+    /// belongs to the connection.
     pub fn new(verifier: &Verifier, binding: &[u8; 32], cookie: &Cookie) -> Self {
         let Ok(mut mac) = Hmac::<Sha384>::new_from_slice(verifier.as_bytes()) else {
             unreachable!("HMAC takes keys of any length")

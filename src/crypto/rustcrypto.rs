@@ -1,12 +1,15 @@
 //! The provider on the `rsa` crate: pure Rust, always there.
 //!
-//! Private operations are blinded. The crate is still subject to RUSTSEC-2023-0071 (a timing side channel that
-//! blinding narrows but does not prove closed): a server on the open internet wants [`super::aws_lc`].
+//! Private operations are blinded. The crate is still subject to RUSTSEC-2023-0071 (a timing side
+//! channel that blinding narrows but does not prove closed): a server on the open internet wants
+//! [`super::aws_lc`].
 
 use std::fmt;
 use std::sync::Arc;
 
-use pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _};
+use pkcs8::{
+    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _,
+};
 use rand_core::CryptoRng;
 use rsa::traits::PublicKeyParts as _;
 use rsa::{Oaep, Pss, RsaPrivateKey, RsaPublicKey};
@@ -14,7 +17,9 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha384};
 use zeroize::Zeroizing;
 
-use super::{CryptoFailure, CryptoProvider, KEY_BITS, KeyRejected, PrivateKey, PublicKey, PublicKeyDer};
+use super::{
+    CryptoFailure, CryptoProvider, KEY_BITS, KeyRejected, PrivateKey, PublicKey, PublicKeyDer,
+};
 use crate::types::secret::Secret;
 
 /// The provider. Given the same random numbers it makes the same bytes.
@@ -27,17 +32,22 @@ impl CryptoProvider for RustCrypto {
     }
 
     fn load_public_key(&self, key: &PublicKeyDer) -> Result<Arc<dyn PublicKey>, KeyRejected> {
-        let key = RsaPublicKey::from_public_key_der(key.as_bytes()).map_err(|_| KeyRejected::Provider)?;
+        let key =
+            RsaPublicKey::from_public_key_der(key.as_bytes()).map_err(|_| KeyRejected::Provider)?;
         Ok(Arc::new(Sealing(key)))
     }
 
     fn load_private_key(&self, pkcs8_der: &Secret) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
-        let key = RsaPrivateKey::from_pkcs8_der(pkcs8_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
+        let key =
+            RsaPrivateKey::from_pkcs8_der(pkcs8_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
         key.validate().map_err(|_| KeyRejected::Provider)?;
         Opening::load(key)
     }
 
-    fn generate_private_key(&self, rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+    fn generate_private_key(
+        &self,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
         Opening::load(RsaPrivateKey::new(rng, KEY_BITS).map_err(|_| KeyRejected::Provider)?)
     }
 }
@@ -49,8 +59,14 @@ impl PublicKey for Sealing {
         self.0.size()
     }
 
-    fn seal(&self, plaintext: &[u8], rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), CryptoFailure> {
-        let block = self.0.encrypt(rng, Oaep::<Sha1>::new(), plaintext).map_err(|_| CryptoFailure)?;
+    fn seal(
+        &self,
+        plaintext: &[u8],
+        rng: &mut dyn CryptoRng,
+        output: &mut Vec<u8>,
+    ) -> Result<(), CryptoFailure> {
+        let block =
+            self.0.encrypt(rng, Oaep::<Sha1>::new(), plaintext).map_err(|_| CryptoFailure)?;
         output.extend_from_slice(&block);
         Ok(())
     }
@@ -92,8 +108,16 @@ impl PrivateKey for Opening {
         &self.public
     }
 
-    fn open(&self, block: &[u8], rng: &mut dyn CryptoRng, plaintext: &mut Vec<u8>) -> Result<(), CryptoFailure> {
-        let opened = self.private.decrypt_blinded(rng, Oaep::<Sha1>::new(), block).map_err(|_| CryptoFailure)?;
+    fn open(
+        &self,
+        block: &[u8],
+        rng: &mut dyn CryptoRng,
+        plaintext: &mut Vec<u8>,
+    ) -> Result<(), CryptoFailure> {
+        let opened = self
+            .private
+            .decrypt_blinded(rng, Oaep::<Sha1>::new(), block)
+            .map_err(|_| CryptoFailure)?;
         plaintext.extend_from_slice(&Zeroizing::new(opened));
         Ok(())
     }

@@ -1,7 +1,8 @@
-//! RSA keys that share a modulus and differ in their exponent, which makes one in microseconds: a server needs one for each
-//! connection (`docs/protocol.md` §2.9).
+//! RSA keys that share a modulus and differ in their exponent, which makes one in microseconds: a
+//! server needs one for each connection (`docs/protocol.md` §2.9).
 //!
-//! The numbers are secret: the arithmetic is that of `crypto-bigint`, which takes the same time for all numbers of a size.
+//! The numbers are secret: the arithmetic is that of `crypto-bigint`, which takes the same time for
+//! all numbers of a size.
 
 use crypto_bigint::{BoxedUint, ConcatenatingMul as _, Limb, NonZero, Odd, U64};
 use pkcs8::der::Encode as _;
@@ -15,13 +16,14 @@ use crate::types::secret::Secret;
 /// The key with the modulus of `pkcs8_der` and another public exponent, which must be an odd prime.
 ///
 /// # Errors
-/// [`KeyRejected::NotRsa`] if the key is none, and [`KeyRejected::Exponent`] for the one exponent in millions that no private
-/// one belongs to.
+/// [`KeyRejected::NotRsa`] if the key is none, and [`KeyRejected::Exponent`] for the one exponent
+/// in millions that no private one belongs to.
 pub(crate) fn with_exponent(pkcs8_der: &Secret, exponent: u32) -> Result<Secret, KeyRejected> {
     let pkcs1_der = pkcs8_to_pkcs1(pkcs8_der)?;
     let key = RsaPrivateKeyRef::try_from(pkcs1_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
     let [p, q] = [key.prime1, key.prime2].map(|prime| less_one(prime.as_bytes()));
-    let private_exponents = [&*Zeroizing::new(p.concatenating_mul(&*q)), &*p, &*q].map(|order| private_exponent(order, exponent));
+    let private_exponents = [&*Zeroizing::new(p.concatenating_mul(&*q)), &*p, &*q]
+        .map(|order| private_exponent(order, exponent));
     let [private_exponent, exponent1, exponent2] = private_exponents;
     let [private_exponent, exponent1, exponent2] = [private_exponent?, exponent1?, exponent2?];
     let exponent = exponent.to_be_bytes();
@@ -41,13 +43,14 @@ fn less_one(prime: &[u8]) -> Zeroizing<BoxedUint> {
     Zeroizing::new(prime.wrapping_sub(BoxedUint::one()))
 }
 
-/// The inverse of a prime `exponent` modulo `order`: `(1 + order * k) / exponent`, for the `k` that leaves no rest. An inverse
-/// modulo the small number is enough, so it is cheap.
+/// The inverse of a prime `exponent` modulo `order`: `(1 + order * k) / exponent`, for the `k` that
+/// leaves no rest. An inverse modulo the small number is enough, so it is cheap.
 fn private_exponent(order: &BoxedUint, exponent: u32) -> Result<Zeroizing<Vec<u8>>, KeyRejected> {
     let small = NonZero::new(Limb::from(exponent)).into_option().ok_or(KeyRejected::Exponent)?;
     let modulus = Odd::new(U64::from(exponent)).into_option().ok_or(KeyRejected::Exponent)?;
     let rest = order.rem_limb(small);
-    let inverse = U64::from(rest).invert_odd_mod(&modulus).into_option().ok_or(KeyRejected::Exponent)?;
+    let inverse =
+        U64::from(rest).invert_odd_mod(&modulus).into_option().ok_or(KeyRejected::Exponent)?;
     let k = modulus.get().wrapping_sub(&inverse);
     let multiple = Zeroizing::new(order.concatenating_mul(BoxedUint::from(u64::from(k))));
     let multiple = Zeroizing::new(multiple.wrapping_add(BoxedUint::one()));
@@ -73,17 +76,34 @@ mod tests {
     #[test]
     fn a_block_opens_with_its_own_exponent_and_no_other() {
         let base = key();
-        let providers: [std::sync::Arc<dyn CryptoProvider>; 2] = [std::sync::Arc::new(RustCrypto), default_provider()];
+        let providers: [std::sync::Arc<dyn CryptoProvider>; 2] =
+            [std::sync::Arc::new(RustCrypto), default_provider()];
         for provider in providers {
-            let keys = EXPONENTS.map(|exponent| provider.load_private_key(&with_exponent(&base, exponent).unwrap()).unwrap());
+            let keys = EXPONENTS.map(|exponent| {
+                provider.load_private_key(&with_exponent(&base, exponent).unwrap()).unwrap()
+            });
             for (number, key) in keys.iter().enumerate() {
                 let mut block = Vec::new();
-                provider.load_public_key(key.public_key()).unwrap().seal(b"once", &mut SystemRng, &mut block).unwrap();
+                provider
+                    .load_public_key(key.public_key())
+                    .unwrap()
+                    .seal(b"once", &mut SystemRng, &mut block)
+                    .unwrap();
                 for (other, key) in keys.iter().enumerate() {
                     let mut plaintext = Vec::new();
-                    assert_eq!(key.open(&block, &mut SystemRng, &mut plaintext).is_ok(), number == other, "{number} {other}");
+                    assert_eq!(
+                        key.open(&block, &mut SystemRng, &mut plaintext).is_ok(),
+                        number == other,
+                        "{number} {other}"
+                    );
                 }
-                assert!(provider.load_private_key(&base).unwrap().open(&block, &mut SystemRng, &mut Vec::new()).is_err());
+                assert!(
+                    provider
+                        .load_private_key(&base)
+                        .unwrap()
+                        .open(&block, &mut SystemRng, &mut Vec::new())
+                        .is_err()
+                );
             }
         }
     }

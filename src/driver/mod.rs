@@ -1,5 +1,6 @@
-//! Drivers: they carry bytes between a [`Machine`] and a socket, keep its deadlines, and stop for whatever the machine reports
-//! or needs of its program. What is said over the socket they do not know.
+//! Drivers: they carry bytes between a [`Machine`] and a socket, keep its deadlines, and stop for
+//! whatever the machine reports or needs of its program. What is said over the socket they do not
+//! know.
 
 #[cfg(all(unix, feature = "blocking"))]
 pub mod blocking;
@@ -15,14 +16,14 @@ pub enum Call<M: Machine> {
     /// Something happened.
     Event(M::Event),
     /// The machine cannot go on before this is done.
-    Need(M::Need),
+    Request(M::Request),
 }
 
-impl<M: Machine<Event: fmt::Debug, Need: fmt::Debug>> fmt::Debug for Call<M> {
+impl<M: Machine<Event: fmt::Debug, Request: fmt::Debug>> fmt::Debug for Call<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
-            Self::Need(need) => f.debug_tuple("Need").field(need).finish(),
+            Self::Request(request) => f.debug_tuple("Request").field(request).finish(),
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::sealed::Integrity;
 /// The most file bytes in one chunk.
 pub const CHUNK: usize = 1024;
 
-/// What a 2019 server makes of the text `FIN`, and appends to every file as one more encrypted block.
+/// What a 2019 server makes of the text `FIN`, and appends to every file as one more encrypted
+/// block.
 const STRAY: [u8; 2] = [0x14, 0x83];
 
 /// The stored length of a file of `size` bytes: only its last chunk is padded.
@@ -25,15 +26,16 @@ fn longest(size: u64) -> u64 {
 
 /// Decrypts a stored file, chunk by chunk, and cuts it at its true size.
 ///
-/// The stored length hides the size. A caller who knows the size gives it, and a file that cannot have it is refused.
-/// Without it the end is a guess: a block that a 2019 server appended is recognised and dropped, and then bytes 1, 2, … n
-/// at the end are taken for padding.
+/// The stored length hides the size. A caller who knows the size gives it, and a file that cannot
+/// have it is refused. Without it the end is a guess: a block that a 2019 server appended is
+/// recognised and dropped, and then bytes 1, 2, … n at the end are taken for padding.
 #[derive(Debug)]
 pub struct Decryptor {
     key: FileKey,
     size: Option<u64>,
     stored: u64,
-    /// Chunks that may still turn out to hold the end: the last, and one before it that a stray block may follow.
+    /// Chunks that may still turn out to hold the end: the last, and one before it that a stray
+    /// block may follow.
     waiting: VecDeque<Zeroizing<Vec<u8>>>,
 }
 
@@ -49,7 +51,11 @@ impl Decryptor {
     /// [`Integrity`] for a chunk that FSS 1.0 could not have stored.
     pub fn chunk(&mut self, stored: &[u8], output: &mut Vec<u8>) -> Result<(), Integrity> {
         let after_a_short_one = !self.stored.is_multiple_of(CHUNK as u64);
-        if stored.is_empty() || stored.len() > CHUNK || !stored.len().is_multiple_of(BLOCK) || after_a_short_one {
+        if stored.is_empty()
+            || stored.len() > CHUNK
+            || !stored.len().is_multiple_of(BLOCK)
+            || after_a_short_one
+        {
             return Err(Integrity::ChunkLength { length: stored.len() });
         }
         self.stored += stored.len() as u64;
@@ -118,7 +124,11 @@ impl Decryptor {
 /// How many bytes at the end count up 1, 2, … n, as the padding of FSS 1.0 does; n is at most 15.
 fn padding(bytes: &[u8]) -> usize {
     let counts = |&n: &usize| {
-        bytes.len() >= n && bytes[bytes.len() - n..].iter().zip(1..).all(|(&byte, expected): (&u8, u8)| byte == expected)
+        bytes.len() >= n
+            && bytes[bytes.len() - n..]
+                .iter()
+                .zip(1..)
+                .all(|(&byte, expected): (&u8, u8)| byte == expected)
     };
     (1..BLOCK).find(counts).unwrap_or(0)
 }
@@ -133,7 +143,8 @@ mod tests {
     }
 
     fn store(file: &[u8], stray: bool) -> Vec<u8> {
-        let mut stored: Vec<u8> = file.chunks(CHUNK).flat_map(|chunk| key().encrypt(chunk)).collect();
+        let mut stored: Vec<u8> =
+            file.chunks(CHUNK).flat_map(|chunk| key().encrypt(chunk)).collect();
         if stray {
             stored.extend(key().encrypt(&STRAY));
         }
@@ -166,7 +177,10 @@ mod tests {
             let fits = stored_length(size) == 112 || stored_length(size) == 96;
             assert_eq!(load(&stored, Some(size)).is_ok(), fits, "{size}");
         }
-        assert_eq!(load(&stored, Some(113)), Err(Integrity::StoredLength { stored: 112, size: 113 }));
+        assert_eq!(
+            load(&stored, Some(113)),
+            Err(Integrity::StoredLength { stored: 112, size: 113 })
+        );
     }
 
     #[test]
@@ -174,9 +188,15 @@ mod tests {
         let mut decryptor = Decryptor::new(key(), None);
         let mut file = Vec::new();
         for length in [0, 1, 15, CHUNK + BLOCK] {
-            assert_eq!(decryptor.chunk(&vec![0; length], &mut file), Err(Integrity::ChunkLength { length }));
+            assert_eq!(
+                decryptor.chunk(&vec![0; length], &mut file),
+                Err(Integrity::ChunkLength { length })
+            );
         }
         assert_eq!(decryptor.chunk(&[0; BLOCK], &mut file), Ok(()));
-        assert_eq!(decryptor.chunk(&[0; BLOCK], &mut file), Err(Integrity::ChunkLength { length: BLOCK }));
+        assert_eq!(
+            decryptor.chunk(&[0; BLOCK], &mut file),
+            Err(Integrity::ChunkLength { length: BLOCK })
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The profile's database: the table of 2019, never altered, and side tables of our own (`docs/protocol.md` §10).
+//! The profile's database: the table of 2019, never altered, and side tables of our own
+//! (`docs/protocol.md` §10).
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -23,7 +24,8 @@ const SCHEMA: Schema = Schema {
     size text NOT NULL,
     date text NOT NULL
     )",
-    // A file without a row in `fss_file` is one of 2019. `fss_file` is as in our first version, see `NEW_COLUMNS`.
+    // A file without a row in `fss_file` is one of 2019. `fss_file` is as in our first version, see
+    // `NEW_COLUMNS`.
     side: "
     CREATE TABLE IF NOT EXISTS fss_file(cookie TEXT PRIMARY KEY, server TEXT, own_password INTEGER NOT NULL) WITHOUT ROWID;
     DELETE FROM fss_file WHERE cookie NOT IN (SELECT cookie FROM cookies);
@@ -73,8 +75,12 @@ impl Database {
     }
 
     /// Does all of `work`, or nothing.
-    pub(super) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let transaction =
+            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
         let done = transaction.and_then(|transaction| {
             let done = work(&transaction)?;
             transaction.commit()?;
@@ -90,14 +96,24 @@ impl Database {
         parameters: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        let rows = self.connection.prepare(query).and_then(|mut statement| statement.query_map(parameters, read)?.collect());
+        let rows = self
+            .connection
+            .prepare(query)
+            .and_then(|mut statement| statement.query_map(parameters, read)?.collect());
         rows.map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StoreError {
-        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
-        let unreadable =
-            matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..));
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+        };
+        let unreadable = matches!(
+            error,
+            FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
+        );
         match database_error(&self.path, error) {
             error if unreadable => StoreError::new(StoreErrorKind::Damaged, error.to_string()),
             error => error,

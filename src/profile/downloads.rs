@@ -1,4 +1,5 @@
-//! The journal of downloads: what it takes to go on with one that broke off (`docs/protocol.md` §18.5).
+//! The journal of downloads: what it takes to go on with one that broke off (`docs/protocol.md`
+//! §18.5).
 
 use std::fs::File;
 use std::io;
@@ -33,7 +34,8 @@ pub struct Downloads<'p> {
     directory: &'p Path,
 }
 
-/// While it lives, this process is downloading, and no other one takes its part files for left behind.
+/// While it lives, this process is downloading, and no other one takes its part files for left
+/// behind.
 #[derive(Debug)]
 #[must_use]
 pub struct Downloading(#[allow(dead_code, reason = "it is locked as long as it is open")] File);
@@ -41,8 +43,8 @@ pub struct Downloading(#[allow(dead_code, reason = "it is locked as long as it i
 /// A download that has begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DownloadRecord {
-    /// Where the user wants the file, by which the same wish is known: an absolute path, so that it means the same next
-    /// time. The file may get another name in the end.
+    /// Where the user wants the file, by which the same wish is known: an absolute path, so that it
+    /// means the same next time. The file may get another name in the end.
     pub target: PathBuf,
     /// The file's cookie.
     pub cookie: OpaqueCookie,
@@ -52,13 +54,15 @@ pub struct DownloadRecord {
     pub part: PathBuf,
     /// The header of a sealed file; `None` for one of FSS 1.0.
     pub header: Option<Header>,
-    /// Chunks of it that are in the part file, for good; at least one more follows. 0 if nothing can go on with it.
+    /// Chunks of it that are in the part file, for good; at least one more follows. 0 if nothing
+    /// can go on with it.
     pub position: u64,
     /// The chain of the stored bytes there.
     pub chain: ChainDigest,
     /// The file's metadata as it is encoded: what these chunks hold before the bytes of the file.
     pub metadata: Vec<u8>,
-    /// A checksum of these bytes, by which a part file is known that was damaged or written by somebody else.
+    /// A checksum of these bytes, by which a part file is known that was damaged or written by
+    /// somebody else.
     pub checksum: u32,
 }
 
@@ -102,7 +106,9 @@ impl<'p> Downloads<'p> {
             let file = self.lock_file()?;
             file.lock_shared().map(|()| file)
         };
-        lock().map(Downloading).map_err(|error| StoreError::io("cannot lock the journal of downloads", &error))
+        lock()
+            .map(Downloading)
+            .map_err(|error| StoreError::io("cannot lock the journal of downloads", &error))
     }
 
     /// Notes a download, before anything of its part is made.
@@ -127,16 +133,25 @@ impl<'p> Downloads<'p> {
         self.database.write(|transaction| transaction.execute(begin, values).map(drop))
     }
 
-    /// Notes how many chunks are in the part file, once it was synced, with the chain of their stored bytes and the checksum
-    /// of what they hold.
+    /// Notes how many chunks are in the part file, once it was synced, with the chain of their
+    /// stored bytes and the checksum of what they hold.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::Misuse`] if no download with this part is noted.
-    pub fn progress(&self, part: &Path, position: u64, chain: ChainDigest, checksum: u32) -> Result<(), StoreError> {
+    pub fn progress(
+        &self,
+        part: &Path,
+        position: u64,
+        chain: ChainDigest,
+        checksum: u32,
+    ) -> Result<(), StoreError> {
         let progress = "UPDATE fss_download SET position = ?2, chain = ?3, checksum = ?4, noted = unixepoch() WHERE part = ?1";
         let values = params![bytes(part), sql_integer(position), chain.as_bytes(), checksum];
         match self.database.write(|transaction| transaction.execute(progress, values))? {
-            0 => Err(StoreError::new(StoreErrorKind::Misuse, format!("no download to {} has begun", part.display()))),
+            0 => Err(StoreError::new(
+                StoreErrorKind::Misuse,
+                format!("no download to {} has begun", part.display()),
+            )),
             _ => Ok(()),
         }
     }
@@ -145,9 +160,16 @@ impl<'p> Downloads<'p> {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn find(&self, target: &Path, cookie: &OpaqueCookie) -> Result<Option<DownloadRecord>, StoreError> {
+    pub fn find(
+        &self,
+        target: &Path,
+        cookie: &OpaqueCookie,
+    ) -> Result<Option<DownloadRecord>, StoreError> {
         let find = "SELECT * FROM fss_download WHERE target = ?1 AND cookie = ?2 AND position <> 0 ORDER BY noted, rowid";
-        Ok(self.database.rows(find, params![bytes(target), cookie.as_str()], DownloadRecord::read)?.pop())
+        Ok(self
+            .database
+            .rows(find, params![bytes(target), cookie.as_str()], DownloadRecord::read)?
+            .pop())
     }
 
     /// Forgets a download: it is complete, or not to go on.
@@ -155,19 +177,22 @@ impl<'p> Downloads<'p> {
     /// # Errors
     /// [`StoreError`]
     pub fn remove(&self, part: &Path) -> Result<(), StoreError> {
-        self.database
-            .write(|transaction| transaction.execute("DELETE FROM fss_download WHERE part = ?1", [bytes(part)]).map(drop))
+        self.database.write(|transaction| {
+            transaction.execute("DELETE FROM fss_download WHERE part = ?1", [bytes(part)]).map(drop)
+        })
     }
 
-    /// Removes the parts that nothing will go on with: those of programs that were killed before there was anything to go on
-    /// with, and those that nobody went on with for a week. Does nothing while a process is downloading, which may have made
-    /// them.
+    /// Removes the parts that nothing will go on with: those of programs that were killed before
+    /// there was anything to go on with, and those that nobody went on with for a week. Does
+    /// nothing while a process is downloading, which may have made them.
     ///
     /// # Errors
     /// [`StoreError`]. What could not be removed is noted still.
     pub fn sweep(&self) -> Result<(), StoreError> {
-        let stale = "SELECT part, position > 0 AND noted >= unixepoch() - ?1 AS usable FROM fss_download";
-        let read = |row: &Row<'_>| Ok((get::<PathBuf>(row, "part")?, row.get::<_, bool>("usable")?));
+        let stale =
+            "SELECT part, position > 0 AND noted >= unixepoch() - ?1 AS usable FROM fss_download";
+        let read =
+            |row: &Row<'_>| Ok((get::<PathBuf>(row, "part")?, row.get::<_, bool>("usable")?));
         let parts = self.database.rows(stale, [sql_integer(KEPT)], read)?;
         if parts.is_empty() {
             return Ok(());
@@ -183,11 +208,17 @@ impl<'p> Downloads<'p> {
     }
 
     fn lock_file(&self) -> io::Result<File> {
-        File::options().create(true).truncate(false).write(true).mode(0o600).open(self.directory.join(LOCK))
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.directory.join(LOCK))
     }
 }
 
-/// Whether a part is none any more, or nobody wants it: what has its own name already needs no second one.
+/// Whether a part is none any more, or nobody wants it: what has its own name already needs no
+/// second one.
 fn is_left_behind(part: &Path, usable: bool) -> bool {
     let is_part = part.extension().is_some_and(|extension| extension == PART);
     match part.symlink_metadata() {

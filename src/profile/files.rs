@@ -1,4 +1,5 @@
-//! The list of a client's files: the table of 2019, and what we know beyond it (`docs/protocol.md` §10).
+//! The list of a client's files: the table of 2019, and what we know beyond it (`docs/protocol.md`
+//! §10).
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Params, Row, Transaction, params};
@@ -10,7 +11,8 @@ use crate::sealed::Header;
 use crate::store::{StoreError, sqlite::sql_integer};
 use crate::types::cookie::OpaqueCookie;
 
-const SELECT: &str = "SELECT cookies.cookie, name, size, date, server, coalesce(own_password, 0) AS own_password,
+const SELECT: &str =
+    "SELECT cookies.cookie, name, size, date, server, coalesce(own_password, 0) AS own_password,
            format, header, chain, password, expires, downloads
     FROM cookies LEFT JOIN fss_file USING (cookie)";
 
@@ -66,7 +68,8 @@ pub struct FileRecord {
     pub own_password: bool,
     /// How it is stored.
     pub format: Format,
-    /// The header of a sealed file. A server that shows another one interferes (`docs/protocol.md` §18.4).
+    /// The header of a sealed file. A server that shows another one interferes (`docs/protocol.md`
+    /// §18.4).
     pub header: Option<Header>,
     /// The chain of a sealed file.
     pub chain: Option<ChainDigest>,
@@ -107,7 +110,13 @@ impl FileRecord {
         password: PasswordId,
     ) -> Self {
         let sealed = Self::new(cookie, name, size);
-        Self { format: Format::Sealed, header: Some(header), chain: Some(chain), password, ..sealed }
+        Self {
+            format: Format::Sealed,
+            header: Some(header),
+            chain: Some(chain),
+            password,
+            ..sealed
+        }
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
@@ -135,8 +144,7 @@ impl FileRecord {
     pub(super) fn insert(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         let cookie = self.cookie.as_str();
         let size = self.size.map(|size| size.to_string()).unwrap_or_default();
-        let insert =
-            "INSERT INTO cookies(cookie, name, size, date) VALUES (?1, ?2, ?3, strftime('%Y-%m-%d %H:%M', 'now', 'localtime'))";
+        let insert = "INSERT INTO cookies(cookie, name, size, date) VALUES (?1, ?2, ?3, strftime('%Y-%m-%d %H:%M', 'now', 'localtime'))";
         transaction.execute(insert, params![cookie, self.name, size])?;
         // Left by code of 2019, which knows nothing of it when it removes a file.
         transaction.execute("DELETE FROM fss_file WHERE cookie = ?1", [cookie])?;
@@ -216,7 +224,10 @@ impl<'p> Files<'p> {
     /// # Errors
     /// [`StoreError`]
     pub fn find(&self, name_or_cookie: &str) -> Result<Vec<FileRecord>, StoreError> {
-        self.select("WHERE name = ?1 OR cookies.cookie = ?1 ORDER BY date, cookies.rowid", [name_or_cookie])
+        self.select(
+            "WHERE name = ?1 OR cookies.cookie = ?1 ORDER BY date, cookies.rowid",
+            [name_or_cookie],
+        )
     }
 
     /// The cookie of the newest file with this name.
@@ -238,7 +249,8 @@ impl<'p> Files<'p> {
     }
 
     fn select(&self, rest: &str, parameters: impl Params) -> Result<Vec<FileRecord>, StoreError> {
-        let files = self.database.rows(&format!("{SELECT} {rest}"), parameters, FileRecord::read)?;
+        let files =
+            self.database.rows(&format!("{SELECT} {rest}"), parameters, FileRecord::read)?;
         Ok(files.into_iter().flatten().collect())
     }
 }

@@ -1,4 +1,5 @@
-//! The servers that a client knows by their keys, in a text that people can read (`docs/protocol.md` §10, §13.4).
+//! The servers that a client knows by their keys, in a text that people can read
+//! (`docs/protocol.md` §10, §13.4).
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -15,7 +16,8 @@ pub(super) const FILE: &str = "known_servers";
 /// The largest file that is read: some ten thousand servers.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// The servers that a profile knows. Each call reads them anew, for other processes change them too.
+/// The servers that a profile knows. Each call reads them anew, for other processes change them
+/// too.
 #[derive(Debug)]
 pub struct KnownServers {
     directory: PathBuf,
@@ -64,23 +66,35 @@ impl KnownServers {
     pub fn load(&self) -> Result<Vec<KnownServer>, StoreError> {
         let path = self.path();
         let mut text = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut text));
+        let read =
+            File::open(&path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut text));
         match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            read => read.map_err(|error| StoreError::io(format_args!("cannot read {}", path.display()), &error))?,
+            read => read.map_err(|error| {
+                StoreError::io(format_args!("cannot read {}", path.display()), &error)
+            })?,
         };
-        let damaged = |what: String| StoreError::new(StoreErrorKind::Damaged, format!("{}: {what}", path.display()));
+        let damaged = |what: String| {
+            StoreError::new(StoreErrorKind::Damaged, format!("{}: {what}", path.display()))
+        };
         if text.len() as u64 > LARGEST_FILE {
-            return Err(damaged(format!("it has more than {LARGEST_FILE} bytes, which no list of servers has")));
+            return Err(damaged(format!(
+                "it has more than {LARGEST_FILE} bytes, which no list of servers has"
+            )));
         }
-        let text = String::from_utf8(text).map_err(|_| damaged("it is not text: restore or remove it".into()))?;
+        let text = String::from_utf8(text)
+            .map_err(|_| damaged("it is not text: restore or remove it".into()))?;
         let mut servers: Vec<KnownServer> = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
             let Some(known) = KnownServer::parse(line) else {
-                return Err(damaged(format!("line {number} is not `HOST:PORT SHA256:… FSS/2`: correct or remove it")));
+                return Err(damaged(format!(
+                    "line {number} is not `HOST:PORT SHA256:… FSS/2`: correct or remove it"
+                )));
             };
             if servers.iter().any(|before| before.server == known.server) {
-                return Err(damaged(format!("line {number} names a server that has a line already: remove one of them")));
+                return Err(damaged(format!(
+                    "line {number} names a server that has a line already: remove one of them"
+                )));
             }
             servers.push(known);
         }
@@ -98,17 +112,30 @@ impl KnownServers {
     /// Remembers a server's key, and the highest version that it has spoken.
     ///
     /// # Errors
-    /// [`ProfileError::ServerKeyChanged`] if it is known by another key, which stays; [`ProfileError::Files`] if the file
-    /// cannot be read or written, or this is not the name of a server.
-    pub fn remember(&self, server: &str, fingerprint: Fingerprint, version: ProtocolVersion) -> Result<(), ProfileError> {
+    /// [`ProfileError::ServerKeyChanged`] if it is known by another key, which stays;
+    /// [`ProfileError::Files`] if the file cannot be read or written, or this is not the name of a
+    /// server.
+    pub fn remember(
+        &self,
+        server: &str,
+        fingerprint: Fingerprint,
+        version: ProtocolVersion,
+    ) -> Result<(), ProfileError> {
         let _lock = lock(&self.directory)?;
         let mut servers = self.load()?;
         let name = server_name(server).ok_or_else(|| {
-            StoreError::new(StoreErrorKind::Misuse, format!("{server:?} cannot be remembered: it is not HOST:PORT"))
+            StoreError::new(
+                StoreErrorKind::Misuse,
+                format!("{server:?} cannot be remembered: it is not HOST:PORT"),
+            )
         })?;
         match servers.iter_mut().find(|known| known.server == name) {
             Some(known) if known.fingerprint != fingerprint => {
-                return Err(ProfileError::ServerKeyChanged { server: name, known: known.fingerprint, seen: fingerprint });
+                return Err(ProfileError::ServerKeyChanged {
+                    server: name,
+                    known: known.fingerprint,
+                    seen: fingerprint,
+                });
             }
             Some(known) if known.version >= version => return Ok(()),
             Some(known) => known.version = version,
@@ -117,7 +144,8 @@ impl KnownServers {
         Ok(self.write(&servers)?)
     }
 
-    /// Forgets a server, and says whether it was known. Its next key is taken as that of a stranger.
+    /// Forgets a server, and says whether it was known. Its next key is taken as that of a
+    /// stranger.
     ///
     /// # Errors
     /// [`StoreError`] if the file cannot be read or written.
@@ -140,8 +168,9 @@ impl KnownServers {
             let _ = writeln!(text, "{server} {fingerprint} {}", version.word());
         }
         let path = self.path();
-        durable::replace_file(&path, text.as_bytes())
-            .map_err(|error| StoreError::io(format_args!("cannot write {}", path.display()), &error))
+        durable::replace_file(&path, text.as_bytes()).map_err(|error| {
+            StoreError::io(format_args!("cannot write {}", path.display()), &error)
+        })
     }
 
     fn path(&self) -> PathBuf {

@@ -1,4 +1,5 @@
-//! The lock of a profile: whoever reads and then changes its key, passwords or known servers is alone with them.
+//! The lock of a profile: whoever reads and then changes its key, passwords or known servers is
+//! alone with them.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -7,11 +8,13 @@ use std::path::Path;
 
 use crate::store::StoreError;
 
-/// Waits for whoever has the lock of the profile in `directory`. It is held as long as the file that is returned.
+/// Waits for whoever has the lock of the profile in `directory`. It is held as long as the file
+/// that is returned.
 pub(super) fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join(".lock");
     let take = || -> io::Result<File> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
         file.lock()?;
         Ok(file)
     };

@@ -1,9 +1,9 @@
-//! A client's profile: its key, its passwords, the list of files that it has on servers, what it has begun, and the
-//! servers that it knows (`docs/protocol.md` §10).
+//! A client's profile: its key, its passwords, the list of files that it has on servers, what it
+//! has begun, and the servers that it knows (`docs/protocol.md` §10).
 //!
-//! One password opens the profile, locks its key, and is its files' password, as in 2019. When it is changed the profile
-//! keeps the former ones for the files that have them. A client directory of 2019 is opened as it is and stays readable by
-//! the code of 2019.
+//! One password opens the profile, locks its key, and is its files' password, as in 2019. When it
+//! is changed the profile keeps the former ones for the files that have them. A client directory of
+//! 2019 is opened as it is and stays readable by the code of 2019.
 //!
 //! ```
 //! use fss::crypto::default_provider;
@@ -49,7 +49,7 @@ pub use uploads::{Checkpoint, SourceIdentity, UploadRecord, Uploads};
 
 use crate::crypto::{CryptoProvider, Fingerprint, KeyRejected, PrivateKey, default_provider};
 use crate::durable;
-use crate::locked_key::{KeyFileError, KeyForm, LockedKey, Owner};
+use crate::key_file::{KeyEncoding, KeyFile, KeyFileError, KeyRole};
 use crate::store::StoreError;
 use crate::types::random::SystemRng;
 use crate::types::secret::Password;
@@ -61,7 +61,7 @@ const DATABASE: &str = "fssLocal.db";
 #[derive(Debug)]
 pub struct Profile {
     directory: PathBuf,
-    key: LockedKey,
+    key: KeyFile,
     database: Database,
 }
 
@@ -76,7 +76,8 @@ pub struct Unlocked {
 }
 
 impl Profile {
-    /// Opens the profile in a directory, or begins one: the directory is created, for its owner only, and has no key yet.
+    /// Opens the profile in a directory, or begins one: the directory is created, for its owner
+    /// only, and has no key yet.
     ///
     /// # Errors
     /// [`ProfileError::Files`] if the directory or its database cannot be used.
@@ -88,7 +89,7 @@ impl Profile {
         durable::remove_temporaries(directory, &[known_servers::FILE]);
         Ok(Self {
             directory: directory.to_owned(),
-            key: LockedKey::new(directory, Owner::Client),
+            key: KeyFile::new(directory, KeyRole::Client),
             database: Database::open(&directory.join(DATABASE))?,
         })
     }
@@ -124,7 +125,7 @@ impl Profile {
     /// [`ProfileError::Key`] if there is one already, or it cannot be written.
     pub fn create_key(
         &self,
-        form: KeyForm,
+        form: KeyEncoding,
         password: &Password,
         provider: &dyn CryptoProvider,
     ) -> Result<Unlocked, ProfileError> {
@@ -141,49 +142,61 @@ impl Profile {
     ///
     /// # Errors
     /// [`ProfileError::Key`], also for a wrong password.
-    pub fn unlock(&self, password: &Password, provider: &dyn CryptoProvider) -> Result<Unlocked, ProfileError> {
+    pub fn unlock(
+        &self,
+        password: &Password,
+        provider: &dyn CryptoProvider,
+    ) -> Result<Unlocked, ProfileError> {
         let _lock = lock::lock(&self.directory)?;
         self.unlock_locked(password, provider)
     }
 
-    /// Changes the password. The files that are listed keep the one they have, and the profile remembers it.
+    /// Changes the password. The files that are listed keep the one they have, and the profile
+    /// remembers it.
     ///
-    /// A profile in the 2019 form keeps its rule: only while no file is listed. See [`Profile::modernize`].
+    /// A profile in the 2019 form keeps its rule: only while no file is listed. See
+    /// [`Profile::modernize`].
     ///
     /// # Errors
-    /// [`ProfileError::FilesListed`], [`ProfileError::PasswordUsedBefore`], and [`ProfileError::Key`] also for a wrong old
-    /// password.
+    /// [`ProfileError::FilesListed`], [`ProfileError::PasswordUsedBefore`], and
+    /// [`ProfileError::Key`] also for a wrong old password.
     pub fn change_password(&self, old: &Password, new: &Password) -> Result<(), ProfileError> {
         self.change(old, new, false)
     }
 
-    /// Changes the password as [`Profile::change_password`], but takes a profile in the 2019 form over into the modern one,
-    /// whatever is listed (`docs/protocol.md` §23.4). Code of 2019 then can no longer use its key.
+    /// Changes the password as [`Profile::change_password`], but takes a profile in the 2019 form
+    /// over into the modern one, whatever is listed (`docs/protocol.md` §23.4). Code of 2019 then
+    /// can no longer use its key.
     ///
     /// # Errors
-    /// [`ProfileError::PasswordUsedBefore`], and [`ProfileError::Key`] also for a wrong old password.
+    /// [`ProfileError::PasswordUsedBefore`], and [`ProfileError::Key`] also for a wrong old
+    /// password.
     pub fn modernize(&self, old: &Password, new: &Password) -> Result<(), ProfileError> {
         self.change(old, new, true)
     }
 
-    /// Whether the password can be changed at all, with or without taking a profile in the 2019 form over.
+    /// Whether the password can be changed at all, with or without taking a profile in the 2019
+    /// form over.
     ///
     /// # Errors
     /// [`ProfileError::FilesListed`]
     pub fn check_change(&self, modernize: bool) -> Result<(), ProfileError> {
-        let form = if modernize { KeyForm::Modern } else { self.key.form()? };
+        let form = if modernize { KeyEncoding::Modern } else { self.key.form()? };
         match self.files().list()?.len() {
-            count if form == KeyForm::Legacy && count > 0 => Err(ProfileError::FilesListed { count }),
+            count if form == KeyEncoding::Legacy && count > 0 => {
+                Err(ProfileError::FilesListed { count })
+            }
             _ => Ok(()),
         }
     }
 
-    /// A cut between any two steps leaves a key that opens with one of both passwords, and a ring that opens with the same.
+    /// A cut between any two steps leaves a key that opens with one of both passwords, and a ring
+    /// that opens with the same.
     fn change(&self, old: &Password, new: &Password, modernize: bool) -> Result<(), ProfileError> {
         let _lock = lock::lock(&self.directory)?;
         let passwords = self.unlock_locked(old, &*default_provider())?.passwords;
         self.check_change(modernize)?;
-        let form = if modernize { KeyForm::Modern } else { self.key.form()? };
+        let form = if modernize { KeyEncoding::Modern } else { self.key.form()? };
         let changed = passwords.prepare_change(&self.database, new, bound_by(form))?;
         if modernize {
             self.key.upgrade(old, &mut SystemRng)?;
@@ -192,15 +205,19 @@ impl Profile {
         Ok(passwords::forget_rings(&self.database, changed)?)
     }
 
-    fn unlock_locked(&self, password: &Password, provider: &dyn CryptoProvider) -> Result<Unlocked, ProfileError> {
+    fn unlock_locked(
+        &self,
+        password: &Password,
+        provider: &dyn CryptoProvider,
+    ) -> Result<Unlocked, ProfileError> {
         let key = self.key.open(password, provider)?;
         Ok(Unlocked { key, passwords: Passwords::load(&self.database, password)? })
     }
 }
 
 /// A program of 2019 may send the password that opens its form of the key at any time.
-fn bound_by(form: KeyForm) -> Option<Format> {
-    (form == KeyForm::Legacy).then_some(Format::Legacy)
+fn bound_by(form: KeyEncoding) -> Option<Format> {
+    (form == KeyEncoding::Legacy).then_some(Format::Legacy)
 }
 
 /// What went wrong with a profile.

@@ -1,4 +1,5 @@
-//! A profile's passwords, the present one and those before it, and what each may be used for (`docs/protocol.md` §23).
+//! A profile's passwords, the present one and those before it, and what each may be used for
+//! (`docs/protocol.md` §23).
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -20,8 +21,8 @@ pub struct Passwords {
     present: Password,
     present_id: PasswordId,
     salts: Vec<(PasswordId, [u8; SALT])>,
-    /// The former passwords, sealed under the present one; there are none without. To open it costs as much as any
-    /// sealed file, so that is done when one of them is asked for.
+    /// The former passwords, sealed under the present one; there are none without. To open it costs
+    /// as much as any sealed file, so that is done when one of them is asked for.
     sealed: Option<Vec<u8>>,
     former: OnceLock<Ring>,
 }
@@ -39,7 +40,8 @@ impl Passwords {
         self.present_id
     }
 
-    /// The password with this number, if it is known. To know a former one takes a noticeable part of a second, once.
+    /// The password with this number, if it is known. To know a former one takes a noticeable part
+    /// of a second, once.
     ///
     /// # Errors
     /// [`ProfileError::FormerPasswordsDamaged`], [`ProfileError::FormerPasswords`]
@@ -61,7 +63,9 @@ impl Passwords {
             return Ok(former);
         }
         let former = match &self.sealed {
-            Some(sealed) => ring::open(sealed, &self.present)?.ok_or(ProfileError::FormerPasswordsDamaged)?,
+            Some(sealed) => {
+                ring::open(sealed, &self.present)?.ok_or(ProfileError::FormerPasswordsDamaged)?
+            }
             None => Ring::new(),
         };
         Ok(self.former.get_or_init(|| former))
@@ -69,19 +73,23 @@ impl Passwords {
 
     /// Those of a profile whose key was opened with `present`, by who holds the lock.
     pub(super) fn load(database: &Database, present: &Password) -> Result<Self, ProfileError> {
-        // A profile without this row is from before there were any: its password may have been sent in FSS 1.0.
-        database.write(|transaction| insert(transaction, PasswordId::FIRST, Some(Format::Legacy)))?;
+        // A profile without this row is from before there were any: its password may have been sent
+        // in FSS 1.0.
+        database
+            .write(|transaction| insert(transaction, PasswordId::FIRST, Some(Format::Legacy)))?;
         let (present_id, sealed) = match settle(database, present)? {
             Some((id, sealed)) => (id, Some(sealed)),
             None => (PasswordId::FIRST, None),
         };
         let salts = "SELECT generation, salt FROM fss_password";
-        let salts = database.rows(salts, [], |row| Ok((get(row, "generation")?, row.get("salt")?)))?;
+        let salts =
+            database.rows(salts, [], |row| Ok((get(row, "generation")?, row.get("salt")?)))?;
         Ok(Self { present: present.clone(), present_id, salts, sealed, former: OnceLock::new() })
     }
 
-    /// The first step of a change: the ring for the new password is there beside the old one. Which of them counts is
-    /// then decided by the password that opens the key, and [`forget_rings`] is the last step.
+    /// The first step of a change: the ring for the new password is there beside the old one. Which
+    /// of them counts is then decided by the password that opens the key, and [`forget_rings`] is
+    /// the last step.
     pub(super) fn prepare_change(
         &self,
         database: &Database,
@@ -89,13 +97,15 @@ impl Passwords {
         format: Option<Format>,
     ) -> Result<PasswordId, ProfileError> {
         let former = match self.former() {
-            // 2019 code has changed the password, as it may while nothing is listed. Nothing needs what is lost.
+            // 2019 code has changed the password, as it may while nothing is listed. Nothing needs
+            // what is lost.
             Err(ProfileError::FormerPasswordsDamaged) if !are_needed(database)? => &Ring::new(),
             former => former?,
         };
         let mut ring = former.clone();
         ring.push((self.present_id, self.present.clone()));
-        // As a new one it would be good for either format, whatever it was used for (`docs/protocol.md` §23.4).
+        // As a new one it would be good for either format, whatever it was used for
+        // (`docs/protocol.md` §23.4).
         if ring.iter().any(|(_, password)| password.expose() == new.expose()) {
             return Err(ProfileError::PasswordUsedBefore);
         }
@@ -122,11 +132,12 @@ impl fmt::Debug for Passwords {
 }
 
 impl Profile {
-    /// Says that a password is about to be used for a format: to seal a file, or to be sent in FSS 1.0. Its first use
-    /// decides which of both it is good for, for ever (`docs/protocol.md` §23.4), and is on disk when this returns.
+    /// Says that a password is about to be used for a format: to seal a file, or to be sent in FSS
+    /// 1.0. Its first use decides which of both it is good for, for ever (`docs/protocol.md`
+    /// §23.4), and is on disk when this returns.
     ///
-    /// Call it when the connection stands and the version is known, before anything made from the password goes out.
-    /// Passwords of files' own are not the profile's and need no such care.
+    /// Call it when the connection stands and the version is known, before anything made from the
+    /// password goes out. Passwords of files' own are not the profile's and need no such care.
     ///
     /// # Errors
     /// [`ProfileError::PasswordWasSent`], [`ProfileError::PasswordSealsFiles`]
@@ -143,10 +154,16 @@ impl Profile {
     }
 }
 
-/// The first password of a new key, before there is the key. Where files are listed it is not theirs.
-pub(super) fn begin(database: &Database, password: &Password, format: Option<Format>) -> Result<(), ProfileError> {
+/// The first password of a new key, before there is the key. Where files are listed it is not
+/// theirs.
+pub(super) fn begin(
+    database: &Database,
+    password: &Password,
+    format: Option<Format>,
+) -> Result<(), ProfileError> {
     let id = next_id(database)?;
-    let sealed = if id == PasswordId::FIRST { None } else { Some(ring::seal(&Ring::new(), password)?) };
+    let sealed =
+        if id == PasswordId::FIRST { None } else { Some(ring::seal(&Ring::new(), password)?) };
     database.write(|transaction| {
         if let Some(sealed) = sealed {
             insert_ring(transaction, id, &sealed)?;
@@ -158,16 +175,22 @@ pub(super) fn begin(database: &Database, password: &Password, format: Option<For
 
 /// Drops all rings but that of the password which now opens the key.
 pub(super) fn forget_rings(database: &Database, present: PasswordId) -> Result<(), StoreError> {
-    database.write(|transaction| transaction.execute("DELETE FROM fss_ring WHERE generation <> ?1", [present.number()]).map(drop))
+    database.write(|transaction| {
+        transaction
+            .execute("DELETE FROM fss_ring WHERE generation <> ?1", [present.number()])
+            .map(drop)
+    })
 }
 
 /// A ring, and whose it is.
 type SealedRing = (PasswordId, Vec<u8>);
 
-/// The ring of the present password. If a change was cut short there are several, and the one that opens is it.
+/// The ring of the present password. If a change was cut short there are several, and the one that
+/// opens is it.
 fn settle(database: &Database, present: &Password) -> Result<Option<SealedRing>, ProfileError> {
     let rings = "SELECT generation, sealed FROM fss_ring ORDER BY generation DESC";
-    let mut rings: Vec<SealedRing> = database.rows(rings, [], |row| Ok((get(row, "generation")?, row.get("sealed")?)))?;
+    let mut rings: Vec<SealedRing> =
+        database.rows(rings, [], |row| Ok((get(row, "generation")?, row.get("sealed")?)))?;
     if rings.len() > 1 {
         for (index, (id, sealed)) in rings.iter().enumerate() {
             if ring::open(sealed, present)?.is_some() {
@@ -193,21 +216,42 @@ fn next_id(database: &Database) -> Result<PasswordId, StoreError> {
     database.write(|transaction| transaction.query_row(next, [], |row| get(row, "next")))
 }
 
-fn insert(transaction: &Transaction<'_>, id: PasswordId, format: Option<Format>) -> rusqlite::Result<()> {
+fn insert(
+    transaction: &Transaction<'_>,
+    id: PasswordId,
+    format: Option<Format>,
+) -> rusqlite::Result<()> {
     let mut salt = [0; SALT];
     SystemRng.fill_bytes(&mut salt);
     let insert = "INSERT OR IGNORE INTO fss_password(generation, salt, format) VALUES (?1, ?2, ?3)";
     transaction.execute(insert, params![id.number(), salt, format.map(Format::number)]).map(drop)
 }
 
-fn insert_ring(transaction: &Transaction<'_>, id: PasswordId, sealed: &[u8]) -> rusqlite::Result<()> {
-    transaction.execute("INSERT INTO fss_ring(generation, sealed) VALUES (?1, ?2)", params![id.number(), sealed]).map(drop)
+fn insert_ring(
+    transaction: &Transaction<'_>,
+    id: PasswordId,
+    sealed: &[u8],
+) -> rusqlite::Result<()> {
+    transaction
+        .execute(
+            "INSERT INTO fss_ring(generation, sealed) VALUES (?1, ?2)",
+            params![id.number(), sealed],
+        )
+        .map(drop)
 }
 
-/// Binds a password to a format if it is to none, and says to which it is; `None` if there is no such password.
-fn bind(transaction: &Transaction<'_>, id: PasswordId, format: Format) -> rusqlite::Result<Option<Format>> {
+/// Binds a password to a format if it is to none, and says to which it is; `None` if there is no
+/// such password.
+fn bind(
+    transaction: &Transaction<'_>,
+    id: PasswordId,
+    format: Format,
+) -> rusqlite::Result<Option<Format>> {
     let bind = "UPDATE fss_password SET format = ?2 WHERE generation = ?1 AND format IS NULL";
     transaction.execute(bind, params![id.number(), format.number()])?;
     let bound = "SELECT format FROM fss_password WHERE generation = ?1";
-    transaction.query_row(bound, [id.number()], |row| get_optional(row, "format")).optional().map(Option::flatten)
+    transaction
+        .query_row(bound, [id.number()], |row| get_optional(row, "format"))
+        .optional()
+        .map(Option::flatten)
 }

@@ -1,5 +1,5 @@
-//! The ring of former passwords, sealed under the present one, so that a change of password strands nothing
-//! (`docs/protocol.md` §23.5).
+//! The ring of former passwords, sealed under the present one, so that a change of password strands
+//! nothing (`docs/protocol.md` §23.5).
 
 use std::io::{self, Read as _, Write as _};
 
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::ProfileError;
 use super::password_id::PasswordId;
 use crate::crypto::default_provider;
-use crate::sealed::{Cost, Header, Master, Metadata, Reader, Writer};
+use crate::sealed::{Cost, Header, MasterKey, Metadata, Reader, Writer};
 use crate::types::random::SystemRng;
 use crate::types::secret::Password;
 
@@ -31,10 +31,11 @@ pub(super) fn open(sealed: &[u8], present: &Password) -> Result<Option<Ring>, Pr
 
 /// A sealed file, header and all, with `NUMBER=PASSWORD` and NUL for each.
 fn write(former: &Ring, present: &Password) -> io::Result<Vec<u8>> {
-    let header = Header::new(Cost::USUAL, &mut SystemRng);
-    let master = Master::derive(present, &header).map_err(io::Error::other)?;
+    let header = Header::new(Cost::DEFAULT, &mut SystemRng);
+    let master = MasterKey::derive(present, &header).map_err(io::Error::other)?;
     let key = master.key(&header, &*default_provider());
-    let mut writer = Writer::new(Vec::new(), &key, &header, &Metadata::named("passwords"), SystemRng)?;
+    let mut writer =
+        Writer::new(Vec::new(), &key, &header, &Metadata::named("passwords"), SystemRng)?;
     for (id, password) in former {
         write!(writer, "{}=", id.number())?;
         writer.write_all(password.expose())?;
@@ -46,7 +47,7 @@ fn write(former: &Ring, present: &Password) -> io::Result<Vec<u8>> {
 fn read(sealed: &[u8], present: &Password) -> io::Result<Option<Ring>> {
     let Some((header, pieces)) = sealed.split_at_checked(Header::LENGTH) else { return Ok(None) };
     let Ok(header) = Header::parse(header) else { return Ok(None) };
-    let master = Master::derive(present, &header).map_err(io::Error::other)?;
+    let master = MasterKey::derive(present, &header).map_err(io::Error::other)?;
     let key = master.key(&header, &*default_provider());
     // Larger than what is read into it: it never grows, which would leave a copy behind.
     let mut content = Zeroizing::new(Vec::with_capacity(sealed.len()));

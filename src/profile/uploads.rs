@@ -1,4 +1,5 @@
-//! The journal of uploads: what it takes to go on with one that broke off (`docs/protocol.md` §17.14).
+//! The journal of uploads: what it takes to go on with one that broke off (`docs/protocol.md`
+//! §17.14).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,7 +14,8 @@ use crate::sealed::Header;
 use crate::store::{StoreError, StoreErrorKind, sqlite::sql_integer};
 use crate::types::cookie::OpaqueCookie;
 
-/// How long an upload is of use, in seconds: the lease of the server, and an hour for clocks that differ.
+/// How long an upload is of use, in seconds: the lease of the server, and an hour for clocks that
+/// differ.
 const KEPT: u64 = 25 * 60 * 60;
 
 /// The uploads of a profile that have begun and not ended.
@@ -22,8 +24,8 @@ pub struct Uploads<'p> {
     database: &'p Database,
 }
 
-/// What tells a file from others, and from itself after a change: only what gives the same bytes again is resumed
-/// (`docs/protocol.md` §17.15).
+/// What tells a file from others, and from itself after a change: only what gives the same bytes
+/// again is resumed (`docs/protocol.md` §17.15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceIdentity {
     /// The device that it is on.
@@ -40,7 +42,8 @@ pub struct SourceIdentity {
 
 impl From<&fs::Metadata> for SourceIdentity {
     fn from(metadata: &fs::Metadata) -> Self {
-        let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        let nanoseconds =
+            |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -68,7 +71,8 @@ pub struct UploadRecord {
     pub password: PasswordId,
     /// Whether it has a password of its own.
     pub own_password: bool,
-    /// The encoding and the version of its encoder, in any words that are the same only if the bytes are.
+    /// The encoding and the version of its encoder, in any words that are the same only if the
+    /// bytes are.
     pub encoding: String,
 }
 
@@ -113,7 +117,8 @@ impl<'p> Uploads<'p> {
     /// [`StoreError`], also if one with this cookie is noted.
     pub fn begin(&self, upload: &UploadRecord) -> Result<(), StoreError> {
         let source = &upload.source;
-        let begin = "INSERT INTO fss_upload(cookie, server, device, inode, size, mtime_ns, ctime_ns,
+        let begin =
+            "INSERT INTO fss_upload(cookie, server, device, inode, size, mtime_ns, ctime_ns,
                          header, name, password, own_password, encoding, noted)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, unixepoch())";
         self.database.write(|transaction| {
@@ -139,17 +144,26 @@ impl<'p> Uploads<'p> {
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::Misuse`] if no such upload is noted.
-    pub fn checkpoint(&self, cookie: &OpaqueCookie, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    pub fn checkpoint(
+        &self,
+        cookie: &OpaqueCookie,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), StoreError> {
         self.note(cookie, |transaction| {
-            let insert = "INSERT INTO fss_upload_checkpoint(cookie, position, chain) VALUES (?1, ?2, ?3)
+            let insert =
+                "INSERT INTO fss_upload_checkpoint(cookie, position, chain) VALUES (?1, ?2, ?3)
                           ON CONFLICT DO UPDATE SET chain = excluded.chain";
-            let values = params![cookie.as_str(), sql_integer(checkpoint.offset), checkpoint.chain.as_bytes()];
+            let values = params![
+                cookie.as_str(),
+                sql_integer(checkpoint.offset),
+                checkpoint.chain.as_bytes()
+            ];
             transaction.execute(insert, values).map(drop)
         })
     }
 
-    /// Notes that an upload goes on at an offset: sealed again, the bytes behind it are others, so their chains are
-    /// forgotten.
+    /// Notes that an upload goes on at an offset: sealed again, the bytes behind it are others, so
+    /// their chains are forgotten.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::Misuse`] if no such upload is noted.
@@ -164,50 +178,72 @@ impl<'p> Uploads<'p> {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn find(&self, source: &SourceIdentity, server: &str, encoding: &str) -> Result<Vec<UploadRecord>, StoreError> {
+    pub fn find(
+        &self,
+        source: &SourceIdentity,
+        server: &str,
+        encoding: &str,
+    ) -> Result<Vec<UploadRecord>, StoreError> {
         self.select_same(source, server, encoding, false)
     }
 
-    /// The uploads of an unchanged file to a server in an encoding that are complete and listed, but that nobody was told of:
-    /// see [`Uploads::finish`]. Newest first.
+    /// The uploads of an unchanged file to a server in an encoding that are complete and listed,
+    /// but that nobody was told of: see [`Uploads::finish`]. Newest first.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn finished(&self, source: &SourceIdentity, server: &str, encoding: &str) -> Result<Vec<UploadRecord>, StoreError> {
+    pub fn finished(
+        &self,
+        source: &SourceIdentity,
+        server: &str,
+        encoding: &str,
+    ) -> Result<Vec<UploadRecord>, StoreError> {
         self.select_same(source, server, encoding, true)
     }
 
-    /// The uploads of a file to a server from before it was changed, newest first: they cannot go on, and the user is to
-    /// know why.
+    /// The uploads of a file to a server from before it was changed, newest first: they cannot go
+    /// on, and the user is to know why.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn changed(&self, source: &SourceIdentity, server: &str) -> Result<Vec<UploadRecord>, StoreError> {
+    pub fn changed(
+        &self,
+        source: &SourceIdentity,
+        server: &str,
+    ) -> Result<Vec<UploadRecord>, StoreError> {
         let SourceIdentity { device, inode, size, mtime_ns, ctime_ns } = *source;
         let changed = "listed = 0 AND server = ?1 AND device = ?2 AND inode = ?3 AND (size, mtime_ns, ctime_ns) <> (?4, ?5, ?6)";
         let (device, inode, size) = (device.cast_signed(), inode.cast_signed(), sql_integer(size));
         self.select(changed, params![server, device, inode, size, mtime_ns, ctime_ns])
     }
 
-    /// The checkpoints that were noted, in their order; the beginning is always one and never noted.
+    /// The checkpoints that were noted, in their order; the beginning is always one and never
+    /// noted.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn checkpoints(&self, cookie: &OpaqueCookie) -> Result<Vec<Checkpoint>, StoreError> {
-        let noted = "SELECT position, chain FROM fss_upload_checkpoint WHERE cookie = ?1 ORDER BY position";
-        let read = |row: &Row<'_>| Ok(Checkpoint { offset: get(row, "position")?, chain: get(row, "chain")? });
+        let noted =
+            "SELECT position, chain FROM fss_upload_checkpoint WHERE cookie = ?1 ORDER BY position";
+        let read = |row: &Row<'_>| {
+            Ok(Checkpoint { offset: get(row, "position")?, chain: get(row, "chain")? })
+        };
         self.database.rows(noted, [cookie.as_str()], read)
     }
 
-    /// Lists the file. Its upload stays noted until it is forgotten: a program that is killed before it has said what the
-    /// cookie is finds it again by [`Uploads::finished`], and need not upload the file a second time.
+    /// Lists the file. Its upload stays noted until it is forgotten: a program that is killed
+    /// before it has said what the cookie is finds it again by [`Uploads::finished`], and need not
+    /// upload the file a second time.
     ///
     /// # Errors
     /// [`StoreError`], also if a file with this cookie is listed.
     pub fn finish(&self, file: &FileRecord) -> Result<(), StoreError> {
         self.database.write(|transaction| {
             file.insert(transaction)?;
-            transaction.execute("DELETE FROM fss_upload_checkpoint WHERE cookie = ?1", [file.cookie.as_str()])?;
+            transaction.execute(
+                "DELETE FROM fss_upload_checkpoint WHERE cookie = ?1",
+                [file.cookie.as_str()],
+            )?;
             let listed = "UPDATE fss_upload SET listed = 1 WHERE cookie = ?1";
             transaction.execute(listed, [file.cookie.as_str()]).map(drop)
         })
@@ -233,7 +269,11 @@ impl<'p> Uploads<'p> {
         })
     }
 
-    fn note(&self, cookie: &OpaqueCookie, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>) -> Result<(), StoreError> {
+    fn note(
+        &self,
+        cookie: &OpaqueCookie,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
         let known = self.database.write(|transaction| {
             let noted = "UPDATE fss_upload SET noted = unixepoch() WHERE cookie = ?1";
             let known = transaction.execute(noted, [cookie.as_str()])? > 0;
@@ -242,7 +282,11 @@ impl<'p> Uploads<'p> {
             }
             Ok(known)
         })?;
-        if known { Ok(()) } else { Err(StoreError::new(StoreErrorKind::Misuse, "no upload with this cookie has begun")) }
+        if known {
+            Ok(())
+        } else {
+            Err(StoreError::new(StoreErrorKind::Misuse, "no upload with this cookie has begun"))
+        }
     }
 
     fn select_same(
@@ -256,16 +300,25 @@ impl<'p> Uploads<'p> {
         let same = "server = ?1 AND device = ?2 AND inode = ?3 AND (size, mtime_ns, ctime_ns) = (?4, ?5, ?6)
                     AND encoding = ?7 AND listed = ?8";
         let (device, inode, size) = (device.cast_signed(), inode.cast_signed(), sql_integer(size));
-        self.select(same, params![server, device, inode, size, mtime_ns, ctime_ns, encoding, listed])
+        self.select(
+            same,
+            params![server, device, inode, size, mtime_ns, ctime_ns, encoding, listed],
+        )
     }
 
-    fn select(&self, which: &str, parameters: impl Params) -> Result<Vec<UploadRecord>, StoreError> {
-        let select = format!("SELECT * FROM fss_upload WHERE {which} ORDER BY noted DESC, rowid DESC");
+    fn select(
+        &self,
+        which: &str,
+        parameters: impl Params,
+    ) -> Result<Vec<UploadRecord>, StoreError> {
+        let select =
+            format!("SELECT * FROM fss_upload WHERE {which} ORDER BY noted DESC, rowid DESC");
         self.database.rows(&select, parameters, UploadRecord::read)
     }
 }
 
 fn forget(transaction: &Transaction<'_>, cookie: &OpaqueCookie) -> rusqlite::Result<()> {
-    transaction.execute("DELETE FROM fss_upload_checkpoint WHERE cookie = ?1", [cookie.as_str()])?;
+    transaction
+        .execute("DELETE FROM fss_upload_checkpoint WHERE cookie = ?1", [cookie.as_str()])?;
     transaction.execute("DELETE FROM fss_upload WHERE cookie = ?1", [cookie.as_str()]).map(drop)
 }

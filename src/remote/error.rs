@@ -16,8 +16,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// The connection failed, or the server refused ([`crate::Error::PeerRefused`]), or is not the one that it was
-    /// ([`crate::Error::ServerKeyChanged`]), or interferes ([`crate::Error::Integrity`]).
+    /// The connection failed, or the server refused ([`crate::Error::PeerRefused`]), or is not the
+    /// one that it was ([`crate::Error::ServerKeyChanged`]), or interferes
+    /// ([`crate::Error::Integrity`]).
     #[error(transparent)]
     Session(#[from] crate::Error),
     /// The keys of servers cannot be read or kept.
@@ -26,7 +27,8 @@ pub enum Error {
     /// What was to be uploaded cannot be read.
     #[error("cannot read what is to be uploaded")]
     Source(#[source] io::Error),
-    /// What was downloaded cannot be written; [`io::ErrorKind::AlreadyExists`] if something is there already.
+    /// What was downloaded cannot be written; [`io::ErrorKind::AlreadyExists`] if something is
+    /// there already.
     #[error("cannot write what is downloaded")]
     Sink(#[source] io::Error),
     /// What was compressed is not what its uploader said that it is.
@@ -35,13 +37,15 @@ pub enum Error {
     /// There is not enough memory to make a key of the password.
     #[error(transparent)]
     Key(#[from] DerivationFailed),
-    /// It is a file of FSS 1.0: [`crate::client::legacy`] and [`crate::client::LegacyDownload`] get those.
+    /// It is a file of FSS 1.0: [`crate::client::legacy`] and [`crate::client::LegacyDownload`] get
+    /// those.
     #[error("the file is one of FSS 1.0, which is not sealed")]
     NotSealed,
     /// It is compressed and does not say how large it becomes, so it could fill any disk.
     #[error("the file is compressed, and does not say how large it becomes")]
     Unbounded,
-    /// It is compressed or to be compressed, and this program was built without the feature `compress`.
+    /// It is compressed or to be compressed, and this program was built without the feature
+    /// `compress`.
     #[error("this program was built without compression")]
     NoCompression,
     /// The server lists files without end.

@@ -31,7 +31,11 @@ impl From<&Cookie> for Get {
 impl From<&Stored> for Get {
     /// This file and no other.
     fn from(stored: &Stored) -> Self {
-        Self { cookie: stored.cookie.clone(), header: Some(stored.header.clone()), chain: Some(stored.chain) }
+        Self {
+            cookie: stored.cookie.clone(),
+            header: Some(stored.header.clone()),
+            chain: Some(stored.chain),
+        }
     }
 }
 
@@ -56,7 +60,11 @@ pub(super) fn sealed(format: StoredFormat) -> Result<Header, Error> {
 /// A decoder fails because of what it gets, or because of where it writes to.
 #[cfg(feature = "compress")]
 fn decoding(error: io::Error) -> Error {
-    if error.kind() == io::ErrorKind::InvalidData { Error::Content(error) } else { Error::Sink(error) }
+    if error.kind() == io::ErrorKind::InvalidData {
+        Error::Content(error)
+    } else {
+        Error::Sink(error)
+    }
 }
 
 /// A download that is going on.
@@ -140,7 +148,8 @@ impl<W: Write> Downloading<W> {
     fn decompress(&mut self, size: Option<u64>) -> Result<(), Error> {
         let size = size.ok_or(Error::Unbounded)?;
         if let Sink::Plain(sink) = std::mem::replace(&mut self.sink, Sink::None) {
-            self.sink = Sink::Compressed(Box::new(Decoder::new(sink, Some(size)).map_err(Error::Sink)?));
+            self.sink =
+                Sink::Compressed(Box::new(Decoder::new(sink, Some(size)).map_err(Error::Sink)?));
         }
         Ok(())
     }

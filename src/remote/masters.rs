@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::Error;
 use crate::crypto::CryptoProvider;
-use crate::sealed::{Cost, Header, Key, Master};
+use crate::sealed::{Cost, Header, Key, MasterKey};
 use crate::types::random::SystemRng;
 use crate::types::secret::Password;
 
@@ -22,31 +22,48 @@ struct Derived {
     password: Password,
     salt: [u8; 16],
     cost: Cost,
-    master: Master,
+    master: MasterKey,
 }
 
 impl Masters {
-    /// The header of a new file. All files of a password have one salt, so that one derivation does for all.
+    /// The header of a new file. All files of a password have one salt, so that one derivation does
+    /// for all.
     pub(super) fn new_header(&self, password: &Password) -> Header {
         let derived = self.derived();
-        match derived.iter().rev().find(|known| known.cost == Cost::USUAL && known.is_of(password)) {
-            Some(known) => Header::with_salt(Cost::USUAL, known.salt, &mut SystemRng),
-            None => Header::new(Cost::USUAL, &mut SystemRng),
+        match derived
+            .iter()
+            .rev()
+            .find(|known| known.cost == Cost::DEFAULT && known.is_of(password))
+        {
+            Some(known) => Header::with_salt(Cost::DEFAULT, known.salt, &mut SystemRng),
+            None => Header::new(Cost::DEFAULT, &mut SystemRng),
         }
     }
 
     /// The key of a file with this header.
-    pub(super) fn key(&self, password: &Password, header: &Header, provider: &dyn CryptoProvider) -> Result<Key, Error> {
-        let is_it = |known: &&Derived| known.cost == header.cost() && known.salt == *header.salt() && known.is_of(password);
+    pub(super) fn key(
+        &self,
+        password: &Password,
+        header: &Header,
+        provider: &dyn CryptoProvider,
+    ) -> Result<Key, Error> {
+        let is_it = |known: &&Derived| {
+            known.cost == header.cost() && known.salt == *header.salt() && known.is_of(password)
+        };
         if let Some(known) = self.derived().iter().find(is_it) {
             return Ok(known.master.key(header, provider));
         }
-        let master = Master::derive(password, header)?;
+        let master = MasterKey::derive(password, header)?;
         let key = master.key(header, provider);
         let mut derived = self.derived();
         let forgotten = (derived.len() + 1).saturating_sub(MOST);
         derived.drain(..forgotten);
-        derived.push(Derived { password: password.clone(), salt: *header.salt(), cost: header.cost(), master });
+        derived.push(Derived {
+            password: password.clone(),
+            salt: *header.salt(),
+            cost: header.cost(),
+            master,
+        });
         Ok(key)
     }
 

@@ -1,8 +1,10 @@
-//! Files on a server, in a few lines: a client that connects, checks the server's key, seals and uploads, downloads and opens.
+//! Files on a server, in a few lines: a client that connects, checks the server's key, seals and
+//! uploads, downloads and opens.
 //!
-//! It is the machine [`ClientSession`] on a blocking socket, with what keeps its user safe: it speaks to no server whose key is
-//! not the one that is pinned or remembered, releases no byte that was changed, asks for no more memory and disk than a file
-//! says that it takes, and returns every refusal as an error.
+//! It is the machine [`ClientSession`] on a blocking socket, with what keeps its user safe: it
+//! speaks to no server whose key is not the one that is pinned or remembered, releases no byte that
+//! was changed, asks for no more memory and disk than a file says that it takes, and returns every
+//! refusal as an error.
 //!
 //! ```
 //! use fss::remote::{Client, Put, Trust};
@@ -45,7 +47,7 @@ pub use get::{Fetched, Get};
 pub use put::{Put, Stored};
 pub use trust::{MemoryServerKeys, ServerKeys, Trust};
 
-use crate::client::{ClientEvent, ClientNeed, ClientSession, Operation};
+use crate::client::{ClientEvent, ClientRequest, ClientSession, Operation};
 use crate::config::Config;
 use crate::driver::Call;
 use crate::driver::blocking::{Driver, connect};
@@ -74,13 +76,14 @@ pub struct Client {
 impl Client {
     /// A client of the server at `HOST:PORT`. Nothing is sent yet.
     ///
-    /// The key of `config` owns what is uploaded: keep it, to list and delete files without their passwords later.
+    /// The key of `config` owns what is uploaded: keep it, to list and delete files without their
+    /// passwords later.
     pub fn new(config: Config, server: impl Into<String>, trust: Trust) -> Self {
         Self { config, server: server.into(), trust, masters: Masters::default() }
     }
 
-    /// Uploads what `source` gives, sealed with a key that is made of the password. When this returns the file is durable at
-    /// the server.
+    /// Uploads what `source` gives, sealed with a key that is made of the password. When this
+    /// returns the file is durable at the server.
     ///
     /// # Errors
     /// [`Error`]; [`Error::Source`] if `source` fails. Then there is no such file.
@@ -90,7 +93,7 @@ impl Client {
         let key = self.masters.key(password, &header, &**self.config.provider())?;
         let mut upload = put::Uploading::new(header.clone());
         self.operate(Operation::Upload(put.upload(header, key)), |session, call| match call {
-            Call::Need(ClientNeed::Supply) => {
+            Call::Request(ClientRequest::Supply) => {
                 let count = read_some(&mut source, session.supply()).map_err(Error::Source)?;
                 session.supplied(count);
                 Ok(())
@@ -99,26 +102,34 @@ impl Client {
                 upload.heed(event);
                 Ok(())
             }
-            Call::Need(_) => Ok(()),
+            Call::Request(_) => Ok(()),
         })?;
         upload.finish()
     }
 
-    /// Downloads a file into `sink`, which is flushed before the server is told that the file has arrived.
+    /// Downloads a file into `sink`, which is flushed before the server is told that the file has
+    /// arrived.
     ///
-    /// Every byte that is written was authenticated, but **only `Ok` means that the file is whole**: after an error `sink` has
-    /// a beginning of it, to be thrown away. A directory arrives as a tar stream.
+    /// Every byte that is written was authenticated, but **only `Ok` means that the file is
+    /// whole**: after an error `sink` has a beginning of it, to be thrown away. A directory arrives
+    /// as a tar stream.
     ///
     /// # Errors
     /// [`Error`]; [`Error::Sink`] if `sink` fails.
-    pub fn get(&self, file: impl Into<Get>, password: &Password, sink: impl Write) -> Result<Fetched, Error> {
+    pub fn get(
+        &self,
+        file: impl Into<Get>,
+        password: &Password,
+        sink: impl Write,
+    ) -> Result<Fetched, Error> {
         let mut download = get::Downloading::new(file.into(), sink);
         let first = match download.known_header() {
-            Some(header) => download.operation(self.masters.key(password, &header, &**self.config.provider())?, header),
+            Some(header) => download
+                .operation(self.masters.key(password, &header, &**self.config.provider())?, header),
             None => download.challenge(),
         };
         self.operate(first, |session, call| match call {
-            Call::Need(ClientNeed::Data) => {
+            Call::Request(ClientRequest::Data) => {
                 download.write(session.data())?;
                 let count = session.data().len();
                 session.consumed(count);
@@ -131,7 +142,7 @@ impl Client {
                 Ok(())
             }
             Call::Event(event) => download.heed(event),
-            Call::Need(_) => Ok(()),
+            Call::Request(_) => Ok(()),
         })?;
         download.finish()
     }
@@ -143,13 +154,17 @@ impl Client {
     pub fn list(&self) -> Result<Vec<Entry>, Error> {
         let mut files: Vec<Entry> = Vec::new();
         self.operate(Operation::List { after: None }, |session, call| match call {
-            Call::Event(ClientEvent::Listed(_)) if files.len() >= MOST_LISTED => Err(Error::EndlessList),
+            Call::Event(ClientEvent::Listed(_)) if files.len() >= MOST_LISTED => {
+                Err(Error::EndlessList)
+            }
             Call::Event(ClientEvent::Listed(entry)) => {
                 files.push(entry);
                 Ok(())
             }
             Call::Event(ClientEvent::EndOfList { more: true }) => {
-                session.start(Operation::List { after: files.last().map(|entry| entry.cookie.clone()) });
+                session.start(Operation::List {
+                    after: files.last().map(|entry| entry.cookie.clone()),
+                });
                 Ok(())
             }
             _ => Ok(()),
@@ -157,7 +172,8 @@ impl Client {
         Ok(files)
     }
 
-    /// Deletes a file that was uploaded with this client's key. To delete it once more is no error for a day.
+    /// Deletes a file that was uploaded with this client's key. To delete it once more is no error
+    /// for a day.
     ///
     /// # Errors
     /// [`Error`]
@@ -177,7 +193,11 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]
-    pub fn sign_up(&self, name: UserName, invite: Option<Invite>) -> Result<Option<Account>, Error> {
+    pub fn sign_up(
+        &self,
+        name: UserName,
+        invite: Option<Invite>,
+    ) -> Result<Option<Account>, Error> {
         self.ask(Operation::SignUp { name, invite }).map(|(_, account)| account)
     }
 
@@ -192,7 +212,8 @@ impl Client {
         Ok(answer)
     }
 
-    /// Connects, and runs a session with one operation, or those that `serve` starts after it, to its end.
+    /// Connects, and runs a session with one operation, or those that `serve` starts after it, to
+    /// its end.
     fn operate(
         &self,
         first: Operation,
@@ -204,14 +225,16 @@ impl Client {
             session = session.expecting(key);
         }
         session.start(first);
-        let stream = connect(&self.server, CONNECT).map_err(|source| Error::Connect { server: self.server.clone(), source })?;
+        let stream = connect(&self.server, CONNECT)
+            .map_err(|source| Error::Connect { server: self.server.clone(), source })?;
         Driver::new(stream).run(&mut session, |session, call| match call {
             // The server has shown that the key is its own, and nothing was sent to it yet.
-            Call::Event(ClientEvent::Connected(_)) if known.is_none() => match session.server_key() {
+            Call::Event(ClientEvent::Connected(_)) if known.is_none() => match session.server_key()
+            {
                 Some(key) => self.trust.remember(&self.server, key),
                 None => Ok(()),
             },
-            Call::Need(ClientNeed::Operation) => {
+            Call::Request(ClientRequest::Operation) => {
                 session.finish();
                 Ok(())
             }

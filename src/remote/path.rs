@@ -22,23 +22,36 @@ impl Client {
     pub fn put_path(&self, path: &Path, password: &Password, put: &Put) -> Result<Stored, Error> {
         // A pipe is not waited for.
         let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(Error::Source)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(nonblocking)
+            .open(path)
+            .map_err(Error::Source)?;
         let metadata = file.metadata().map_err(Error::Source)?;
         if !metadata.is_file() {
-            return Err(Error::Source(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));
+            return Err(Error::Source(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is not a regular file",
+            )));
         }
         let name = path.file_name().unwrap_or_default();
         self.put(file, password, &put.clone().of_file(name, metadata.len()))
     }
 
-    /// Downloads a file to a path where nothing is yet. It is there only once it is whole and durable, and before the server is
-    /// told that it has arrived. Only its owner can read it.
+    /// Downloads a file to a path where nothing is yet. It is there only once it is whole and
+    /// durable, and before the server is told that it has arrived. Only its owner can read it.
     ///
-    /// The path is yours to choose: what the file was called by its uploader ([`Fetched::metadata`]) is a label.
+    /// The path is yours to choose: what the file was called by its uploader
+    /// ([`Fetched::metadata`]) is a label.
     ///
     /// # Errors
     /// [`Error`]; [`Error::Sink`] also if something is there already. Then nothing was changed.
-    pub fn get_path(&self, file: impl Into<Get>, password: &Password, path: &Path) -> Result<Fetched, Error> {
+    pub fn get_path(
+        &self,
+        file: impl Into<Get>,
+        password: &Password,
+        path: &Path,
+    ) -> Result<Fetched, Error> {
         if path.symlink_metadata().is_ok() {
             return Err(Error::Sink(io::ErrorKind::AlreadyExists.into()));
         }
@@ -48,7 +61,8 @@ impl Client {
     }
 }
 
-/// A file under a temporary name, which gets its own when it is flushed, and is removed if it never was.
+/// A file under a temporary name, which gets its own when it is flushed, and is removed if it never
+/// was.
 struct NewFile {
     content: File,
     temporary: PathBuf,
@@ -60,7 +74,8 @@ impl NewFile {
         let mut name = OsString::from(".");
         name.push(format!("{:016x}.fss-part", SystemRng.next_u64()));
         let temporary = target.with_file_name(name);
-        let content = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        let content =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         Ok(Self { content, temporary, target: target.to_owned() })
     }
 }

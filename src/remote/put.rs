@@ -38,7 +38,8 @@ impl Put {
         Self { size: Some(bytes), metadata: self.metadata.with("size", bytes.to_string()), ..self }
     }
 
-    /// Compressed with zstd, before it is sealed. Say the [`size`](Self::size) too: nobody unpacks what does not say it.
+    /// Compressed with zstd, before it is sealed. Say the [`size`](Self::size) too: nobody unpacks
+    /// what does not say it.
     pub fn compressed(self) -> Self {
         Self { is_compressed: true, metadata: self.metadata.with("encoding", "zstd"), ..self }
     }
@@ -59,7 +60,8 @@ impl Put {
         use std::os::unix::ffi::OsStrExt as _;
         let is_named = self.metadata.name().is_some();
         let known = |metadata: &Metadata| {
-            Metadata::with_name_bytes(name.as_bytes()).with("encoding", metadata.get("encoding").unwrap_or("identity"))
+            Metadata::with_name_bytes(name.as_bytes())
+                .with("encoding", metadata.get("encoding").unwrap_or("identity"))
         };
         let metadata = if is_named { self.metadata.clone() } else { known(&self.metadata) };
         Self { metadata, ..self }.size(size)
@@ -88,7 +90,8 @@ fn compress<'a>(_source: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Error> {
     Err(Error::NoCompression)
 }
 
-/// A file that is durable at the server. Keep all of it: with `header` and `chain` no other file is taken for it later.
+/// A file that is durable at the server. Keep all of it: with `header` and `chain` no
+/// other file is taken for it later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored {
@@ -98,7 +101,8 @@ pub struct Stored {
     pub header: Header,
     /// The chain over its stored bytes.
     pub chain: ChainDigest,
-    /// For how many seconds the server keeps it, if not for ever: it may be less than was asked for.
+    /// For how many seconds the server keeps it, if not for ever: it may be less than was asked
+    /// for.
     pub keep: Option<u64>,
     /// For how many downloads the server keeps it, if they are limited.
     pub downloads: Option<u64>,
@@ -125,7 +129,8 @@ impl Uploading {
     }
 
     pub(super) fn finish(self) -> Result<Stored, Error> {
-        let ((cookie, chain), (keep, downloads)) = (self.stored.ok_or(Error::NoAnswer)?, self.granted);
+        let ((cookie, chain), (keep, downloads)) =
+            (self.stored.ok_or(Error::NoAnswer)?, self.granted);
         Ok(Stored { cookie, header: self.header, chain, keep, downloads })
     }
 }

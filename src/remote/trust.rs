@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Error;
 use crate::crypto::Fingerprint;
 
-/// How it is known which key the server has. With any other key an operation fails before anything is sent.
+/// How it is known which key the server has. With any other key an operation fails before anything
+/// is sent.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Trust {
@@ -43,8 +44,8 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// Keeps the keys of servers, for [`Trust::OnFirstUse`]: in memory, in a profile (`fss::profile::KnownServers`), or where you
-/// like.
+/// Keeps the keys of servers, for [`Trust::OnFirstUse`]: in memory, in a profile
+/// (`fss::profile::KnownServers`), or where you like.
 pub trait ServerKeys: Send + Sync {
     /// The key of a server (`HOST:PORT`), if it is known.
     ///

@@ -11,21 +11,21 @@ use crate::crypto::aead::{NONCE_LENGTH, TAG_LENGTH};
 pub const CHUNK: usize = 65_536;
 
 /// What sealing adds to a chunk.
-pub const NONCE_AND_TAG: usize = NONCE_LENGTH + TAG_LENGTH;
+pub const CHUNK_OVERHEAD: usize = NONCE_LENGTH + TAG_LENGTH;
 
 /// Bytes of a whole sealed chunk.
-pub const MAX_PIECE: usize = CHUNK + NONCE_AND_TAG;
+pub const MAX_SEALED_CHUNK: usize = CHUNK + CHUNK_OVERHEAD;
 
 /// The stored length of `plaintext` bytes, metadata included, without the header.
 pub fn stored_length(plaintext: u64) -> u64 {
-    plaintext + plaintext.div_ceil(CHUNK as u64) * NONCE_AND_TAG as u64
+    plaintext + plaintext.div_ceil(CHUNK as u64) * CHUNK_OVERHEAD as u64
 }
 
 /// The plaintext length of `stored` bytes without the header; `None` if no sealed file has so many.
 pub fn content_length(stored: u64) -> Option<u64> {
-    let pieces = stored.div_ceil(MAX_PIECE as u64);
-    let last = stored - pieces.checked_sub(1)? * MAX_PIECE as u64;
-    (last > NONCE_AND_TAG as u64).then(|| stored - pieces * NONCE_AND_TAG as u64)
+    let pieces = stored.div_ceil(MAX_SEALED_CHUNK as u64);
+    let last = stored - pieces.checked_sub(1)? * MAX_SEALED_CHUNK as u64;
+    (last > CHUNK_OVERHEAD as u64).then(|| stored - pieces * CHUNK_OVERHEAD as u64)
 }
 
 /// What binds a chunk to its file and its place.
@@ -53,10 +53,19 @@ impl ChunkSealer {
     /// Seals `piece` in place: 12 bytes for the nonce, the plaintext, 16 bytes for the tag.
     ///
     /// # Errors
-    /// [`CryptoFailure`] if it is too short or too long, is a short one that is not the last, or the library fails.
-    pub fn seal(&mut self, key: &Key, piece: &mut [u8], last: bool, rng: &mut dyn CryptoRng) -> Result<(), CryptoFailure> {
-        let fits = piece.len() == MAX_PIECE || (last && piece.len() > NONCE_AND_TAG && piece.len() < MAX_PIECE);
-        let (nonce, data) = piece.split_first_chunk_mut::<NONCE_LENGTH>().filter(|_| fits).ok_or(CryptoFailure)?;
+    /// [`CryptoFailure`] if it is too short or too long, is a short one that is not the last, or
+    /// the library fails.
+    pub fn seal(
+        &mut self,
+        key: &Key,
+        piece: &mut [u8],
+        last: bool,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), CryptoFailure> {
+        let fits = piece.len() == MAX_SEALED_CHUNK
+            || (last && piece.len() > CHUNK_OVERHEAD && piece.len() < MAX_SEALED_CHUNK);
+        let (nonce, data) =
+            piece.split_first_chunk_mut::<NONCE_LENGTH>().filter(|_| fits).ok_or(CryptoFailure)?;
         let (data, tag) = data.split_last_chunk_mut::<TAG_LENGTH>().ok_or(CryptoFailure)?;
         rng.fill_bytes(nonce);
         *tag = key.content().seal(*nonce, &additional(&self.header, self.index, last), data)?;
@@ -80,12 +89,20 @@ impl ChunkOpener {
     /// Opens `piece` in place, and lends the plaintext within it.
     ///
     /// # Errors
-    /// [`Integrity::Chunk`] if it is not the chunk of this index, or not the last, or is damaged. Nothing of it is
-    /// released then.
-    pub fn open<'a>(&self, key: &Key, piece: &'a mut [u8], index: u64, last: bool) -> Result<&'a mut [u8], Integrity> {
+    /// [`Integrity::Chunk`] if it is not the chunk of this index, or not the last, or is damaged.
+    /// Nothing of it is released then.
+    pub fn open<'a>(
+        &self,
+        key: &Key,
+        piece: &'a mut [u8],
+        index: u64,
+        last: bool,
+    ) -> Result<&'a mut [u8], Integrity> {
         let damaged = Integrity::Chunk { index };
-        let fits = piece.len() == MAX_PIECE || (last && piece.len() > NONCE_AND_TAG && piece.len() < MAX_PIECE);
-        let (nonce, data) = piece.split_first_chunk_mut::<NONCE_LENGTH>().filter(|_| fits).ok_or(damaged)?;
+        let fits = piece.len() == MAX_SEALED_CHUNK
+            || (last && piece.len() > CHUNK_OVERHEAD && piece.len() < MAX_SEALED_CHUNK);
+        let (nonce, data) =
+            piece.split_first_chunk_mut::<NONCE_LENGTH>().filter(|_| fits).ok_or(damaged)?;
         if key.content().open(*nonce, &additional(&self.header, index, last), data).is_err() {
             // What a library leaves behind after a failure must not be taken for plaintext.
             data.fill(0);

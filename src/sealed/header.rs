@@ -12,16 +12,21 @@ pub struct Cost {
 
 impl Cost {
     /// What is used unless somebody chooses otherwise: 64 MiB, 3 passes, one lane.
-    pub const USUAL: Self = Self { memory: 16, passes: 3, lanes: 1 };
+    pub const DEFAULT: Self = Self { memory: 16, passes: 3, lanes: 1 };
 
     /// `memory` is the binary logarithm of KiB.
     ///
     /// # Errors
-    /// [`InvalidHeader::Cost`] outside 16 to 18, 3 to 10 passes, 1 to 4 lanes: a server must be able neither to weaken
-    /// what a proof is made from, nor to exhaust a client.
+    /// [`InvalidHeader::Cost`] outside 16 to 18, 3 to 10 passes, 1 to 4 lanes: a server must be
+    /// able neither to weaken what a proof is made from, nor to exhaust a client.
     pub fn new(memory: u8, passes: u8, lanes: u8) -> Result<Self, InvalidHeader> {
-        let within = (16..=18).contains(&memory) && (3..=10).contains(&passes) && (1..=4).contains(&lanes);
-        if within { Ok(Self { memory, passes, lanes }) } else { Err(InvalidHeader::Cost { memory, passes, lanes }) }
+        let within =
+            (16..=18).contains(&memory) && (3..=10).contains(&passes) && (1..=4).contains(&lanes);
+        if within {
+            Ok(Self { memory, passes, lanes })
+        } else {
+            Err(InvalidHeader::Cost { memory, passes, lanes })
+        }
     }
 
     /// Memory in KiB.
@@ -64,8 +69,8 @@ impl Header {
         Self::with_salt(cost, salt, rng)
     }
 
-    /// A header for a new file with a salt that is used for several files of one password, so that the costly
-    /// derivation is done once.
+    /// A header for a new file with a salt that is used for several files of one password, so that
+    /// the costly derivation is done once.
     pub fn with_salt(cost: Cost, salt: [u8; 16], rng: &mut impl CryptoRng) -> Self {
         let mut file_id = [0; 32];
         rng.fill_bytes(&mut file_id);
@@ -80,9 +85,11 @@ impl Header {
     /// Reads a header.
     ///
     /// # Errors
-    /// [`InvalidHeader`] for anything that this version would not write, before any work is done for it.
+    /// [`InvalidHeader`] for anything that this version would not write, before any work is done
+    /// for it.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidHeader> {
-        let bytes: &[u8; Self::LENGTH] = bytes.try_into().map_err(|_| InvalidHeader::Length { length: bytes.len() })?;
+        let bytes: &[u8; Self::LENGTH] =
+            bytes.try_into().map_err(|_| InvalidHeader::Length { length: bytes.len() })?;
         let [m0, m1, m2, m3, version, kdf, memory, passes, lanes, chunk, rest @ ..] = bytes;
         if [*m0, *m1, *m2, *m3] != *MAGIC {
             return Err(InvalidHeader::Magic);
@@ -105,7 +112,14 @@ impl Header {
     pub fn to_bytes(&self) -> [u8; Self::LENGTH] {
         let mut bytes = [0; Self::LENGTH];
         bytes[..4].copy_from_slice(MAGIC);
-        bytes[4..10].copy_from_slice(&[VERSION, ARGON2ID, self.cost.memory, self.cost.passes, self.cost.lanes, LOG2_CHUNK]);
+        bytes[4..10].copy_from_slice(&[
+            VERSION,
+            ARGON2ID,
+            self.cost.memory,
+            self.cost.passes,
+            self.cost.lanes,
+            LOG2_CHUNK,
+        ]);
         bytes[16..32].copy_from_slice(&self.salt);
         bytes[32..].copy_from_slice(&self.file_id);
         bytes
@@ -141,7 +155,9 @@ pub enum InvalidHeader {
     #[error("it is not the header of a sealed file")]
     Magic,
     /// A version, key derivation or chunk size that this program does not know.
-    #[error("it needs a newer program (version {version}, key derivation {kdf}, chunk size 2^{chunk})")]
+    #[error(
+        "it needs a newer program (version {version}, key derivation {kdf}, chunk size 2^{chunk})"
+    )]
     Version {
         /// Version of the format.
         version: u8,

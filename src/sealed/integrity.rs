@@ -26,13 +26,16 @@ pub enum Integrity {
     /// The server's copy is not what was sent, or it sent another size than it said.
     #[error("what the server has is not what was sent, or not what it said")]
     Chain,
-    /// The server says that the file has ended, and no chunk that opened says so (`docs/protocol.md` §21.6).
+    /// The server says that the file has ended, and no chunk that opened says so
+    /// (`docs/protocol.md` §21.6).
     #[error("the file is cut off: the chunk that ends it did not come")]
     Truncated,
-    /// The server says that the file is of another version of FSS than it was stored with (`docs/protocol.md` §18.11).
+    /// The server says that the file is of another version of FSS than it was stored with
+    /// (`docs/protocol.md` §18.11).
     #[error("the server says that the file is of another version of FSS than it was stored with")]
     Format,
-    /// The content has another size than its metadata or the list of its owner says (`docs/protocol.md` §21.9).
+    /// The content has another size than its metadata or the list of its owner says
+    /// (`docs/protocol.md` §21.9).
     #[error("the file has {got} bytes instead of {expected}")]
     Size {
         /// What it should have.
@@ -44,7 +47,9 @@ pub enum Integrity {
     #[error("{0}")]
     Metadata(InvalidMetadata),
     /// A chunk of sealed content is not what was sealed in its place (`docs/protocol.md` §21.6).
-    #[error("chunk {index} does not open: it is damaged, out of its place, or of another file or password")]
+    #[error(
+        "chunk {index} does not open: it is damaged, out of its place, or of another file or password"
+    )]
     Chunk {
         /// Its number, from 0.
         index: u64,
@@ -67,7 +72,8 @@ pub enum InvalidMetadata {
     /// It does not end within the first chunk.
     #[error("the metadata does not end within the first chunk")]
     Truncated,
-    /// What the file is, or how it is encoded, is not said or not known: it may need a newer program.
+    /// What the file is, or how it is encoded, is not said or not known: it may need a newer
+    /// program.
     #[error("the metadata does not say what the file is in a way that is known here")]
     Unknown,
     /// A field is not `name=value`, is there twice, or cannot be written.

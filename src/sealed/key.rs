@@ -13,12 +13,14 @@ use crate::crypto::legacy::Verifier;
 use crate::crypto::{AeadKey, CryptoProvider};
 use crate::types::secret::Password;
 
-/// What Argon2id makes of a password: costly, and the same for all files with the same salt and cost.
+/// What Argon2id makes of a password: costly, and the same for all files with the same salt and
+/// cost.
 #[derive(Clone)]
-pub struct Master(Zeroizing<[u8; KEY_LENGTH]>);
+pub struct MasterKey(Zeroizing<[u8; KEY_LENGTH]>);
 
-impl Master {
-    /// Derives it with salt and cost of `header`. Takes a noticeable part of a second and 64 to 256 MiB of memory.
+impl MasterKey {
+    /// Derives it with salt and cost of `header`. Takes a noticeable part of a second and 64 to 256
+    /// MiB of memory.
     ///
     /// # Errors
     /// [`DerivationFailed`] if there is not that much memory.
@@ -47,9 +49,9 @@ impl Master {
     }
 }
 
-impl fmt::Debug for Master {
+impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Master(..)")
+        f.write_str("MasterKey(..)")
     }
 }
 
@@ -60,9 +62,17 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key with these two secrets, for whoever was given them instead of the password: they open one file.
-    pub fn from_secrets(content: &[u8; KEY_LENGTH], auth: &[u8; KEY_LENGTH], provider: &dyn CryptoProvider) -> Self {
-        Self { content: provider.aead_key(content), verifier: Verifier::from_bytes(Sha384::digest(auth).into()) }
+    /// The key with these two secrets, for whoever was given them instead of the password: they
+    /// open one file.
+    pub fn from_secrets(
+        content: &[u8; KEY_LENGTH],
+        auth: &[u8; KEY_LENGTH],
+        provider: &dyn CryptoProvider,
+    ) -> Self {
+        Self {
+            content: provider.aead_key(content),
+            verifier: Verifier::from_bytes(Sha384::digest(auth).into()),
+        }
     }
 
     /// What a server keeps to check a proof of the password with.

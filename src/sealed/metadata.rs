@@ -46,7 +46,8 @@ impl Metadata {
         self.get("name")
     }
 
-    /// The file's name as it was, which need not be UTF-8; `None` also if its escapes are malformed.
+    /// The file's name as it was, which need not be UTF-8; `None` also if its escapes are
+    /// malformed.
     pub fn name_bytes(&self) -> Option<Vec<u8>> {
         let name = self.name()?;
         match self.get("name-encoding") {
@@ -60,14 +61,16 @@ impl Metadata {
         self.get("size")?.parse().ok()
     }
 
-    /// Checks that content which is not encoded has the size that is said here (`docs/protocol.md` §21.9). What is encoded
-    /// is to be checked by whoever decodes it.
+    /// Checks that content which is not encoded has the size that is said here (`docs/protocol.md`
+    /// §21.9). What is encoded is to be checked by whoever decodes it.
     ///
     /// # Errors
     /// [`Integrity::Size`]
     pub fn check_size(&self, content: u64) -> Result<(), Integrity> {
         match self.size().filter(|_| self.get("encoding") == Some("identity")) {
-            Some(expected) if expected != content => Err(Integrity::Size { expected, got: content }),
+            Some(expected) if expected != content => {
+                Err(Integrity::Size { expected, got: content })
+            }
             _ => Ok(()),
         }
     }
@@ -85,18 +88,24 @@ impl Metadata {
             bytes.extend([name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
         }
         let length = bytes.len() - PREFIX;
-        let written = u32::try_from(length).ok().filter(|_| length <= MAX_LENGTH).ok_or(InvalidMetadata::TooLong)?;
+        let written = u32::try_from(length)
+            .ok()
+            .filter(|_| length <= MAX_LENGTH)
+            .ok_or(InvalidMetadata::TooLong)?;
         bytes[..PREFIX].copy_from_slice(&written.to_be_bytes());
         Ok(bytes)
     }
 
-    /// Reads metadata from the beginning of the first chunk; gives how many bytes it takes, length included.
+    /// Reads metadata from the beginning of the first chunk; gives how many bytes it takes, length
+    /// included.
     ///
     /// # Errors
     /// [`InvalidMetadata`]
     pub fn decode(chunk: &[u8]) -> Result<(Self, usize), InvalidMetadata> {
-        let (length, rest) = chunk.split_first_chunk::<PREFIX>().ok_or(InvalidMetadata::Truncated)?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| InvalidMetadata::TooLong)?;
+        let (length, rest) =
+            chunk.split_first_chunk::<PREFIX>().ok_or(InvalidMetadata::Truncated)?;
+        let length =
+            usize::try_from(u32::from_be_bytes(*length)).map_err(|_| InvalidMetadata::TooLong)?;
         if length > MAX_LENGTH {
             return Err(InvalidMetadata::TooLong);
         }
@@ -106,7 +115,10 @@ impl Metadata {
         if !text.is_empty() {
             let text = text.strip_suffix('\0').ok_or(InvalidMetadata::Field)?;
             for field in text.split('\0') {
-                let (name, value) = field.split_once('=').filter(|(name, _)| is_name(name)).ok_or(InvalidMetadata::Field)?;
+                let (name, value) = field
+                    .split_once('=')
+                    .filter(|(name, _)| is_name(name))
+                    .ok_or(InvalidMetadata::Field)?;
                 if fields.iter().any(|(there, _)| there == name) {
                     return Err(InvalidMetadata::Field);
                 }

@@ -1,15 +1,17 @@
-//! Sealed content: a file encrypted end to end, in chunks that open each on its own (`docs/protocol.md` §21).
+//! Sealed content: a file encrypted end to end, in chunks that open each on its own
+//! (`docs/protocol.md` §21).
 //!
-//! A server stores it and never sees the password or the plaintext. It can be written and read without a server:
+//! A server stores it and never sees the password or the plaintext. It can be written and read
+//! without a server:
 //!
 //! ```
 //! use std::io::{Read as _, Write as _};
-//! use fss::sealed::{Cost, Header, Master, Metadata, Reader, Writer};
+//! use fss::sealed::{Cost, Header, MasterKey, Metadata, Reader, Writer};
 //! use fss::{Password, SystemRng, crypto::default_provider};
 //!
 //! let provider = default_provider();
-//! let header = Header::new(Cost::USUAL, &mut SystemRng);
-//! let master = Master::derive(&Password::new("correct horse battery staple")?, &header)?;
+//! let header = Header::new(Cost::DEFAULT, &mut SystemRng);
+//! let master = MasterKey::derive(&Password::new("correct horse battery staple")?, &header)?;
 //! let key = master.key(&header, &*provider);
 //! let mut writer = Writer::new(Vec::new(), &key, &header, &Metadata::named("notes.txt"), SystemRng)?;
 //! writer.write_all(b"a file")?;
@@ -31,9 +33,12 @@ mod key;
 mod metadata;
 mod stream;
 
-pub use chunk::{CHUNK, ChunkOpener, ChunkSealer, MAX_PIECE, NONCE_AND_TAG, content_length, stored_length};
+pub use chunk::{
+    CHUNK, CHUNK_OVERHEAD, ChunkOpener, ChunkSealer, MAX_SEALED_CHUNK, content_length,
+    stored_length,
+};
 pub use header::{Cost, Header, InvalidHeader};
 pub use integrity::{Integrity, InvalidMetadata};
-pub use key::{DerivationFailed, Key, Master};
+pub use key::{DerivationFailed, Key, MasterKey};
 pub use metadata::Metadata;
 pub use stream::{Reader, Writer};

@@ -5,11 +5,12 @@ use std::io::{self, Read, Write};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::chunk::{CHUNK, ChunkOpener, ChunkSealer, MAX_PIECE, NONCE_AND_TAG};
+use super::chunk::{CHUNK, CHUNK_OVERHEAD, ChunkOpener, ChunkSealer, MAX_SEALED_CHUNK};
 use super::{Header, Key, Metadata};
 use crate::crypto::aead::NONCE_LENGTH;
 
-/// Seals what is written to it. Nothing is complete before [`Writer::finish`]: a file that ends without is refused.
+/// Seals what is written to it. Nothing is complete before [`Writer::finish`]: a file that ends
+/// without is refused.
 pub struct Writer<'k, W, R> {
     inner: W,
     key: &'k Key,
@@ -25,11 +26,20 @@ impl<'k, W: Write, R: CryptoRng> Writer<'k, W, R> {
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] if the metadata cannot be written, and what `inner` says.
-    pub fn new(mut inner: W, key: &'k Key, header: &Header, metadata: &Metadata, rng: R) -> io::Result<Self> {
-        let metadata = metadata.encode().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    pub fn new(
+        mut inner: W,
+        key: &'k Key,
+        header: &Header,
+        metadata: &Metadata,
+        rng: R,
+    ) -> io::Result<Self> {
+        let metadata = metadata
+            .encode()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         inner.write_all(&header.to_bytes())?;
-        let piece = Zeroizing::new(vec![0; MAX_PIECE]);
-        let mut writer = Self { inner, key, sealer: ChunkSealer::new(header, 0), rng, piece, filled: 0 };
+        let piece = Zeroizing::new(vec![0; MAX_SEALED_CHUNK]);
+        let mut writer =
+            Self { inner, key, sealer: ChunkSealer::new(header, 0), rng, piece, filled: 0 };
         writer.write_all(&metadata)?;
         Ok(writer)
     }
@@ -45,7 +55,7 @@ impl<'k, W: Write, R: CryptoRng> Writer<'k, W, R> {
     }
 
     fn seal(&mut self, last: bool) -> io::Result<()> {
-        let piece = &mut self.piece[..self.filled + NONCE_AND_TAG];
+        let piece = &mut self.piece[..self.filled + CHUNK_OVERHEAD];
         self.sealer.seal(self.key, piece, last, &mut self.rng).map_err(io::Error::other)?;
         self.inner.write_all(piece)?;
         self.filled = 0;
@@ -78,15 +88,17 @@ impl<W, R> std::fmt::Debug for Writer<'_, W, R> {
     }
 }
 
-/// Opens what follows the header of a sealed file. Its errors of kind [`io::ErrorKind::InvalidData`] hold an
-/// [`crate::Integrity`]: the file is damaged, and what came before in this file may be too if it is to be whole.
+/// Opens what follows the header of a sealed file. Its errors of kind
+/// [`io::ErrorKind::InvalidData`] hold an [`crate::Integrity`]: the file is damaged, and what came
+/// before in this file may be too if it is to be whole.
 pub struct Reader<'k, I> {
     inner: I,
     key: &'k Key,
     opener: ChunkOpener,
     index: u64,
     metadata: Metadata,
-    /// The piece that is open, and the first byte of the next one, by which the last piece is known.
+    /// The piece that is open, and the first byte of the next one, by which the last piece is
+    /// known.
     piece: Zeroizing<Vec<u8>>,
     available: std::ops::Range<usize>,
     ahead: Option<u8>,
@@ -109,14 +121,15 @@ impl<'k, I: Read> Reader<'k, I> {
             opener: ChunkOpener::new(header),
             index: 0,
             metadata: Metadata::default(),
-            piece: Zeroizing::new(vec![0; MAX_PIECE + 1]),
+            piece: Zeroizing::new(vec![0; MAX_SEALED_CHUNK + 1]),
             available: 0..0,
             ahead,
             last: false,
             content: 0,
         };
         reader.advance()?;
-        let (metadata, length) = Metadata::decode(&reader.piece[reader.available.clone()]).map_err(invalid)?;
+        let (metadata, length) =
+            Metadata::decode(&reader.piece[reader.available.clone()]).map_err(invalid)?;
         reader.metadata = metadata;
         reader.available.start += length;
         reader.count()?;
@@ -143,12 +156,16 @@ impl<'k, I: Read> Reader<'k, I> {
             filled = 1;
         }
         filled += read_full(&mut self.inner, &mut self.piece[filled..])?;
-        let last = filled <= MAX_PIECE;
+        let last = filled <= MAX_SEALED_CHUNK;
         if !last {
-            self.ahead = Some(self.piece[MAX_PIECE]);
-            filled = MAX_PIECE;
+            self.ahead = Some(self.piece[MAX_SEALED_CHUNK]);
+            filled = MAX_SEALED_CHUNK;
         }
-        let length = self.opener.open(self.key, &mut self.piece[..filled], self.index, last).map_err(invalid)?.len();
+        let length = self
+            .opener
+            .open(self.key, &mut self.piece[..filled], self.index, last)
+            .map_err(invalid)?
+            .len();
         // Only now: whoever reads on after an error must not find an end.
         self.last = last;
         self.index += 1;
@@ -176,7 +193,10 @@ impl<I: Read> Read for Reader<'_, I> {
 
 impl<I> std::fmt::Debug for Reader<'_, I> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("index", &self.index).field("metadata", &self.metadata).finish_non_exhaustive()
+        f.debug_struct("Reader")
+            .field("index", &self.index)
+            .field("metadata", &self.metadata)
+            .finish_non_exhaustive()
     }
 }
 

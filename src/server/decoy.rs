@@ -1,4 +1,5 @@
-//! What a server says of files that are not there, so that asking does not tell (`docs/protocol.md` §18).
+//! What a server says of files that are not there, so that asking does not tell (`docs/protocol.md`
+//! §18).
 
 use hkdf::Hkdf;
 use sha2::Sha384;
@@ -16,11 +17,12 @@ use crate::types::secret::Secret;
 pub struct Decoys(Zeroizing<[u8; 32]>);
 
 impl Decoys {
-    /// The decoys of the server with this key. They depend on its primes and on nothing else, so that every provider and
-    /// every encoding of the key gives the same.
+    /// The decoys of the server with this key. They depend on its primes and on nothing else, so
+    /// that every provider and every encoding of the key gives the same.
     ///
     /// # Errors
-    /// [`CryptoFailure`] if the key cannot leave its provider: such a server needs [`Decoys::from_secret`].
+    /// [`CryptoFailure`] if the key cannot leave its provider: such a server needs
+    /// [`Decoys::from_secret`].
     pub fn of_server(key: &dyn PrivateKey) -> Result<Self, CryptoFailure> {
         Self::of_encoding(&key.to_pkcs8_der()?)
     }
@@ -41,18 +43,23 @@ impl Decoys {
         let (mut salt, mut file_id) = ([0; 16], [0; 32]);
         salt.copy_from_slice(&bytes[..16]);
         file_id.copy_from_slice(&bytes[16..]);
-        Header::from_parts(Cost::USUAL, salt, file_id)
+        Header::from_parts(Cost::DEFAULT, salt, file_id)
     }
 
     /// The verifier to check a proof with, so that the work is the same. No proof fits it.
     pub fn verifier(&self, cookie: &Cookie) -> Verifier {
-        Verifier::from_bytes(*derive(&*self.0, &[b"fss/2 decoy verifier\0", cookie.as_str().as_bytes()]))
+        Verifier::from_bytes(*derive(
+            &*self.0,
+            &[b"fss/2 decoy verifier\0", cookie.as_str().as_bytes()],
+        ))
     }
 }
 
 fn derive<const N: usize>(secret: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; N]> {
     let mut output = Zeroizing::new([0; N]);
-    Hkdf::<Sha384>::new(None, secret).expand_multi_info(info, &mut *output).expect("the output is far below HKDF's limit");
+    Hkdf::<Sha384>::new(None, secret)
+        .expand_multi_info(info, &mut *output)
+        .expect("the output is far below HKDF's limit");
     output
 }
 
@@ -74,7 +81,9 @@ mod tests {
 
     #[test]
     fn decoys_belong_to_the_key_and_not_to_an_encoding_of_it() {
-        let header = |decoys: Result<Decoys, CryptoFailure>| decoys.expect("it can be exported").header(&Cookie::from_index(7));
+        let header = |decoys: Result<Decoys, CryptoFailure>| {
+            decoys.expect("it can be exported").header(&Cookie::from_index(7))
+        };
         let key = default_provider().generate_private_key(&mut SystemRng).expect("random numbers");
         let encoded = key.to_pkcs8_der().expect("it can be exported");
         let expected = header(Decoys::of_server(&*key));
@@ -88,7 +97,8 @@ mod tests {
         let [p, q] = parsed.primes() else { panic!("it has two primes") };
         let primes = [q, p].map(|prime| prime.as_ref().clone()).to_vec();
         let (modulus, exponent) = (parsed.n().as_ref().clone(), parsed.e().clone());
-        let again = RsaPrivateKey::from_components(modulus, exponent, parsed.d().clone(), primes).expect("the same key");
+        let again = RsaPrivateKey::from_components(modulus, exponent, parsed.d().clone(), primes)
+            .expect("the same key");
         let again = Secret::new(again.to_pkcs8_der().expect("it encodes").as_bytes().to_vec());
         assert_ne!(again.expose(), encoded.expose(), "another encoding");
         assert_eq!(header(Decoys::of_encoding(&again)), expected);

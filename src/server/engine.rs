@@ -7,10 +7,10 @@ use std::time::Duration;
 use rand_core::CryptoRng;
 
 use super::negotiation::Server;
-use super::{ServerEvent, Source, Standing};
+use super::{Admission, PeerAddress, ServerEvent};
 use crate::config::Config;
 use crate::error::{Error, Refusal};
-use crate::session::{Core, Link, machine_with_core};
+use crate::session::{Link, Runner, machine_with_runner};
 use crate::store::StoreError;
 use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
 use crate::types::random::SystemRng;
@@ -18,15 +18,15 @@ use crate::types::random::SystemRng;
 /// How long a connection has for its key that is to be told that it is one too many.
 const REFUSED: Duration = Duration::from_secs(2);
 
-/// One connection of a server, as a machine that asks for storage with `Step::Need` and is answered with
-/// [`ServerEngine::complete`], at any time later.
+/// One connection of a server, as a machine that asks for storage with `Step::Request` and is
+/// answered with [`ServerEngine::complete`], at any time later.
 ///
 /// [`super::ServerSession`] is the same with a store that answers at once.
 ///
 /// An upload of one byte, with the client's machine as the other end and storage answered by hand:
 ///
 /// ```
-/// use fss::client::legacy::ClientSession;
+/// use fss::client::legacy::LegacySession;
 /// use fss::server::ServerEngine;
 /// use fss::store::transfer::{StoreOperation, StoreReply};
 /// use fss::{Config, Machine, Password, Step, Time};
@@ -38,7 +38,7 @@ const REFUSED: Duration = Duration::from_secs(2);
 ///     from.sent(bytes.len());
 /// }
 ///
-/// let config = Config::process_wide();
+/// let config = Config::ephemeral();
 /// let mut server = ServerEngine::new(config.clone());
 /// let mut client = ClientSession::upload(config, &Password::new("secret")?);
 /// let (mut now, mut asked) = (Time::ZERO, Vec::new());
@@ -47,7 +47,7 @@ const REFUSED: Duration = Duration::from_secs(2);
 ///     now = now + std::time::Duration::from_millis(50);
 ///     match server.poll(now)? {
 ///         Step::Send => carry(&mut server, &mut client),
-///         Step::Need(request) => {
+///         Step::Request(request) => {
 ///             let (name, reply) = match request.operation {
 ///                 StoreOperation::Create { .. } => ("create", StoreReply::Created { cookie: "7".parse()?, expires: None, granted: Default::default() }),
 ///                 StoreOperation::Write { .. } => ("write", StoreReply::Done),
@@ -58,20 +58,20 @@ const REFUSED: Duration = Duration::from_secs(2);
 ///             server.complete(request.id, Ok(reply));
 ///         }
 ///         Step::Close => break,
-///         Step::Event(_) | Step::Receive | Step::Wait(_) | Step::Yield | Step::Shutdown => {}
+///         Step::Event(_) | Step::Receive | Step::Sleep(_) | Step::Yield | Step::Shutdown => {}
 ///     }
 ///     match client.poll(now)? {
 ///         Step::Send => carry(&mut client, &mut server),
-///         Step::Need(_) => client.supplied(file.next().unwrap_or(0)),
+///         Step::Request(_) => client.supplied(file.next().unwrap_or(0)),
 ///         Step::Close => server.received(0),
-///         Step::Event(_) | Step::Receive | Step::Wait(_) | Step::Yield | Step::Shutdown => {}
+///         Step::Event(_) | Step::Receive | Step::Sleep(_) | Step::Yield | Step::Shutdown => {}
 ///     }
 /// }
 /// assert_eq!(asked, ["create", "write", "commit"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ServerEngine {
-    core: Core<Server>,
+    runner: Runner<Server>,
 }
 
 impl ServerEngine {
@@ -87,53 +87,56 @@ impl ServerEngine {
         // Without a key nothing is sent, and nothing opened.
         let key = key.unwrap_or_else(|_| Arc::clone(config.identity()));
         let server = Server::new(config.enter());
-        let mut engine = Self { core: Core::new(server, Link::new(config, key, Box::new(rng))) };
+        let mut engine =
+            Self { runner: Runner::new(server, Link::new(config, key, Box::new(rng))) };
         if !has_key {
-            engine.core.fail_at_once(Error::Crypto);
+            engine.runner.fail_at_once(Error::Crypto);
         }
         engine.take_place();
         engine
     }
 
-    /// Says where the client connects from, so that its connections, its wrong passwords and its buffers are counted for
-    /// that too. Say it before the first poll. Where a proxy forwards connections, that is what the proxy says
-    /// ([`crate::proxy`]). The machine's own address is no source: nobody knows how many come through it.
+    /// Says where the client connects from, so that its connections, its wrong passwords and its
+    /// buffers are counted for that too. Say it before the first poll. Where a proxy forwards
+    /// connections, that is what the proxy says ([`crate::proxy`]). The machine's own address is no
+    /// peer: nobody knows how many come through it.
     #[must_use]
-    pub fn from_source(mut self, source: impl Into<Source>) -> Self {
-        let source = source.into();
+    pub fn with_peer(mut self, peer: impl Into<PeerAddress>) -> Self {
+        let peer = peer.into();
         // Who comes through a tunnel or a proxy on this machine is many, not one.
-        if !source.is_local() {
-            self.core.side.set_source(source, self.core.link.config().limits());
-            self.core.link.set_source(source);
+        if !peer.is_local() {
+            self.runner.protocol.set_peer(peer, self.runner.link.config().limits());
+            self.runner.link.set_peer(peer);
             self.take_place();
         }
         self
     }
 
-    /// One connection too many is told so if it says who it is soon, and if not too many are being told.
+    /// One connection too many is told so if it says who it is soon, and if not too many are being
+    /// told.
     fn take_place(&mut self) {
-        match self.core.side.standing() {
-            Standing::Admitted => {}
-            Standing::Refused => self.core.link.hurry(REFUSED),
-            Standing::TurnedAway => self.core.fail_at_once(Refusal::TooManyConnections.into()),
+        match self.runner.protocol.admission() {
+            Admission::Admitted => {}
+            Admission::Refused => self.runner.link.shorten_handshake(REFUSED),
+            Admission::Dropped => self.runner.fail_at_once(Refusal::TooManyConnections.into()),
         }
     }
 
     /// Answers the storage request `id`.
     ///
-    /// An answer to a request that is not open, or of another kind, is a mistake of the caller's and ends the
-    /// connection with [`crate::Error::Misuse`]. After the end answers are ignored.
+    /// An answer to a request that is not open, or of another kind, is a mistake of the caller's
+    /// and ends the connection with [`crate::Error::Misuse`]. After the end answers are ignored.
     pub fn complete(&mut self, id: RequestId, reply: Result<StoreReply, StoreError>) {
-        self.core.turn(|server, turn| server.on_reply(id, reply, turn));
+        self.runner.context(|server, context| server.on_reply(id, reply, context));
     }
 
     /// Whether the connection has come to its end, so that storage will not be asked again.
     pub fn is_ending(&self) -> bool {
-        self.core.is_ending()
+        self.runner.is_ending()
     }
 }
 
-machine_with_core!(ServerEngine, ServerEvent, StoreRequest);
+machine_with_runner!(ServerEngine, ServerEvent, StoreRequest);
 
 impl fmt::Debug for ServerEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,5 @@
-//! All states of a server's connection of FSS 1.0, and every transition between them (`docs/protocol.md` §5).
+//! All states of a server's connection of FSS 1.0, and every transition between them
+//! (`docs/protocol.md` §5).
 //!
 //! ```text
 //!  Request ──U──▶ Creating ──created, R cookie──▶ Uploading ◀──────────────┐
@@ -20,34 +21,34 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::refusal::{Operation, RefusalText, refusal_text};
-use super::{Attempt, RequestKind, ServerEvent, Source};
+use super::{AttemptGuard, PeerAddress, RequestKind, ServerEvent};
 use crate::crypto::legacy::{FileKey, Verifier};
-use crate::error::{Error, Moment, Refusal};
-use crate::session::{LastWords, Message, Side, Turn, Wants};
+use crate::error::{Error, Phase, Refusal};
+use crate::session::{Context, Farewell, Message, Protocol, Waiting};
 use crate::store::transfer::{RequestId, StoreOperation, StoreReply, StoreRequest};
 use crate::store::{NewFile, StoreError};
 use crate::types::cookie::Cookie;
 use crate::types::secret::Password;
+use crate::wire::error_frame::ErrorFrame;
 use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, InvalidFrame, ServerFrame};
-use crate::wire::peer_text::PeerText;
-use crate::wire::refusal::Refused;
+use crate::wire::peer_message::PeerMessage;
 
 /// The server's side of a connection of FSS 1.0, from its first message on.
 pub(super) struct LegacyServer {
     state: State,
     operation: Operation,
     requests: u64,
-    source: Option<Source>,
+    peer: Option<PeerAddress>,
 }
 
 enum State {
     Request,
     /// Creating, Writing, Committing, Opening, Reading, Delivering: storage has been asked.
     Asking(StoreRequest, Asked),
-    Uploading(Incoming),
-    Approved(Outgoing),
-    Unacknowledged(Outgoing),
-    Finishing(Outgoing),
+    Uploading(ActiveUpload),
+    Approved(ActiveDownload),
+    Unacknowledged(ActiveDownload),
+    Finishing(ActiveDownload),
     Finished,
     /// Only while a transition runs, and after one that failed.
     Gone,
@@ -56,15 +57,15 @@ enum State {
 /// What the answer of storage is for.
 enum Asked {
     Creating { key: FileKey },
-    Writing(Incoming),
-    Committing(Incoming),
-    Opening { cookie: Cookie, verifier: Verifier, attempt: Attempt },
-    Reading(Outgoing, usize),
-    Delivering(Outgoing),
+    Writing(ActiveUpload),
+    Committing(ActiveUpload),
+    Opening { cookie: Cookie, verifier: Verifier, attempt: AttemptGuard },
+    Reading(ActiveDownload, usize),
+    Delivering(ActiveDownload),
 }
 
 /// A file on its way in.
-struct Incoming {
+struct ActiveUpload {
     key: FileKey,
     cookie: Cookie,
     stored: u64,
@@ -73,7 +74,7 @@ struct Incoming {
 }
 
 /// A file on its way out.
-struct Outgoing {
+struct ActiveDownload {
     cookie: Cookie,
     size: u64,
     /// How much of it has been sent.
@@ -81,8 +82,8 @@ struct Outgoing {
 }
 
 impl LegacyServer {
-    pub(super) fn new(source: Option<Source>) -> Self {
-        Self { state: State::Request, operation: Operation::None, requests: 0, source }
+    pub(super) fn new(peer: Option<PeerAddress>) -> Self {
+        Self { state: State::Request, operation: Operation::None, requests: 0, peer }
     }
 
     fn ask(&mut self, operation: StoreOperation, asked: Asked) -> State {
@@ -91,10 +92,17 @@ impl LegacyServer {
     }
 
     /// A request has come: the operation begins.
-    fn on_request(&mut self, frame: ClientFrame<'_>, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
+    fn on_request(
+        &mut self,
+        frame: ClientFrame<'_>,
+        context: &mut Context<'_, ServerEvent>,
+    ) -> Result<State, Error> {
         match frame {
             ClientFrame::Upload { password } => {
-                turn.events.push_back(ServerEvent::Requested { request: RequestKind::Upload, cookie: None });
+                context.events.push_back(ServerEvent::Requested {
+                    request: RequestKind::Upload,
+                    cookie: None,
+                });
                 let key = FileKey::derive(&Password::new(password)?);
                 self.operation = Operation::Upload;
                 let file = Box::new(NewFile::Legacy { verifier: key.verifier() });
@@ -102,21 +110,36 @@ impl LegacyServer {
             }
             ClientFrame::Download { cookie, password } => {
                 let cookie = Cookie::parse(cookie)?;
-                turn.events.push_back(ServerEvent::Requested { request: RequestKind::Download, cookie: Some(cookie.clone()) });
+                context.events.push_back(ServerEvent::Requested {
+                    request: RequestKind::Download,
+                    cookie: Some(cookie.clone()),
+                });
                 // A missing password is a wrong one, and so is one that no file can have.
-                let password = password.and_then(|password| Password::new(password).ok()).ok_or(Refusal::WrongPassword)?;
-                let attempt = turn.link.config().guesses().attempt(self.source, Some(&cookie));
+                let password = password
+                    .and_then(|password| Password::new(password).ok())
+                    .ok_or(Refusal::WrongPassword)?;
+                let attempt = context.link.config().throttle().attempt(self.peer, Some(&cookie));
                 let attempt = attempt.map_err(|retry| Refusal::TooManyAttempts { retry })?;
                 let verifier = FileKey::derive(&password).verifier();
-                Ok(self.ask(StoreOperation::Open { cookie: cookie.clone() }, Asked::Opening { cookie, verifier, attempt }))
+                Ok(self.ask(
+                    StoreOperation::Open { cookie: cookie.clone() },
+                    Asked::Opening { cookie, verifier, attempt },
+                ))
             }
-            ClientFrame::Error { details } => Err(Error::PeerRefused(Refused::in_words(PeerText::new(details)))),
+            ClientFrame::Error { details } => {
+                Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(details))))
+            }
             other => Err(unexpected(other, "a request")),
         }
     }
 
     /// A chunk, or the end, of an upload.
-    fn on_upload(&mut self, mut file: Incoming, frame: ClientFrame<'_>, turn: &Turn<'_, ServerEvent>) -> Result<State, Error> {
+    fn on_upload(
+        &mut self,
+        mut file: ActiveUpload,
+        frame: ClientFrame<'_>,
+        context: &Context<'_, ServerEvent>,
+    ) -> Result<State, Error> {
         match frame {
             ClientFrame::Chunk(base64) => {
                 let mut chunk = Zeroizing::new([0; CHUNK]);
@@ -128,25 +151,34 @@ impl LegacyServer {
                 let data = Bytes::from(file.key.encrypt(&chunk[..length]));
                 let offset = file.stored;
                 file.stored += data.len() as u64;
-                let limit = turn.link.config().limits().largest_file;
+                let limit = context.link.config().limits().largest_file;
                 if file.stored > limit {
                     return Err(Refusal::FileTooLarge { limit }.into());
                 }
                 Ok(self.ask(StoreOperation::Write { offset, data }, Asked::Writing(file)))
             }
             ClientFrame::Finish => Ok(self.ask(StoreOperation::Commit, Asked::Committing(file))),
-            ClientFrame::Error { details } => Err(Error::PeerRefused(Refused::in_words(PeerText::new(details)))),
+            ClientFrame::Error { details } => {
+                Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(details))))
+            }
             other => Err(unexpected(other, "a chunk or the end of a file")),
         }
     }
 
     /// What follows in a download: the next chunk, or the end.
-    fn go_on(&mut self, file: Outgoing, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
+    fn go_on(
+        &mut self,
+        file: ActiveDownload,
+        context: &mut Context<'_, ServerEvent>,
+    ) -> Result<State, Error> {
         let length = usize::try_from(file.size - file.sent).unwrap_or(CHUNK).min(CHUNK);
         if length > 0 {
-            return Ok(self.ask(StoreOperation::Read { offset: file.sent, length }, Asked::Reading(file, length)));
+            return Ok(self.ask(
+                StoreOperation::Read { offset: file.sent, length },
+                Asked::Reading(file, length),
+            ));
         }
-        send(turn, ServerFrame::Finish)?;
+        send(context, ServerFrame::Finish)?;
         Ok(State::Finishing(file))
     }
 
@@ -155,52 +187,71 @@ impl LegacyServer {
         &mut self,
         id: RequestId,
         reply: Result<StoreReply, StoreError>,
-        turn: &mut Turn<'_, ServerEvent>,
+        context: &mut Context<'_, ServerEvent>,
     ) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
-            State::Asking(request, asked) if request.id == id => self.on_answer(asked, reply?, turn)?,
+            State::Asking(request, asked) if request.id == id => {
+                self.on_answer(asked, reply?, context)?
+            }
             _ => return Err(Error::Misuse("an answer to a storage request that was not made")),
         };
         Ok(())
     }
 
-    fn on_answer(&mut self, asked: Asked, reply: StoreReply, turn: &mut Turn<'_, ServerEvent>) -> Result<State, Error> {
+    fn on_answer(
+        &mut self,
+        asked: Asked,
+        reply: StoreReply,
+        context: &mut Context<'_, ServerEvent>,
+    ) -> Result<State, Error> {
         match (asked, reply) {
             (Asked::Creating { key }, StoreReply::Created { cookie, .. }) => {
-                send(turn, ServerFrame::Accepted { cookie: cookie.as_str().as_bytes() })?;
-                turn.events.push_back(ServerEvent::UploadStarted { cookie: cookie.clone() });
-                Ok(State::Uploading(Incoming { key, cookie, stored: 0, short_chunk: false }))
+                send(context, ServerFrame::Accepted { cookie: cookie.as_str().as_bytes() })?;
+                context.events.push_back(ServerEvent::UploadStarted { cookie: cookie.clone() });
+                Ok(State::Uploading(ActiveUpload { key, cookie, stored: 0, short_chunk: false }))
             }
             (Asked::Writing(file), StoreReply::Done) => {
-                send(turn, ServerFrame::Received)?;
+                send(context, ServerFrame::Received)?;
                 Ok(State::Uploading(file))
             }
             (Asked::Committing(file), StoreReply::Committed { .. }) => {
-                turn.events.push_back(ServerEvent::Stored { cookie: file.cookie, bytes: file.stored, received: file.stored });
-                send(turn, ServerFrame::Received)?;
+                context.events.push_back(ServerEvent::Stored {
+                    cookie: file.cookie,
+                    bytes: file.stored,
+                    received: file.stored,
+                });
+                send(context, ServerFrame::Received)?;
                 Ok(State::Finished)
             }
             (Asked::Opening { cookie, verifier, attempt }, StoreReply::Opened { file }) => {
                 // Towards FSS 1.0 a sealed file does not exist (§23.2).
-                let file = file.filter(|file| file.header.is_none()).ok_or(Refusal::UnknownCookie)?;
+                let file =
+                    file.filter(|file| file.header.is_none()).ok_or(Refusal::UnknownCookie)?;
                 if file.verifier != verifier {
                     return Err(Refusal::WrongPassword.into());
                 }
-                turn.link.config().guesses().succeeded(attempt);
+                context.link.config().throttle().succeeded(attempt);
                 self.operation = Operation::Download;
-                send(turn, ServerFrame::Approved)?;
-                turn.events.push_back(ServerEvent::DownloadStarted { cookie: cookie.clone(), bytes: file.size });
-                Ok(State::Approved(Outgoing { cookie, size: file.size, sent: 0 }))
+                send(context, ServerFrame::Approved)?;
+                context.events.push_back(ServerEvent::DownloadStarted {
+                    cookie: cookie.clone(),
+                    bytes: file.size,
+                });
+                Ok(State::Approved(ActiveDownload { cookie, size: file.size, sent: 0 }))
             }
             (Asked::Reading(mut file, length), StoreReply::Data(data)) if data.len() == length => {
                 let mut text = String::new();
-                send(turn, ServerFrame::Chunk(Base64::encode(&data, &mut text)?))?;
+                send(context, ServerFrame::Chunk(Base64::encode(&data, &mut text)?))?;
                 file.sent += data.len() as u64;
                 Ok(State::Unacknowledged(file))
             }
             (Asked::Delivering(file), StoreReply::Done) => {
                 let (bytes, sent) = (file.size, file.sent);
-                turn.events.push_back(ServerEvent::Delivered { cookie: file.cookie, bytes, sent });
+                context.events.push_back(ServerEvent::Delivered {
+                    cookie: file.cookie,
+                    bytes,
+                    sent,
+                });
                 Ok(State::Finished)
             }
             _ => Err(Error::Misuse("an answer that does not fit the storage request")),
@@ -208,57 +259,71 @@ impl LegacyServer {
     }
 }
 
-impl Side for LegacyServer {
+impl Protocol for LegacyServer {
     type Event = ServerEvent;
-    type Need = StoreRequest;
+    type Request = StoreRequest;
 
-    fn wants(&self) -> Wants<StoreRequest> {
+    fn waiting(&self) -> Waiting<StoreRequest> {
         match &self.state {
-            State::Request | State::Uploading(_) | State::Unacknowledged(_) | State::Finishing(_) => Wants::Peer,
-            State::Asking(request, _) => Wants::Need(request.clone()),
-            State::Approved(_) => Wants::Pause,
-            State::Finished | State::Gone => Wants::End,
+            State::Request
+            | State::Uploading(_)
+            | State::Unacknowledged(_)
+            | State::Finishing(_) => Waiting::Peer,
+            State::Asking(request, _) => Waiting::Request(request.clone()),
+            State::Approved(_) => Waiting::Pause,
+            State::Finished | State::Gone => Waiting::End,
         }
     }
 
-    fn proceed(&mut self, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
+    fn proceed(&mut self, context: &mut Context<'_, ServerEvent>) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
-            State::Approved(file) => self.go_on(file, turn)?,
+            State::Approved(file) => self.go_on(file, context)?,
             other => other,
         };
         Ok(())
     }
 
-    fn on_message(&mut self, message: Message, turn: &mut Turn<'_, ServerEvent>) -> Result<(), Error> {
+    fn on_message(
+        &mut self,
+        message: Message,
+        context: &mut Context<'_, ServerEvent>,
+    ) -> Result<(), Error> {
         let frame = ClientFrame::parse(message.as_slice())?;
         self.state = match (std::mem::replace(&mut self.state, State::Gone), frame) {
-            (State::Request, frame) => self.on_request(frame, turn)?,
-            (State::Uploading(file), frame) => self.on_upload(file, frame, turn)?,
-            (State::Unacknowledged(file), ClientFrame::Received) => self.go_on(file, turn)?,
-            (State::Finishing(file), ClientFrame::Received) => self.ask(StoreOperation::Delivered, Asked::Delivering(file)),
-            (_, ClientFrame::Error { details }) => return Err(Error::PeerRefused(Refused::in_words(PeerText::new(details)))),
+            (State::Request, frame) => self.on_request(frame, context)?,
+            (State::Uploading(file), frame) => self.on_upload(file, frame, context)?,
+            (State::Unacknowledged(file), ClientFrame::Received) => self.go_on(file, context)?,
+            (State::Finishing(file), ClientFrame::Received) => {
+                self.ask(StoreOperation::Delivered, Asked::Delivering(file))
+            }
+            (_, ClientFrame::Error { details }) => {
+                return Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(details))));
+            }
             (_, other) => return Err(unexpected(other, "an acknowledgement")),
         };
         Ok(())
     }
 
-    fn moment(&self) -> Moment {
+    fn phase(&self) -> Phase {
         match (&self.state, self.operation) {
-            (State::Finishing(_) | State::Finished | State::Asking(_, Asked::Committing(_) | Asked::Delivering(_)), _) => {
-                Moment::Finish
-            }
-            (_, Operation::None) => Moment::Request,
-            (_, Operation::Upload | Operation::Download) => Moment::Transfer,
+            (
+                State::Finishing(_)
+                | State::Finished
+                | State::Asking(_, Asked::Committing(_) | Asked::Delivering(_)),
+                _,
+            ) => Phase::Finish,
+            (_, Operation::None) => Phase::Request,
+            (_, Operation::Upload | Operation::Download) => Phase::Transfer,
         }
     }
 
-    fn last_words(&self, error: &Error) -> Option<LastWords> {
-        legacy_words(refusal_text(error, self.operation, self.moment())?)
+    fn farewell(&self, error: &Error) -> Option<Farewell> {
+        legacy_words(refusal_text(error, self.operation, self.phase())?)
     }
 }
 
-/// Whether a first message that begins like this can become a request: if not, its other blocks are not opened
-/// (`docs/protocol.md` §3.10).
+/// Whether a first message that begins like this can become a request: if not, its other blocks are
+/// not opened (`docs/protocol.md` §3.10).
 pub(super) fn check_beginning(beginning: &[u8]) -> Result<(), Error> {
     let (flag, arguments) = match beginning {
         [flag, ..] if !b"UDE".contains(flag) => return Err(Refusal::UnknownRequest.into()),
@@ -267,7 +332,9 @@ pub(super) fn check_beginning(beginning: &[u8]) -> Result<(), Error> {
         _ => return Err(InvalidFrame::UnknownFlag.into()),
     };
     match flag {
-        b'E' => Err(Error::PeerRefused(Refused::in_words(PeerText::new(argument(arguments).0)))),
+        b'E' => {
+            Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(argument(arguments).0))))
+        }
         b'U' => check_password(arguments, Refusal::InvalidPassword),
         _ => match argument(arguments) {
             ([], None) => Ok(()),
@@ -297,16 +364,16 @@ fn argument(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// A refusal as an error frame.
-pub(super) fn legacy_words(refusal: RefusalText) -> Option<LastWords> {
+pub(super) fn legacy_words(refusal: RefusalText) -> Option<Farewell> {
     let mut plaintext = Vec::new();
     ServerFrame::Error { details: refusal.text.as_bytes() }.encode(&mut plaintext).ok()?;
-    Some(if refusal.in_clear { LastWords::InClear(plaintext) } else { LastWords::Sealed(plaintext) })
+    Some(if refusal.in_clear { Farewell::InClear(plaintext) } else { Farewell::Sealed(plaintext) })
 }
 
-fn send(turn: &mut Turn<'_, ServerEvent>, frame: ServerFrame<'_>) -> Result<(), Error> {
+fn send(context: &mut Context<'_, ServerEvent>, frame: ServerFrame<'_>) -> Result<(), Error> {
     let mut plaintext = Vec::new();
     frame.encode(&mut plaintext)?;
-    turn.link.send(&plaintext)
+    context.link.send(&plaintext)
 }
 
 fn unexpected(frame: ClientFrame<'_>, expected: &'static str) -> Error {

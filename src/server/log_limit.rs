@@ -1,5 +1,5 @@
-//! How many lines a log gets of what peers can cause at will: some at once, and then so many a second. What is left out is
-//! counted, and told.
+//! How many lines a log gets of what peers can cause at will: some at once, and then so many a
+//! second. What is left out is counted, and told.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,11 +17,11 @@ pub(super) struct Rate {
     pub(super) per_second: u64,
 }
 
-/// About connections and requests that came to nothing, of all connections: who floods a server writes no more than this
-/// into its log, from however many addresses.
+/// About connections and requests that came to nothing, of all connections: who floods a server
+/// writes no more than this into its log, from however many addresses.
 const OF_PEERS: Rate = Rate { burst: 64, per_second: 1 };
-/// About files that there is no room for. Anybody can cause them by asking for a large one, so they do not use up what there
-/// is for other failures.
+/// About files that there is no room for. Anybody can cause them by asking for a large one, so they
+/// do not use up what there is for other failures.
 const OF_FULL_STORAGE: Rate = Rate { burst: 16, per_second: 1 };
 /// About other failures of the server itself, which must not be lost among all that.
 const OF_FAILURES: Rate = Rate { burst: 64, per_second: 1 };
@@ -59,8 +59,9 @@ impl Allowance {
     }
 }
 
-/// The limits that all connections of a server share. Give one to each [`Telemetry`](super::Telemetry), and write what the
-/// program itself says of connections through it too.
+/// The limits that all connections of a server share. Give one to each
+/// [`Telemetry`](super::Telemetry), and write what the program itself says of connections through
+/// it too.
 pub struct LogLimit {
     clock: Box<dyn WallClock>,
     allowances: Mutex<Allowances>,
@@ -142,8 +143,12 @@ mod tests {
     #[test]
     fn some_lines_come_at_once_and_then_so_many_a_second() {
         let mut allowance = Allowance::new(Rate { burst: 5, per_second: 2 });
-        let mut lines = |second, wanted: usize| (0..wanted).filter(|_| allowance.admits(second)).count();
-        assert_eq!([lines(1000, 10), lines(1000, 10), lines(1001, 10), lines(1009, 10)], [5, 0, 2, 5]);
+        let mut lines =
+            |second, wanted: usize| (0..wanted).filter(|_| allowance.admits(second)).count();
+        assert_eq!(
+            [lines(1000, 10), lines(1000, 10), lines(1001, 10), lines(1009, 10)],
+            [5, 0, 2, 5]
+        );
         assert_eq!((lines(900, 10), lines(901, 10)), (0, 2), "a clock that was set back");
         assert_eq!(allowance.take_omitted(), 5 + 10 + 8 + 5 + 10 + 8);
         assert_eq!(allowance.take_omitted(), 0);

@@ -1,36 +1,36 @@
 //! The server: a pure machine that asks for storage, and a session that answers it from a store.
 
-mod connections;
+mod admission;
 mod decoy;
 mod engine;
-mod guesses;
+mod fss2;
 mod legacy;
 #[cfg(feature = "telemetry")]
 mod log_limit;
 mod negotiation;
 mod refusal;
 mod session;
-mod states;
 #[cfg(feature = "telemetry")]
 mod telemetry;
+mod throttle;
 mod transport;
 
-pub(crate) use connections::{Connections, Place, Standing};
+pub(crate) use admission::{Admission, ConnectionPermit, Connections};
 pub use decoy::Decoys;
 pub use engine::ServerEngine;
-pub use guesses::{Attempt, Guesses};
 #[cfg(feature = "telemetry")]
 pub use log_limit::LogLimit;
 pub use refusal::{Operation, RefusalText, refusal_code, refusal_text};
 pub use session::ServerSession;
 #[cfg(feature = "telemetry")]
 pub use telemetry::{Telemetry, without_cookies};
+pub use throttle::{AttemptGuard, PasswordThrottle};
 pub use transport::TransportKeys;
 
 use crate::crypto::Fingerprint;
 use crate::error::Error;
 use crate::types::cookie::Cookie;
-pub use crate::types::source::Source;
+pub use crate::types::peer_address::PeerAddress;
 use crate::types::user::UserName;
 use crate::wire::request::Request;
 

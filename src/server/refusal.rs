@@ -1,53 +1,57 @@
-//! What a server tells a client about an error: the texts of FSS 1.0, to the letter (`docs/protocol.md` §6), and the codes
-//! of FSS/2 (§20).
+//! What a server tells a client about an error: the texts of FSS 1.0, to the letter
+//! (`docs/protocol.md` §6), and the codes of FSS/2 (§20).
 
-use crate::error::{Error, Moment, Refusal};
+use crate::error::{Error, Phase, Refusal};
 use crate::store::StoreErrorKind;
+use crate::wire::error_frame::ErrorCode;
 use crate::wire::hello::InvalidHello;
-use crate::wire::refusal::RefusalCode;
 
 /// After how many seconds a place may be free again: most operations take less.
 const BUSY_FOR: u64 = 5;
 
-/// The code of an error in FSS/2, with the seconds to wait if there are any; `None` where there is nothing to say.
+/// The code of an error in FSS/2, with the seconds to wait if there are any; `None` where there is
+/// nothing to say.
 ///
 /// This is the only place that decides it. What must not be told apart has one code.
-pub fn refusal_code(error: &Error) -> Option<(RefusalCode, Option<u64>)> {
+pub fn refusal_code(error: &Error) -> Option<(ErrorCode, Option<u64>)> {
     let code = match error {
         Error::PeerRefused(_) | Error::Disconnected(_) => return None,
         Error::Refused(refusal) => return Some(code_of_refusal(*refusal)),
         Error::InvalidMessage(invalid) => invalid.code(),
-        Error::InvalidHello(InvalidHello::Version) => RefusalCode::Version,
-        Error::TimedOut(_) => RefusalCode::Idle,
+        Error::InvalidHello(InvalidHello::Version) => ErrorCode::Version,
+        Error::TimedOut(_) => ErrorCode::Idle,
         Error::Store(error) => match error.kind() {
-            StoreErrorKind::Full => RefusalCode::NoRoom,
-            StoreErrorKind::Quota => RefusalCode::Quota,
-            StoreErrorKind::NotAMember => RefusalCode::NotAMember,
-            StoreErrorKind::NameTaken => RefusalCode::NameTaken,
-            StoreErrorKind::BadInvite => RefusalCode::BadInvite,
-            StoreErrorKind::TooManyUploads => RefusalCode::TooManyUploads,
-            StoreErrorKind::TooManyFiles => RefusalCode::TooManyFiles,
-            StoreErrorKind::Superseded => RefusalCode::Superseded,
-            StoreErrorKind::Busy => return Some((RefusalCode::Busy, Some(1))),
+            StoreErrorKind::Full => ErrorCode::NoRoom,
+            StoreErrorKind::Quota => ErrorCode::Quota,
+            StoreErrorKind::NotAMember => ErrorCode::NotAMember,
+            StoreErrorKind::NameTaken => ErrorCode::NameTaken,
+            StoreErrorKind::BadInvite => ErrorCode::BadInvite,
+            StoreErrorKind::TooManyUploads => ErrorCode::TooManyUploads,
+            StoreErrorKind::TooManyFiles => ErrorCode::TooManyFiles,
+            StoreErrorKind::Superseded => ErrorCode::Superseded,
+            StoreErrorKind::Busy => return Some((ErrorCode::Busy, Some(1))),
             // What came of it is unknown: a refusal would say that it is not done.
             StoreErrorKind::Stopped => return None,
-            _ => RefusalCode::Storage,
+            _ => ErrorCode::Storage,
         },
         // What fails here is not the client's doing.
-        Error::Crypto | Error::Misuse(_) => RefusalCode::Storage,
-        _ => RefusalCode::Protocol,
+        Error::Crypto | Error::Misuse(_) => ErrorCode::Storage,
+        _ => ErrorCode::Protocol,
     };
     Some((code, None))
 }
 
-fn code_of_refusal(refusal: Refusal) -> (RefusalCode, Option<u64>) {
+fn code_of_refusal(refusal: Refusal) -> (ErrorCode, Option<u64>) {
     let code = match refusal {
-        Refusal::TooManyAttempts { retry } => return (RefusalCode::TooManyAttempts, Some(retry)),
-        Refusal::TooManyConnections => return (RefusalCode::Busy, Some(BUSY_FOR)),
-        Refusal::UnknownCookie | Refusal::WrongPassword | Refusal::OtherHeader | Refusal::UnknownEntry => RefusalCode::Refused,
-        Refusal::FileTooLarge { .. } => RefusalCode::TooLarge,
-        Refusal::OtherSize | Refusal::InvalidOffset => RefusalCode::BadRequest,
-        _ => RefusalCode::Protocol,
+        Refusal::TooManyAttempts { retry } => return (ErrorCode::TooManyAttempts, Some(retry)),
+        Refusal::TooManyConnections => return (ErrorCode::Busy, Some(BUSY_FOR)),
+        Refusal::UnknownCookie
+        | Refusal::WrongPassword
+        | Refusal::OtherHeader
+        | Refusal::UnknownEntry => ErrorCode::Refused,
+        Refusal::FileTooLarge { .. } => ErrorCode::TooLarge,
+        Refusal::OtherSize | Refusal::InvalidOffset => ErrorCode::BadRequest,
+        _ => ErrorCode::Protocol,
     };
     (code, None)
 }
@@ -64,18 +68,20 @@ pub struct RefusalText {
 /// What an error is called on the wire, and `None` where FSS 1.0 has nothing to say.
 ///
 /// This is the only place that decides it.
-pub fn refusal_text(error: &Error, during: Operation, moment: Moment) -> Option<RefusalText> {
+pub fn refusal_text(error: &Error, during: Operation, phase: Phase) -> Option<RefusalText> {
     let text = match (error, during) {
         (Error::PeerRefused(_), _) => return None,
         (Error::Store(error), _) if error.kind() == StoreErrorKind::Stopped => return None,
-        (_, _) if moment == Moment::KeyExchange => return None,
+        (_, _) if phase == Phase::KeyExchange => return None,
         (Error::Refused(Refusal::UnknownRequest), _) => {
             return Some(RefusalText { text: "illegal user state", in_clear: true });
         }
         (Error::Disconnected(_) | Error::TimedOut(_), Operation::None) => return None,
         (Error::Refused(Refusal::WrongPassword), _) => "Invalid password",
         (Error::Refused(Refusal::InvalidCookie), _) => "Invalid cookie",
-        (Error::Refused(Refusal::UnknownCookie), _) | (_, Operation::None) => "Failed to proceed with the selected operation",
+        (Error::Refused(Refusal::UnknownCookie), _) | (_, Operation::None) => {
+            "Failed to proceed with the selected operation"
+        }
         (_, Operation::Upload) => "cannot upload the file",
         (_, Operation::Download) => "cannot download the file",
     };

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use rand_core::CryptoRng;
 
-use super::{ServerEngine, ServerEvent, Source};
+use super::{PeerAddress, ServerEngine, ServerEvent};
 use crate::config::Config;
 use crate::error::Error;
 use crate::session::{Machine, Step};
@@ -24,9 +24,9 @@ pub struct ServerSession<S> {
 }
 
 impl<S: Store> ServerSession<S> {
-    /// A new connection that needs nothing else: with [`Config::process_wide`].
+    /// A new connection that needs nothing else: with [`Config::ephemeral`].
     pub fn new(store: S) -> Self {
-        Self::with_config(store, Config::process_wide())
+        Self::with_config(store, Config::ephemeral())
     }
 
     /// A new connection of a server that has a key of its own.
@@ -39,10 +39,10 @@ impl<S: Store> ServerSession<S> {
         Self { engine: ServerEngine::with_rng(config, rng), transfer: Transfer::new(store) }
     }
 
-    /// As [`ServerEngine::from_source`].
+    /// As [`ServerEngine::with_peer`].
     #[must_use]
-    pub fn from_source(mut self, source: impl Into<Source>) -> Self {
-        self.engine = self.engine.from_source(source);
+    pub fn with_peer(mut self, peer: impl Into<PeerAddress>) -> Self {
+        self.engine = self.engine.with_peer(peer);
         self
     }
 
@@ -54,16 +54,17 @@ impl<S: Store> ServerSession<S> {
 
 impl<S: Store> Machine for ServerSession<S> {
     type Event = ServerEvent;
-    type Need = std::convert::Infallible;
+    type Request = std::convert::Infallible;
 
     fn poll(&mut self, now: Time) -> Result<Step<ServerEvent>, Error> {
         let step = self.engine.poll(now);
         if self.engine.is_ending() {
-            // An upload that will not be committed leaves the store now, not when the peer has gone.
+            // An upload that will not be committed leaves the store now, not when the peer has
+            // gone.
             self.transfer.abandon();
         }
         Ok(match step? {
-            Step::Need(request) => {
+            Step::Request(request) => {
                 let reply = self.transfer.answer(request.operation);
                 self.engine.complete(request.id, reply);
                 // Storage took its time: the next poll must know what time it is.
@@ -71,7 +72,7 @@ impl<S: Store> Machine for ServerSession<S> {
             }
             Step::Send => Step::Send,
             Step::Receive => Step::Receive,
-            Step::Wait(time) => Step::Wait(time),
+            Step::Sleep(time) => Step::Sleep(time),
             Step::Event(event) => Step::Event(event),
             Step::Yield => Step::Yield,
             Step::Shutdown => Step::Shutdown,

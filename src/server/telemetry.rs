@@ -1,9 +1,10 @@
-//! What happens on a connection, told to whoever watches the server: to `tracing` as a span of the connection with a span and
-//! a line for each operation, and to `metrics` as counts.
+//! What happens on a connection, told to whoever watches the server: to `tracing` as a span of the
+//! connection with a span and a line for each operation, and to `metrics` as counts.
 //!
-//! Each line names the client's address, its key by the first characters of the fingerprint, its user name where that is
-//! known, and the operation with the first digits of the cookie. Never a password, a private key or a whole cookie. How
-//! many lines a peer can cause is bounded: what goes beyond is counted, and the number told. The metrics:
+//! Each line names the client's address, its key by the first characters of the fingerprint, its
+//! user name where that is known, and the operation with the first digits of the cookie. Never a
+//! password, a private key or a whole cookie. How many lines a peer can cause is bounded: what goes
+//! beyond is counted, and the number told. The metrics:
 //!
 //! | name | kind | labels |
 //! |---|---|---|
@@ -23,15 +24,15 @@ use tracing::{Span, field, info, info_span, warn};
 
 use super::log_limit::{Allowance, LogLimit, Rate};
 use super::{RequestKind, ServerEvent, refusal_code};
-use crate::error::{Error, Fault};
+use crate::error::{Blame, Error};
 use crate::store::{StoreErrorKind, UserName};
 use crate::types::cookie::Cookie;
 use crate::types::time::Time;
 
 /// Refusals and sign-ups of one connection that get a line each: enough to see what it is about.
 const REFUSALS_TOLD: Rate = Rate { burst: 8, per_second: 0 };
-/// Files of one connection that get a line each: none is left out of those that cost a disk anything, but empty files can
-/// be fetched faster than anybody reads.
+/// Files of one connection that get a line each: none is left out of those that cost a disk
+/// anything, but empty files can be fetched faster than anybody reads.
 const FILES_TOLD: Rate = Rate { burst: 1024, per_second: 64 };
 
 /// Tells what happens on one connection.
@@ -68,7 +69,8 @@ struct Request {
 }
 
 impl Telemetry {
-    /// A connection has begun. `peer` is where the client connects from, which is not the proxy that it comes through.
+    /// A connection has begun. `peer` is where the client connects from, which is not the proxy
+    /// that it comes through.
     pub fn new(peer: SocketAddr, limit: Arc<LogLimit>) -> Self {
         gauge!("fss_connections").increment(1);
         let connection = info_span!("connection", %peer, key = field::Empty, user = field::Empty);
@@ -86,20 +88,29 @@ impl Telemetry {
     /// Something was reported. `now` is what the session was polled with last.
     pub fn event(&mut self, event: &ServerEvent, now: Time) {
         match event {
-            ServerEvent::ClientKey(key) => drop(self.connection.record("key", field::display(key.short()))),
+            ServerEvent::ClientKey(key) => {
+                self.connection.record("key", field::display(key.short()));
+            }
             ServerEvent::ClientProved(_) => {}
             ServerEvent::Requested { request, cookie } => {
                 let span = span_of(&self.connection, *request, cookie.as_ref());
-                self.request = Some(Request { span, since: now, has_cookie: cookie.is_some(), begun: false });
+                self.request =
+                    Some(Request { span, since: now, has_cookie: cookie.is_some(), begun: false });
             }
-            ServerEvent::UploadStarted { cookie } | ServerEvent::DownloadStarted { cookie, .. } => self.begun(cookie),
+            ServerEvent::UploadStarted { cookie } | ServerEvent::DownloadStarted { cookie, .. } => {
+                self.begun(cookie);
+            }
             ServerEvent::Stored { bytes, received, .. } => {
                 counter!("fss_bytes_total", "direction" => "in").increment(*received);
-                self.completed("upload", now, |milliseconds| info!(bytes, received, milliseconds, "stored"));
+                self.completed("upload", now, |milliseconds| {
+                    info!(bytes, received, milliseconds, "stored");
+                });
             }
             ServerEvent::Delivered { bytes, sent, .. } => {
                 counter!("fss_bytes_total", "direction" => "out").increment(*sent);
-                self.completed("download", now, |milliseconds| info!(bytes, sent, milliseconds, "delivered"));
+                self.completed("download", now, |milliseconds| {
+                    info!(bytes, sent, milliseconds, "delivered");
+                });
             }
             ServerEvent::Deleted { .. } => {
                 counter!("fss_operations_total", "operation" => "delete").increment(1);
@@ -130,13 +141,16 @@ impl Telemetry {
     pub fn ended(mut self, outcome: &Result<(), Error>, now: Time) {
         let (refusals, files) = (self.refusals.take_omitted(), self.files.take_omitted());
         if refusals + files > 0 {
-            let tell = || info!(refusals, files, "this connection had more than are told one by one");
+            let tell =
+                || info!(refusals, files, "this connection had more than are told one by one");
             self.limit.of_peer(|| self.connection.in_scope(tell));
         }
         let request = self.request.take();
         let begun = request.as_ref().is_some_and(|request| request.begun);
-        let (span, since) =
-            request.map_or_else(|| (self.connection.clone(), Time::ZERO), |request| (request.span, request.since));
+        let (span, since) = request.map_or_else(
+            || (self.connection.clone(), Time::ZERO),
+            |request| (request.span, request.since),
+        );
         let milliseconds = milliseconds(since, now);
         let outcome = match outcome {
             Ok(()) => "ok",
@@ -170,7 +184,9 @@ impl Telemetry {
     /// Writes a line about an error, if there are not too many about such ones.
     fn tell(&self, why: &Error, write: impl FnOnce()) {
         match why {
-            Error::Store(error) if error.kind() == StoreErrorKind::Full => self.limit.of_full_storage(write),
+            Error::Store(error) if error.kind() == StoreErrorKind::Full => {
+                self.limit.of_full_storage(write);
+            }
             why if is_failure(why) => self.limit.of_failure(write),
             _ => self.limit.of_peer(write),
         }
@@ -193,7 +209,8 @@ impl Telemetry {
     fn completed(&mut self, operation: &'static str, now: Time, write: impl FnOnce(u64)) {
         let since = self.request.as_ref().map_or(now, |request| request.since);
         counter!("fss_operations_total", "operation" => operation).increment(1);
-        histogram!("fss_operation_seconds", "operation" => operation).record(now.saturating_since(since).as_secs_f64());
+        histogram!("fss_operation_seconds", "operation" => operation)
+            .record(now.saturating_since(since).as_secs_f64());
         let span = self.take_span();
         if self.files.admits(seconds(now)) {
             span.in_scope(|| write(milliseconds(since, now)));
@@ -245,9 +262,12 @@ fn tell_refusal(why: &Error) {
 fn is_failure(why: &Error) -> bool {
     use StoreErrorKind::{Damaged, Denied, Foreign, Full, Misuse, Stopped, Unavailable};
     match why {
-        Error::Store(error) => matches!(error.kind(), Full | Damaged | Denied | Foreign | Unavailable | Misuse | Stopped),
+        Error::Store(error) => matches!(
+            error.kind(),
+            Full | Damaged | Denied | Foreign | Unavailable | Misuse | Stopped
+        ),
         Error::Disconnected(_) | Error::TimedOut(_) => false,
-        _ => why.fault() != Fault::Peer,
+        _ => why.blame() != Blame::Peer,
     }
 }
 
@@ -272,7 +292,9 @@ pub fn without_cookies(text: &str) -> String {
     let mut shortened = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let end = rest[start..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |length| start + length);
+        let end = rest[start..]
+            .find(|c: char| !c.is_ascii_digit())
+            .map_or(rest.len(), |length| start + length);
         if end - start > DIGITS {
             shortened.push_str(&rest[..start + 6]);
             shortened.push('…');

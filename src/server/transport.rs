@@ -1,8 +1,9 @@
-//! The keys that messages to a server are sealed to before it is known who speaks: one for each connection, all of one
-//! modulus for a short time (`docs/protocol.md` §2.9).
+//! The keys that messages to a server are sealed to before it is known who speaks: one for each
+//! connection, all of one modulus for a short time (`docs/protocol.md` §2.9).
 //!
-//! A block opens with no other exponent than that it was sealed with, so what is recorded on one connection is worth nothing
-//! on another. And when the connections of a modulus have ended, nothing opens it any more.
+//! A block opens with no other exponent than that it was sealed with, so what is recorded on one
+//! connection is worth nothing on another. And when the connections of a modulus have ended,
+//! nothing opens it any more.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,26 +13,31 @@ use std::time::Duration;
 use rand_core::CryptoRng;
 
 use crate::crypto::shared_modulus::with_exponent;
-use crate::crypto::{CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKeyDer, key_encoding};
+use crate::crypto::{
+    CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKeyDer, key_encoding,
+};
 use crate::limits::Limits;
 use crate::types::random::SystemRng;
 use crate::types::secret::Secret;
 use crate::types::time::{MonotonicClock, SystemMonotonicClock, Time};
 
-/// Exponents have three bytes, as the usual one has: 2019 peers take as many bytes for a key as theirs have.
+/// Exponents have three bytes, as the usual one has: 2019 peers take as many bytes for a key as
+/// theirs have.
 const EXPONENTS: std::ops::Range<u32> = (1 << 16) + 2..1 << 23;
 
-/// The most connections of a modulus, whatever the limits say: there must be exponents left for those that come while the next
-/// one is made.
+/// The most connections of a modulus, whatever the limits say: there must be exponents left for
+/// those that come while the next one is made.
 const MOST: usize = 1 << 17;
 
-/// How often an exponent is drawn before the random numbers are to blame. One in about 16 is a prime.
+/// How often an exponent is drawn before the random numbers are to blame. One in about 16 is a
+/// prime.
 const DRAWS: usize = 10_000;
 
 /// The transport keys of a server: shared by all its connections, and by no other process.
 ///
-/// A connection that begins when the present modulus is used up makes the next one, which takes a noticeable part of a second.
-/// A server that calls [`Config::renew_transport_keys`](crate::Config::renew_transport_keys) now and then spares its
+/// A connection that begins when the present modulus is used up makes the next one, which takes a
+/// noticeable part of a second. A server that calls
+/// [`Config::renew_transport_keys`](crate::Config::renew_transport_keys) now and then spares its
 /// connections that.
 pub struct TransportKeys {
     clock: Box<dyn MonotonicClock>,
@@ -53,21 +59,37 @@ impl TransportKeys {
         Self { clock: Box::new(clock), fixed: None, state: Mutex::default() }
     }
 
-    /// One key for all connections and for ever, **for tests and recordings only**: what was recorded can be replayed.
+    /// One key for all connections and for ever, **for tests and recordings only**: what was
+    /// recorded can be replayed.
     pub fn fixed(key: Arc<dyn PrivateKey>) -> Self {
         Self { fixed: Some(key), ..Self::default() }
     }
 
-    /// Makes the next modulus if half of the present one's time or exponents is used up, or if there is none yet.
-    pub(crate) fn renew(&self, provider: &dyn CryptoProvider, limits: &Limits) -> Result<(), KeyRejected> {
+    /// Makes the next modulus if half of the present one's time or exponents is used up, or if
+    /// there is none yet.
+    pub(crate) fn renew(
+        &self,
+        provider: &dyn CryptoProvider,
+        limits: &Limits,
+    ) -> Result<(), KeyRejected> {
         match self.fixed {
             Some(_) => Ok(()),
-            None => self.replace_if_used(provider, limits.transport_key_lifetime / 2, limits.transport_keys / 2).map(drop),
+            None => self
+                .replace_if_used(
+                    provider,
+                    limits.transport_key_lifetime / 2,
+                    limits.transport_keys / 2,
+                )
+                .map(drop),
         }
     }
 
     /// The key of a connection that begins.
-    pub(crate) fn next(&self, provider: &Arc<dyn CryptoProvider>, limits: &Limits) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+    pub(crate) fn next(
+        &self,
+        provider: &Arc<dyn CryptoProvider>,
+        limits: &Limits,
+    ) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
         if let Some(key) = &self.fixed {
             return Ok(Arc::clone(key));
         }
@@ -77,11 +99,16 @@ impl TransportKeys {
         let pkcs8_der = modulus.next(&mut SystemRng)?;
         drop(state);
         let public = key_encoding::public_key_of(&pkcs8_der)?;
-        Ok(Arc::new(TransportKey { provider: Arc::clone(provider), pkcs8_der, public, loaded: OnceLock::new() }))
+        Ok(Arc::new(TransportKey {
+            provider: Arc::clone(provider),
+            pkcs8_der,
+            public,
+            loaded: OnceLock::new(),
+        }))
     }
 
-    /// One caller makes the next modulus, and the others go on with the present one for so long. Only if there is none, or if
-    /// its exponents run out, they wait.
+    /// One caller makes the next modulus, and the others go on with the present one for so long.
+    /// Only if there is none, or if its exponents run out, they wait.
     fn replace_if_used(
         &self,
         provider: &dyn CryptoProvider,
@@ -182,7 +209,8 @@ fn is_prime(number: u32) -> bool {
     number % 2 == 1 && divisors.all(|divisor| !number.is_multiple_of(divisor))
 }
 
-/// The key of one connection. Most connections of strangers never send a block, so it is made ready when one comes.
+/// The key of one connection. Most connections of strangers never send a block, so it is made ready
+/// when one comes.
 struct TransportKey {
     provider: Arc<dyn CryptoProvider>,
     pkcs8_der: Secret,
@@ -199,8 +227,14 @@ impl PrivateKey for TransportKey {
         &self.public
     }
 
-    fn open(&self, block: &[u8], rng: &mut dyn CryptoRng, plaintext: &mut Vec<u8>) -> Result<(), CryptoFailure> {
-        let loaded = self.loaded.get_or_init(|| self.provider.load_private_key(&self.pkcs8_der).ok());
+    fn open(
+        &self,
+        block: &[u8],
+        rng: &mut dyn CryptoRng,
+        plaintext: &mut Vec<u8>,
+    ) -> Result<(), CryptoFailure> {
+        let loaded =
+            self.loaded.get_or_init(|| self.provider.load_private_key(&self.pkcs8_der).ok());
         loaded.as_ref().ok_or(CryptoFailure)?.open(block, rng, plaintext)
     }
 
@@ -230,16 +264,22 @@ mod tests {
     use crate::crypto::agreement::Share;
     use crate::crypto::{PublicKey, default_provider};
 
-    fn modulus(keys: &TransportKeys, provider: &Arc<dyn CryptoProvider>, limits: &Limits) -> Vec<u8> {
+    fn modulus(
+        keys: &TransportKeys,
+        provider: &Arc<dyn CryptoProvider>,
+        limits: &Limits,
+    ) -> Vec<u8> {
         let key = keys.next(provider, limits).unwrap();
         let der = key.public_key().as_bytes();
         der[..der.len() - 3].to_vec()
     }
 
-    /// A child of a process has its memory, and would give out the exponents that the other one does.
+    /// A child of a process has its memory, and would give out the exponents that the other one
+    /// does.
     #[test]
     fn a_process_that_was_forked_makes_a_modulus_of_its_own() {
-        let (keys, provider, limits) = (TransportKeys::default(), default_provider(), Limits::default());
+        let (keys, provider, limits) =
+            (TransportKeys::default(), default_provider(), Limits::default());
         let first = modulus(&keys, &provider, &limits);
         assert_eq!(modulus(&keys, &provider, &limits), first);
         keys.state().current.as_mut().unwrap().process ^= 1;
@@ -263,7 +303,10 @@ mod tests {
             default_provider().load_private_key(pkcs8_der)
         }
 
-        fn generate_private_key(&self, rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+        fn generate_private_key(
+            &self,
+            rng: &mut dyn CryptoRng,
+        ) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
             assert!(!self.0.swap(false, Ordering::SeqCst), "as the test wants it");
             default_provider().generate_private_key(rng)
         }
@@ -285,7 +328,9 @@ mod tests {
         limits.transport_keys = 1;
         let first = modulus(&keys, &provider, &limits);
         panics.0.store(true, Ordering::SeqCst);
-        let caught = std::thread::scope(|scope| scope.spawn(|| keys.next(&provider, &limits).is_ok()).join());
+        let caught = std::thread::scope(|scope| {
+            scope.spawn(|| keys.next(&provider, &limits).is_ok()).join()
+        });
         assert!(caught.is_err());
         assert_ne!(modulus(&keys, &provider, &limits), first);
     }

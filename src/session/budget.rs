@@ -1,5 +1,6 @@
-//! How fast a peer may ask for what costs us more than it: a request of a few bytes has us search, list or refuse. Requests
-//! that move a file pay for themselves and are not counted (`docs/protocol.md` §24).
+//! How fast a peer may ask for what costs us more than it: a request of a few bytes has us search,
+//! list or refuse. Requests that move a file pay for themselves and are not counted
+//! (`docs/protocol.md` §24).
 
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ impl Budget {
     /// How long the peer's next request must wait, if it must.
     pub(crate) fn wait(&mut self, now: Time) -> Option<Duration> {
         if self.asked > 0 {
-            self.paid_at = self.paid_at.max(now) + EACH.saturating_mul(std::mem::take(&mut self.asked));
+            self.paid_at =
+                self.paid_at.max(now) + EACH.saturating_mul(std::mem::take(&mut self.asked));
         }
         let unpaid = self.paid_at.saturating_since(now);
         unpaid.checked_sub(EACH * AT_ONCE).filter(|wait| !wait.is_zero())

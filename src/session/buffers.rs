@@ -1,5 +1,6 @@
-//! The byte buffers of a session. Neither grows with what a peer says: small ones belong to a session, and big ones, each
-//! for one record, come from a pool that all sessions of a [`crate::Config`] share.
+//! The byte buffers of a session. Neither grows with what a peer says: small ones belong to a
+//! session, and big ones, each for one record, come from a pool that all sessions of a
+//! [`crate::Config`] share.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
@@ -10,9 +11,9 @@ use bytes::Bytes;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::crypto::aead::TAG_LENGTH;
-use crate::types::source::Source;
-use crate::wire::aes_channel::{MAX_PLAINTEXT, PREFIX};
-use crate::wire::rsa_channel::MAX_MESSAGE;
+use crate::types::peer_address::PeerAddress;
+use crate::wire::record::{MAX_PLAINTEXT, PREFIX};
+use crate::wire::rsa_message::MAX_MESSAGE;
 
 /// Bytes of the longest record, its length included.
 const RECORD: usize = PREFIX + MAX_PLAINTEXT + TAG_LENGTH;
@@ -31,7 +32,7 @@ struct PoolState {
     /// How many more may be lent.
     left: usize,
     /// How many each source has that has any.
-    sources: HashMap<Source, usize>,
+    peers: HashMap<PeerAddress, usize>,
     /// Sessions that wait for a buffer, longest first: at most one entry for each session.
     waiting: VecDeque<Waiter>,
     /// Those whose turn has come, and for whom a buffer is counted already.
@@ -42,7 +43,7 @@ struct PoolState {
 struct Waiter {
     /// Ascending in the queue.
     number: u64,
-    source: Option<Source>,
+    peer: Option<PeerAddress>,
     waker: Option<Waker>,
 }
 
@@ -53,7 +54,7 @@ impl Pool {
         let state = PoolState {
             idle: Vec::new(),
             left: most,
-            sources: HashMap::new(),
+            peers: HashMap::new(),
             waiting: VecDeque::new(),
             granted: HashSet::new(),
             next_number: 0,
@@ -61,13 +62,14 @@ impl Pool {
         Arc::new(Self { most, state: Mutex::new(state) })
     }
 
-    /// A buffer, unless all are lent. When hardly any are left, who has a quarter of all gets no more.
+    /// A buffer, unless all are lent. When hardly any are left, who has a quarter of all gets no
+    /// more.
     ///
-    /// Who gets none has a place in the queue from then on, in `ticket`, and is woken when a buffer is there for it: nobody
-    /// can take that one. Ask again then, with the same ticket.
+    /// Who gets none has a place in the queue from then on, in `ticket`, and is woken when a buffer
+    /// is there for it: nobody can take that one. Ask again then, with the same ticket.
     pub(crate) fn lend(
         self: &Arc<Self>,
-        source: Option<Source>,
+        peer: Option<PeerAddress>,
         ticket: &mut Option<Ticket>,
         waker: Option<&Waker>,
     ) -> Option<RecordBuffer> {
@@ -75,19 +77,23 @@ impl Pool {
         let lent = match ticket {
             Some(ticket) => state.granted.remove(&ticket.number),
             // While anybody waits who may have a buffer, none is left.
-            None => state.count(self.most, source),
+            None => state.count(self.most, peer),
         };
         if !lent {
-            let number = state.enqueue(ticket.as_ref().map(|ticket| ticket.number), source, waker);
+            let number = state.enqueue(ticket.as_ref().map(|ticket| ticket.number), peer, waker);
             drop(state);
-            ticket.get_or_insert_with(|| Ticket { pool: Arc::clone(self), number, source });
+            ticket.get_or_insert_with(|| Ticket { pool: Arc::clone(self), number, peer });
             return None;
         }
         let idle = state.idle.pop();
         drop(state);
         *ticket = None;
         let bytes = idle.unwrap_or_else(|| vec![0; RECORD].into());
-        Some(RecordBuffer { bytes, pool: Arc::clone(self), lease: Some(Lease { pool: Arc::clone(self), source }) })
+        Some(RecordBuffer {
+            bytes,
+            pool: Arc::clone(self),
+            lease: Some(Lease { pool: Arc::clone(self), peer }),
+        })
     }
 
     /// Whether hardly any are left, so that who has one must not keep it long.
@@ -96,16 +102,16 @@ impl Pool {
     }
 
     /// A buffer that was counted for this source is free; wakes those whose turn has come.
-    fn give_back(&self, source: Option<Source>) {
+    fn release(&self, peer: Option<PeerAddress>) {
         let woken = {
             let mut state = self.state();
             state.left += 1;
-            if let Some(source) = source
-                && let Some(of_source) = state.sources.get_mut(&source)
+            if let Some(peer) = peer
+                && let Some(of_peer) = state.peers.get_mut(&peer)
             {
-                *of_source -= 1;
-                if *of_source == 0 {
-                    state.sources.remove(&source);
+                *of_peer -= 1;
+                if *of_peer == 0 {
+                    state.peers.remove(&peer);
                 }
             }
             state.grant(self.most)
@@ -119,15 +125,15 @@ impl Pool {
 }
 
 impl PoolState {
-    /// Counts a buffer for a source, if it may have one.
-    fn count(&mut self, most: usize, source: Option<Source>) -> bool {
-        let of_source = source.map_or(0, |source| self.sources.get(&source).copied().unwrap_or(0));
-        if self.left == 0 || (self.left <= most / 8 && of_source > most / 4) {
+    /// Counts a buffer for a peer, if it may have one.
+    fn count(&mut self, most: usize, peer: Option<PeerAddress>) -> bool {
+        let of_peer = peer.map_or(0, |peer| self.peers.get(&peer).copied().unwrap_or(0));
+        if self.left == 0 || (self.left <= most / 8 && of_peer > most / 4) {
             return false;
         }
         self.left -= 1;
-        if let Some(source) = source {
-            *self.sources.entry(source).or_default() += 1;
+        if let Some(peer) = peer {
+            *self.peers.entry(peer).or_default() += 1;
         }
         true
     }
@@ -138,7 +144,7 @@ impl PoolState {
         while self.left > 0
             && let Some(waiter) = self.waiting.get(place)
         {
-            if !self.count(most, waiter.source) {
+            if !self.count(most, waiter.peer) {
                 place += 1;
                 continue;
             }
@@ -151,7 +157,12 @@ impl PoolState {
     }
 
     /// A new place at the end, or who is to be woken at the place that there is.
-    fn enqueue(&mut self, number: Option<u64>, source: Option<Source>, waker: Option<&Waker>) -> u64 {
+    fn enqueue(
+        &mut self,
+        number: Option<u64>,
+        peer: Option<PeerAddress>,
+        waker: Option<&Waker>,
+    ) -> u64 {
         if let Some(number) = number {
             if let Some(waiter) = self.place(number).and_then(|place| self.waiting.get_mut(place)) {
                 waiter.waker = waker.cloned();
@@ -160,7 +171,7 @@ impl PoolState {
         }
         let number = self.next_number;
         self.next_number += 1;
-        self.waiting.push_back(Waiter { number, source, waker: waker.cloned() });
+        self.waiting.push_back(Waiter { number, peer, waker: waker.cloned() });
         number
     }
 
@@ -181,11 +192,12 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-/// A place among those who wait for a buffer. It is given up when it is dropped, and what was granted goes to the next.
+/// A place among those who wait for a buffer. It is given up when it is dropped, and what was
+/// granted goes to the next.
 pub(crate) struct Ticket {
     pool: Arc<Pool>,
     number: u64,
-    source: Option<Source>,
+    peer: Option<PeerAddress>,
 }
 
 impl Drop for Ticket {
@@ -198,7 +210,7 @@ impl Drop for Ticket {
             state.granted.remove(&self.number)
         };
         if was_granted {
-            self.pool.give_back(self.source);
+            self.pool.release(self.peer);
         }
     }
 }
@@ -206,12 +218,12 @@ impl Drop for Ticket {
 /// That a buffer is counted as lent. Dropping it makes room for another.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
-    source: Option<Source>,
+    peer: Option<PeerAddress>,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.pool.give_back(self.source);
+        self.pool.release(self.peer);
     }
 }
 
@@ -292,11 +304,14 @@ impl Message {
         self.plaintext.start = (self.plaintext.start + count).min(self.plaintext.end);
     }
 
-    /// The bytes, shared without a copy if they fill a buffer of their own; and the lease of that buffer. Who keeps the
-    /// bytes keeps the memory, but others wait for it only while the lease is held.
+    /// The bytes, shared without a copy if they fill a buffer of their own; and the lease of that
+    /// buffer. Who keeps the bytes keeps the memory, but others wait for it only while the lease is
+    /// held.
     pub(crate) fn into_bytes(self) -> (Bytes, Option<Lease>) {
         match self.held {
-            Held::Small(mut bytes) => (Bytes::from(std::mem::take(&mut *bytes)).slice(self.plaintext), None),
+            Held::Small(mut bytes) => {
+                (Bytes::from(std::mem::take(&mut *bytes)).slice(self.plaintext), None)
+            }
             Held::Record(mut buffer) => {
                 let lease = buffer.lease.take();
                 (Bytes::from_owner(buffer).slice(self.plaintext), lease)
@@ -310,7 +325,8 @@ pub(crate) struct Input {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
-    /// The record that is coming in, if it is too long for the buffer: its bytes so far, and all that it will have.
+    /// The record that is coming in, if it is too long for the buffer: its bytes so far, and all
+    /// that it will have.
     record: Option<(RecordBuffer, usize, usize)>,
     ended: bool,
 }
@@ -362,7 +378,8 @@ impl Input {
         self.start = (self.start + count).min(self.end);
     }
 
-    /// From now on a record of `length` bytes comes into a buffer of its own, what is here of it first.
+    /// From now on a record of `length` bytes comes into a buffer of its own, what is here of it
+    /// first.
     pub(crate) fn begin_record(&mut self, mut record: RecordBuffer, length: usize) {
         let here = (self.end - self.start).min(length);
         record.as_mut()[..here].copy_from_slice(&self.buffer[self.start..self.start + here]);
@@ -431,7 +448,10 @@ impl Output {
 
     /// The buffer of a long record, if there is one that is not ready.
     pub(crate) fn record(&mut self) -> Option<&mut [u8]> {
-        self.record.as_mut().filter(|(_, ready, _)| *ready == 0).map(|(record, _, _)| record.as_mut())
+        self.record
+            .as_mut()
+            .filter(|(_, ready, _)| *ready == 0)
+            .map(|(record, _, _)| record.as_mut())
     }
 
     /// Whether there is a long record.
@@ -489,7 +509,7 @@ mod tests {
 
     use super::*;
 
-    fn source(address: &str) -> Source {
+    fn peer(address: &str) -> PeerAddress {
         address.parse::<IpAddr>().unwrap().into()
     }
 
@@ -506,18 +526,18 @@ mod tests {
     /// Somebody who asks for buffers.
     #[derive(Default)]
     struct Session {
-        source: Option<Source>,
+        peer: Option<PeerAddress>,
         ticket: Option<Ticket>,
         woken: Arc<Woken>,
     }
 
     impl Session {
         fn from(address: &str) -> Self {
-            Self { source: Some(source(address)), ..Self::default() }
+            Self { peer: Some(peer(address)), ..Self::default() }
         }
 
         fn asks(&mut self, pool: &Arc<Pool>) -> Option<RecordBuffer> {
-            pool.lend(self.source, &mut self.ticket, Some(&Arc::clone(&self.woken).into()))
+            pool.lend(self.peer, &mut self.ticket, Some(&Arc::clone(&self.woken).into()))
         }
 
         fn woken(&self) -> usize {
@@ -535,20 +555,22 @@ mod tests {
         let others = [asks("10.0.0.2"), Session::default().asks(&pool)];
         assert!(others.iter().all(Option::is_some) && asks("10.0.0.3").is_none());
         drop((lent, others));
-        assert!(pool.state().sources.is_empty() && asks("10.0.0.1").is_some());
+        assert!(pool.state().peers.is_empty() && asks("10.0.0.1").is_some());
     }
 
     #[test]
     fn those_who_wait_are_woken_in_their_order_and_nobody_comes_between() {
         let pool = Pool::new(2);
         let mut sessions: Vec<_> = (0..6).map(|_| Session::default()).collect();
-        let mut lent: Vec<_> = sessions[..2].iter_mut().map(|session| session.asks(&pool).unwrap()).collect();
+        let mut lent: Vec<_> =
+            sessions[..2].iter_mut().map(|session| session.asks(&pool).unwrap()).collect();
         assert!(sessions[2..].iter_mut().all(|session| session.asks(&pool).is_none()));
         for next in 2..5 {
             assert!(sessions[next].asks(&pool).is_none(), "asking again changes nothing");
             lent.remove(0);
             let woken: Vec<_> = sessions.iter().map(Session::woken).collect();
-            let expected: Vec<_> = (0..6).map(|index| usize::from((2..=next).contains(&index))).collect();
+            let expected: Vec<_> =
+                (0..6).map(|index| usize::from((2..=next).contains(&index))).collect();
             assert_eq!(woken, expected);
             assert!(Session::default().asks(&pool).is_none(), "it is for who was woken");
             lent.push(sessions[next].asks(&pool).unwrap());
@@ -560,7 +582,12 @@ mod tests {
         let pool = Pool::new(2);
         let [mut first, mut second, mut third] = [(); 3].map(|()| Session::default());
         let mut lent = vec![Session::default().asks(&pool), Session::default().asks(&pool)];
-        assert!([&mut first, &mut second, &mut third].map(|session| session.asks(&pool)).iter().all(Option::is_none));
+        assert!(
+            [&mut first, &mut second, &mut third]
+                .map(|session| session.asks(&pool))
+                .iter()
+                .all(Option::is_none)
+        );
         first.ticket = None;
         lent.pop();
         assert_eq!((second.woken(), third.woken()), (1, 0));
@@ -576,9 +603,12 @@ mod tests {
     fn a_source_that_has_enough_is_passed_over_until_it_has_less() {
         let pool = Pool::new(16);
         let mut greedy = Session::from("10.0.0.1");
-        let mut its: Vec<_> = (0..14).map(|_| Session::from("10.0.0.1").asks(&pool).unwrap()).collect();
+        let mut its: Vec<_> =
+            (0..14).map(|_| Session::from("10.0.0.1").asks(&pool).unwrap()).collect();
         assert!(greedy.asks(&pool).is_none());
-        let others: Vec<_> = (2..4).map(|host| Session::from(&format!("10.0.0.{host}")).asks(&pool).unwrap()).collect();
+        let others: Vec<_> = (2..4)
+            .map(|host| Session::from(&format!("10.0.0.{host}")).asks(&pool).unwrap())
+            .collect();
         let mut modest = Session::from("10.0.0.9");
         assert!(modest.asks(&pool).is_none());
         its.pop();

@@ -1,6 +1,8 @@
-//! How a connection ends: the last words go out, sending is shut down, the rest is read and dropped, and it is closed.
+//! How a connection ends: the last words go out, sending is shut down, the rest is read and
+//! dropped, and it is closed.
 //!
-//! Closing at once would reset the connection while the peer's bytes lie unread, and the last words would be lost.
+//! Closing at once would reset the connection while the peer's bytes lie unread, and the last words
+//! would be lost.
 
 use super::Step;
 use super::link::Link;
@@ -9,13 +11,13 @@ use crate::types::time::Time;
 
 /// The end of a connection, with what it came to.
 pub(crate) struct Ending {
-    phase: Phase,
+    phase: Stage,
     outcome: Result<(), Error>,
     dropped: u64,
 }
 
 #[derive(Clone, Copy)]
-enum Phase {
+enum Stage {
     Flush { until: Option<Time> },
     Shutdown,
     Drain { until: Time },
@@ -24,49 +26,52 @@ enum Phase {
 
 impl Ending {
     pub(crate) fn new(outcome: Result<(), Error>) -> Self {
-        Self { phase: Phase::Flush { until: None }, outcome, dropped: 0 }
+        Self { phase: Stage::Flush { until: None }, outcome, dropped: 0 }
     }
 
     /// Without last words, and without reading what still comes.
     pub(crate) fn at_once(outcome: Result<(), Error>) -> Self {
-        Self { phase: Phase::Over, outcome, dropped: 0 }
+        Self { phase: Stage::Over, outcome, dropped: 0 }
     }
 
     pub(crate) fn poll<E, N>(&mut self, link: &mut Link, now: Time) -> Result<Step<E, N>, Error> {
         loop {
             match self.phase {
                 // The peer has the time of lingering to take the last words.
-                Phase::Flush { until } => {
+                Stage::Flush { until } => {
                     let until = until.unwrap_or(now + link.config().limits().linger);
                     if !link.output.is_empty() && now < until {
-                        self.phase = Phase::Flush { until: Some(until) };
+                        self.phase = Stage::Flush { until: Some(until) };
                         return Ok(Step::Send);
                     }
                     link.output.clear();
-                    self.phase = Phase::Shutdown;
+                    self.phase = Stage::Shutdown;
                 }
-                Phase::Shutdown => {
-                    self.phase = Phase::Drain { until: now + link.config().limits().linger };
+                Stage::Shutdown => {
+                    self.phase = Stage::Drain { until: now + link.config().limits().linger };
                     return Ok(Step::Shutdown);
                 }
-                Phase::Drain { until } => {
+                Stage::Drain { until } => {
                     self.dropped += link.input.discard() as u64;
-                    if link.input.ended() || now >= until || self.dropped > link.config().limits().linger_bytes {
-                        self.phase = Phase::Over;
+                    if link.input.ended()
+                        || now >= until
+                        || self.dropped > link.config().limits().linger_bytes
+                    {
+                        self.phase = Stage::Over;
                     } else {
                         return Ok(Step::Receive);
                     }
                 }
-                Phase::Over => return self.outcome.clone().map(|()| Step::Close),
+                Stage::Over => return self.outcome.clone().map(|()| Step::Close),
             }
         }
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
         match self.phase {
-            Phase::Flush { until } => until,
-            Phase::Drain { until } => Some(until),
-            Phase::Shutdown | Phase::Over => None,
+            Stage::Flush { until } => until,
+            Stage::Drain { until } => Some(until),
+            Stage::Shutdown | Stage::Over => None,
         }
     }
 }

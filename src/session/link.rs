@@ -1,7 +1,9 @@
-//! The link to a peer: key exchange, then messages both ways, with the deadlines that belong to them.
+//! The link to a peer: key exchange, then messages both ways, with the deadlines that belong to
+//! them.
 //!
-//! It knows no sides, and of frames only where their bytes lie. A machine asks it for the next message, and gives it
-//! messages to send: RSA messages at first, and records once both hellos are said.
+//! It knows no sides, and of frames only where their bytes lie. A machine asks it for the next
+//! message, and gives it messages to send: RSA messages at first, and records once both hellos are
+//! said.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -16,16 +18,17 @@ use crate::config::Config;
 use crate::crypto::aead::TAG_LENGTH;
 use crate::crypto::{PrivateKey, PublicKey, PublicKeyDer};
 use crate::error::Error;
-use crate::types::source::Source;
+use crate::types::peer_address::PeerAddress;
 use crate::types::time::Time;
-use crate::wire::aes_channel::{Direction, PREFIX, sealed_length};
+use crate::wire::error_frame::ErrorFrame;
 use crate::wire::frame::Frame;
-use crate::wire::peer_text::PeerText;
-use crate::wire::prelude;
-use crate::wire::refusal::Refused;
-use crate::wire::rsa_channel::{MAX_MESSAGE, Opened, Receiver, seal_message};
+use crate::wire::key_exchange;
+use crate::wire::peer_message::PeerMessage;
+use crate::wire::record::{Direction, PREFIX, sealed_length};
+use crate::wire::rsa_message::{MAX_MESSAGE, Opened, Receiver, seal_message};
 
-/// How long to wait for a buffer at a time, by whoever is woken when it is there: should that get lost, it is not for ever.
+/// How long to wait for a buffer at a time, by whoever is woken when it is there: should that get
+/// lost, it is not for ever.
 const WOKEN: Duration = Duration::from_secs(1);
 /// The same by whoever is not woken.
 const NOT_WOKEN: Duration = Duration::from_millis(10);
@@ -45,10 +48,11 @@ pub(crate) struct Link {
     sending: bool,
     pace: Pace,
     /// Where the peer connects from, on a server that was told so.
-    source: Option<Source>,
+    peer_address: Option<PeerAddress>,
     /// How long the peer has for its first message.
     handshake: Duration,
-    /// How long the connection may go on with RSA messages, and when that is over: a server's key is in memory for so long.
+    /// How long the connection may go on with RSA messages, and when that is over: a server's key
+    /// is in memory for so long.
     rsa_lifetime: Option<Duration>,
     rsa_ends: Option<Time>,
     /// Our place among those who wait for a buffer, while we do.
@@ -79,7 +83,7 @@ pub(crate) struct Records {
 /// What one look at the input came to.
 pub(crate) enum Progress {
     /// More bytes must come first.
-    NeedInput,
+    IncompleteInput,
     /// There is more to do with what has come, but others should have a turn first.
     Yield,
     /// A record comes for which there is no buffer now.
@@ -100,13 +104,17 @@ impl Link {
     }
 
     /// The key that opens messages is the first thing to be sent.
-    pub(crate) fn new(config: Config, key: Arc<dyn PrivateKey>, rng: Box<dyn CryptoRng + Send>) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        key: Arc<dyn PrivateKey>,
+        rng: Box<dyn CryptoRng + Send>,
+    ) -> Self {
         let mut output = Output::default();
-        output.append().extend(prelude::write(key.public_key().as_bytes()));
+        output.append().extend(key_exchange::write(key.public_key().as_bytes()));
         let channel = Channel::Rsa(Receiver::new(key));
         let (pace, handshake) = (Pace::new(config.limits()), config.limits().handshake);
         let rsa_lifetime = Some(config.limits().legacy_connection);
-        let (input, peer, patience, source, unread) = (Input::new(), None, None, None, 0);
+        let (input, peer, patience, peer_address, unread) = (Input::new(), None, None, None, 0);
         Self {
             config,
             rng,
@@ -118,7 +126,7 @@ impl Link {
             patience,
             sending: true,
             pace,
-            source,
+            peer_address,
             handshake,
             rsa_lifetime,
             rsa_ends: None,
@@ -137,8 +145,8 @@ impl Link {
     }
 
     /// One source does not get all buffers.
-    pub(crate) fn set_source(&mut self, source: Source) {
-        self.source = Some(source);
+    pub(crate) fn set_peer(&mut self, peer: PeerAddress) {
+        self.peer_address = Some(peer);
     }
 
     pub(crate) fn set_waker(&mut self, waker: Waker) {
@@ -156,7 +164,7 @@ impl Link {
     }
 
     /// The peer has at most this long for its first message.
-    pub(crate) fn hurry(&mut self, handshake: Duration) {
+    pub(crate) fn shorten_handshake(&mut self, handshake: Duration) {
         self.handshake = self.handshake.min(handshake);
     }
 
@@ -180,9 +188,12 @@ impl Link {
         }
     }
 
-    /// Takes the first block for a whole hello: its end mark will be dropped unopened (`docs/protocol.md` §13.6).
+    /// Takes the first block for a whole hello: its end mark will be dropped unopened
+    /// (`docs/protocol.md` §13.6).
     pub(crate) fn take_hello(&mut self) -> Result<Message, Error> {
-        let Channel::Rsa(receiver) = &mut self.channel else { return Err(Error::Misuse("a hello after the first")) };
+        let Channel::Rsa(receiver) = &mut self.channel else {
+            return Err(Error::Misuse("a hello after the first"));
+        };
         self.unread = receiver.public_key().block_length();
         Ok(Message::small(receiver.take_hello()))
     }
@@ -192,13 +203,21 @@ impl Link {
         self.input.is_empty() && self.unread == 0
     }
 
-    /// Makes progress with the input: at most the budget of private operations, at most one message.
+    /// Makes progress with the input: at most the budget of private operations, at most one
+    /// message.
     ///
-    /// If `refusal` comes in clear, as the first thing after the key, it is what the peer has to say. Long records come only
-    /// `in_transfer`.
-    pub(crate) fn advance(&mut self, now: Time, refusal: Option<(&[u8], &str)>, in_transfer: bool) -> Result<Progress, Error> {
+    /// If `refusal` comes in clear, as the first thing after the key, it is what the peer has to
+    /// say. Long records come only `in_transfer`.
+    pub(crate) fn advance(
+        &mut self,
+        now: Time,
+        refusal: Option<(&[u8], &str)>,
+        in_transfer: bool,
+    ) -> Result<Progress, Error> {
         if self.peer.is_none() {
-            let Some((der, used)) = prelude::read(self.input.bytes())? else { return Ok(Progress::NeedInput) };
+            let Some((der, used)) = key_exchange::read(self.input.bytes())? else {
+                return Ok(Progress::IncompleteInput);
+            };
             self.input.consume(used);
             let der = PublicKeyDer::parse(&der)?;
             let key = self.config.provider().load_public_key(&der)?;
@@ -216,12 +235,25 @@ impl Link {
                     && !receiver.has_opened()
                     && self.input.bytes().starts_with(bytes)
                 {
-                    return Err(Error::PeerRefused(Refused::in_words(PeerText::new(text.as_bytes()))));
+                    return Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(
+                        text.as_bytes(),
+                    ))));
                 }
-                next_of_blocks(receiver, &mut self.input, &mut *self.rng, self.config.limits().private_operations)?
+                next_of_blocks(
+                    receiver,
+                    &mut self.input,
+                    &mut *self.rng,
+                    self.config.limits().private_operations,
+                )?
             }
             Channel::Records(records) => {
-                let lend = || self.config.pool().lend(self.source, &mut self.ticket, self.waker.as_ref());
+                let lend = || {
+                    self.config.pool().lend(
+                        self.peer_address,
+                        &mut self.ticket,
+                        self.waker.as_ref(),
+                    )
+                };
                 next_record(&mut records.receive, &mut self.input, in_transfer, lend)?
             }
         };
@@ -232,11 +264,13 @@ impl Link {
         Ok(progress)
     }
 
-    /// Seals a message to the peer. An RSA message goes out whole, as one write (`docs/protocol.md` §3).
+    /// Seals a message to the peer. An RSA message goes out whole, as one write (`docs/protocol.md`
+    /// §3).
     pub(crate) fn send(&mut self, plaintext: &[u8]) -> Result<(), Error> {
         match &mut self.channel {
             Channel::Rsa(_) => {
-                let peer = self.peer.as_ref().ok_or(Error::Misuse("a message before the key exchange"))?;
+                let peer =
+                    self.peer.as_ref().ok_or(Error::Misuse("a message before the key exchange"))?;
                 Ok(seal_message(&*peer.key, plaintext, &mut *self.rng, self.output.append())?)
             }
             Channel::Records(records) => {
@@ -252,7 +286,8 @@ impl Link {
 
     /// Takes a buffer to compose an `F` in, and says whether there was one.
     pub(crate) fn begin_data(&mut self) -> bool {
-        let lent = self.config.pool().lend(self.source, &mut self.ticket, self.waker.as_ref());
+        let lent =
+            self.config.pool().lend(self.peer_address, &mut self.ticket, self.waker.as_ref());
         let Some(mut buffer) = lent else { return false };
         let start = PREFIX + Frame::DATA_PREFIX.len();
         buffer.as_mut()[PREFIX..start].copy_from_slice(Frame::DATA_PREFIX);
@@ -268,7 +303,10 @@ impl Link {
     }
 
     /// Lets the bytes of the `F` that was begun be changed with random numbers at hand.
-    pub(crate) fn seal_data<T>(&mut self, seal: impl FnOnce(&mut [u8], &mut dyn CryptoRng) -> T) -> T {
+    pub(crate) fn seal_data<T>(
+        &mut self,
+        seal: impl FnOnce(&mut [u8], &mut dyn CryptoRng) -> T,
+    ) -> T {
         let room = self.output.record().unwrap_or_default();
         let start = room.len().min(PREFIX + Frame::DATA_PREFIX.len());
         seal(&mut room[start..], &mut *self.rng)
@@ -276,10 +314,15 @@ impl Link {
 
     /// Seals the `F` that was begun, with `length` bytes, where it lies.
     pub(crate) fn send_data(&mut self, length: usize) -> Result<(), Error> {
-        let Channel::Records(records) = &mut self.channel else { return Err(Error::Misuse("a record before the hello")) };
+        let Channel::Records(records) = &mut self.channel else {
+            return Err(Error::Misuse("a record before the hello"));
+        };
         let whole = PREFIX + Frame::DATA_PREFIX.len() + length + TAG_LENGTH;
         let record = self.output.record().and_then(|room| room.get_mut(..whole));
-        records.send.seal(record.ok_or(Error::Misuse("data without a buffer"))?).map_err(|_| Error::Crypto)?;
+        records
+            .send
+            .seal(record.ok_or(Error::Misuse("data without a buffer"))?)
+            .map_err(|_| Error::Crypto)?;
         self.output.finish_record(whole);
         Ok(())
     }
@@ -303,7 +346,8 @@ impl Link {
         self.rng = rng;
     }
 
-    /// Keeps the deadline while output goes out, and says whether it is all out. Call it at the start of a poll.
+    /// Keeps the deadline while output goes out, and says whether it is all out. Call it at the
+    /// start of a poll.
     pub(crate) fn flushed(&mut self, now: Time) -> bool {
         let empty = self.output.is_empty();
         if self.patience.is_none() {
@@ -354,7 +398,8 @@ impl Link {
 
     /// A poll ends, and the peer is waited for.
     pub(crate) fn wait(&mut self, now: Time, file: bool) {
-        let on_its_way = OnItsWay { file, record: self.input.in_record() || self.output.has_record() };
+        let on_its_way =
+            OnItsWay { file, record: self.input.in_record() || self.output.has_record() };
         self.pace.wait(now, on_its_way, self.config.limits());
     }
 
@@ -367,21 +412,29 @@ impl Link {
     }
 }
 
-fn next_of_blocks(receiver: &mut Receiver, input: &mut Input, rng: &mut dyn CryptoRng, budget: u32) -> Result<Progress, Error> {
+fn next_of_blocks(
+    receiver: &mut Receiver,
+    input: &mut Input,
+    rng: &mut dyn CryptoRng,
+    budget: u32,
+) -> Result<Progress, Error> {
     for _ in 0..budget.max(1) {
         let (used, opened) = receiver.open_block(input.bytes(), rng)?;
         input.consume(used);
         match opened {
-            Opened::Incomplete => return Ok(Progress::NeedInput),
+            Opened::Incomplete => return Ok(Progress::IncompleteInput),
             Opened::Block if receiver.beginning().is_some() => return Ok(Progress::Beginning),
             Opened::Block => {}
-            Opened::Message => return Ok(Progress::Message(Message::small(receiver.take_message()))),
+            Opened::Message => {
+                return Ok(Progress::Message(Message::small(receiver.take_message())));
+            }
         }
     }
     Ok(Progress::Yield)
 }
 
-/// Short records are opened where they lie, and copied; long ones get a buffer of their own before they are read.
+/// Short records are opened where they lie, and copied; long ones get a buffer of their own before
+/// they are read.
 fn next_record(
     receive: &mut Direction,
     input: &mut Input,
@@ -389,11 +442,16 @@ fn next_record(
     lend: impl FnOnce() -> Option<RecordBuffer>,
 ) -> Result<Progress, Error> {
     if !input.in_record() {
-        let Some(prefix) = input.bytes().first_chunk::<PREFIX>() else { return Ok(Progress::NeedInput) };
+        let Some(prefix) = input.bytes().first_chunk::<PREFIX>() else {
+            return Ok(Progress::IncompleteInput);
+        };
         let length = PREFIX + sealed_length(*prefix).ok_or(Error::RecordDoesNotOpen)?;
         if length <= MAX_MESSAGE {
-            let Some(record) = input.bytes_mut().get_mut(..length) else { return Ok(Progress::NeedInput) };
-            let plaintext = receive.open(record).map_err(|_| Error::RecordDoesNotOpen)?.to_vec().into();
+            let Some(record) = input.bytes_mut().get_mut(..length) else {
+                return Ok(Progress::IncompleteInput);
+            };
+            let plaintext =
+                receive.open(record).map_err(|_| Error::RecordDoesNotOpen)?.to_vec().into();
             input.consume(length);
             return Ok(Progress::Message(Message::small(plaintext)));
         }
@@ -403,12 +461,14 @@ fn next_record(
         }
         if input.bytes().len() < MAX_MESSAGE {
             // Four bytes are no reason to keep a big buffer from others.
-            return Ok(Progress::NeedInput);
+            return Ok(Progress::IncompleteInput);
         }
         let Some(buffer) = lend() else { return Ok(Progress::NoBuffer) };
         input.begin_record(buffer, length);
     }
-    let Some((mut record, length)) = input.take_record() else { return Ok(Progress::NeedInput) };
+    let Some((mut record, length)) = input.take_record() else {
+        return Ok(Progress::IncompleteInput);
+    };
     receive.open(&mut record.as_mut()[..length]).map_err(|_| Error::RecordDoesNotOpen)?;
     Ok(Progress::Message(Message::record(record, PREFIX..length - TAG_LENGTH)))
 }

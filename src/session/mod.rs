@@ -1,19 +1,20 @@
-//! What both sides have in common: how a driver talks to a machine, buffers, the link to the peer, and how a connection
-//! ends. Which frames go when is not decided here but in the states of `server` and `client`.
+//! What both sides have in common: how a driver talks to a machine, buffers, the link to the peer,
+//! and how a connection ends. Which frames go when is not decided here but in the states of
+//! `server` and `client`.
 
 mod budget;
 mod buffers;
-mod core;
 mod ending;
 mod greeting;
 mod link;
 mod pace;
+mod runner;
 
 use std::convert::Infallible;
 use std::task::Waker;
 use std::time::Duration;
 
-pub(crate) use self::core::{Beginning, Core, LastWords, Side, Turn, Wants};
+pub(crate) use self::runner::{Beginning, Context, Farewell, Protocol, Runner, Waiting};
 pub(crate) use buffers::{Lease, Message, Pool};
 pub(crate) use greeting::Greeting;
 pub(crate) use link::{Link, Records};
@@ -21,23 +22,24 @@ pub(crate) use link::{Link, Records};
 use crate::error::Error;
 use crate::types::time::Time;
 
-/// A pure state machine that speaks for one end of one connection, and never touches a socket or a clock.
+/// A pure state machine that speaks for one end of one connection, and never touches a socket or a
+/// clock.
 ///
-/// A driver asks [`Machine::poll`] for the one thing to do, does it, and asks again. This one speaks over a blocking
-/// socket, and waits for the peer no longer than the machine's deadline. It does not read while it writes; those in
-/// `fss::driver` do:
+/// A driver asks [`Machine::poll`] for the one thing to do, does it, and asks again. This one
+/// speaks over a blocking socket, and waits for the peer no longer than the machine's deadline. It
+/// does not read while it writes; those in `fss::driver` do:
 ///
 /// ```
 /// use std::io::{Error as IoError, ErrorKind, Read, Write};
 /// use std::net::{Shutdown, TcpListener, TcpStream};
 /// use std::time::{Duration, Instant};
-/// use fss::client::legacy::{ClientSession, FileNeed};
+/// use fss::client::legacy::{LegacySession, FileRequest};
 /// use fss::{Config, Error, Machine, MemoryStore, Password, ServerSession, Step, Time};
 ///
 /// fn drive<M: Machine>(
 ///     machine: &mut M,
 ///     mut stream: TcpStream,
-///     mut serve: impl FnMut(&mut M, M::Need),
+///     mut serve: impl FnMut(&mut M, M::Request),
 ///     mut report: impl FnMut(M::Event),
 /// ) -> Result<(), Error> {
 ///     let start = Instant::now();
@@ -61,8 +63,8 @@ use crate::types::time::Time;
 ///                 Err(error) if is_over(&error) => {}
 ///                 Err(_) => machine.received(0),
 ///             },
-///             Step::Wait(time) => std::thread::sleep(time),
-///             Step::Need(need) => serve(machine, need),
+///             Step::Sleep(time) => std::thread::sleep(time),
+///             Step::Request(request) => serve(machine, request),
 ///             Step::Event(event) => report(event),
 ///             Step::Yield => {}
 ///             Step::Shutdown => drop(stream.shutdown(Shutdown::Write)),
@@ -77,11 +79,11 @@ use crate::types::time::Time;
 /// let serving = store.clone();
 /// std::thread::spawn(move || {
 ///     for stream in listener.incoming().flatten() {
-///         let _ = drive(&mut ServerSession::new(&serving), stream, |_, need| match need {}, drop);
+///         let _ = drive(&mut ServerSession::new(&serving), stream, |_, request| match request {}, drop);
 ///     }
 /// });
 /// let mut file = &b"a file"[..];
-/// let mut client = ClientSession::upload(Config::process_wide(), &Password::new("secret")?);
+/// let mut client = LegacySession::upload(Config::ephemeral(), &Password::new("secret")?);
 /// let mut last = None;
 /// drive(
 ///     &mut client,
@@ -94,11 +96,11 @@ use crate::types::time::Time;
 /// )?;
 /// println!("{last:?}");
 /// assert_eq!(store.len(), 1);
-/// # let Some(fss::client::legacy::ClientEvent::Uploaded { cookie, .. }) = last else { panic!("{last:?}") };
-/// # let mut client = ClientSession::download(Config::process_wide(), &cookie, &Password::new("secret")?, Some(6));
+/// # let Some(fss::client::legacy::LegacyEvent::Uploaded { cookie, .. }) = last else { panic!("{last:?}") };
+/// # let mut client = ClientSession::download(Config::ephemeral(), &cookie, &Password::new("secret")?, Some(6));
 /// # let mut file = Vec::new();
-/// # let take = |client: &mut ClientSession, need| {
-/// #     assert_eq!(need, FileNeed::Data);
+/// # let take = |client: &mut ClientSession, request| {
+/// #     assert_eq!(request, FileRequest::Data);
 /// #     file.extend_from_slice(client.data());
 /// #     let count = client.data().len();
 /// #     client.consumed(count);
@@ -110,107 +112,118 @@ use crate::types::time::Time;
 /// # limits.handshake = Duration::from_millis(100);
 /// # let listener = TcpListener::bind("127.0.0.1:0")?;
 /// # let silent = TcpStream::connect(listener.local_addr()?)?;
-/// # let mut session = ServerSession::with_config(&store, Config::process_wide().with_limits(limits));
-/// # let ended = drive(&mut session, listener.accept()?.0, |_, need| match need {}, drop);
+/// # let mut session = ServerSession::with_config(&store, Config::ephemeral().with_limits(limits));
+/// # let ended = drive(&mut session, listener.accept()?.0, |_, request| match request {}, drop);
 /// # assert!(matches!(ended, Err(Error::TimedOut(_))), "{ended:?}");
 /// # drop(silent);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropping a driver between any two calls leaves the machine valid. After an error or [`Step::Close`] it gives the same
-/// answer for ever.
+/// Dropping a driver between any two calls leaves the machine valid. After an error or
+/// [`Step::Close`] it gives the same answer for ever.
 pub trait Machine {
     /// What it reports.
     type Event;
     /// What it needs beyond the connection; [`Infallible`] if nothing.
-    type Need;
+    type Request;
 
-    /// The one thing to do now. Does a bounded amount of work: at most as many RSA private operations as
-    /// [`Limits::private_operations`](crate::Limits::private_operations) says, by default one.
+    /// The one thing to do now. Does a bounded amount of work: at most as many RSA private
+    /// operations as [`Limits::private_operations`](crate::Limits::private_operations) says, by
+    /// default one.
     ///
     /// `now` must not go backwards; if it does, deadlines come late.
     ///
     /// # Errors
-    /// Why the connection failed. It comes last, when the peer has been told: close the connection. It is the same from
-    /// then on.
-    fn poll(&mut self, now: Time) -> Result<Step<Self::Event, Self::Need>, Error>;
+    /// Why the connection failed. It comes last, when the peer has been told: close the connection.
+    /// It is the same from then on.
+    fn poll(&mut self, now: Time) -> Result<Step<Self::Event, Self::Request>, Error>;
 
     /// Where to read into, and what to write: split, so that a driver can do both at once.
     ///
-    /// If the first slice is empty there is no room now: do not read, for reading nothing would look like the end. With
-    /// [`Step::Receive`] there always is room.
+    /// If the first slice is empty there is no room now: do not read, for reading nothing would
+    /// look like the end. With [`Step::Receive`] there always is room.
     fn buffers(&mut self) -> (&mut [u8], &[u8]);
 
-    /// The first `count` bytes of the slice to read into were filled; 0 means that the peer will send no more.
+    /// The first `count` bytes of the slice to read into were filled; 0 means that the peer will
+    /// send no more.
     fn received(&mut self, count: usize);
 
     /// The first `count` bytes of the slice to write were written.
     fn sent(&mut self, count: usize);
 
-    /// Writing failed: the peer reads no more. What waits to be written is dropped. What the peer may have said before
-    /// is still read, for it may be the reason; so go on.
+    /// Writing failed: the peer reads no more. What waits to be written is dropped. What the peer
+    /// may have said before is still read, for it may be the reason; so go on.
     fn send_failed(&mut self);
 
-    /// Who is to be woken when what a [`Step::Wait`] waits for may have come before its time is over: room for a record,
-    /// for which sessions wait in turn. Say it once, before the first poll. Without it such a wait is short and repeated.
+    /// Who is to be woken when what a [`Step::Sleep`] waits for may have come before its time is
+    /// over: room for a record, for which sessions wait in turn. Say it once, before the first
+    /// poll. Without it such a wait is short and repeated.
     fn set_waker(&mut self, waker: Waker);
 
-    /// When to poll again at the latest, whatever happens; `None` while nothing but the caller is waited for.
+    /// When to poll again at the latest, whatever happens; `None` while nothing but the caller is
+    /// waited for.
     fn deadline(&self) -> Option<Time>;
 }
 
-/// Makes a type with a `core` a [`Machine`].
-macro_rules! machine_with_core {
-    ($machine:ty, $event:ty, $need:ty) => {
+/// Makes a type with a `runner` a [`Machine`].
+macro_rules! machine_with_runner {
+    ($machine:ty, $event:ty, $request:ty) => {
         impl $crate::Machine for $machine {
             type Event = $event;
-            type Need = $need;
+            type Request = $request;
 
-            fn poll(&mut self, now: $crate::Time) -> Result<$crate::Step<$event, $need>, $crate::Error> {
-                self.core.poll(now)
+            fn poll(
+                &mut self,
+                now: $crate::Time,
+            ) -> Result<$crate::Step<$event, $request>, $crate::Error> {
+                self.runner.poll(now)
             }
 
             fn buffers(&mut self) -> (&mut [u8], &[u8]) {
-                (self.core.link.input.room(), self.core.link.output.bytes())
+                (self.runner.link.input.room(), self.runner.link.output.bytes())
             }
 
             fn received(&mut self, count: usize) {
-                self.core.link.received(count);
+                self.runner.link.received(count);
             }
 
             fn sent(&mut self, count: usize) {
-                self.core.link.sent(count);
+                self.runner.link.sent(count);
             }
 
             fn send_failed(&mut self) {
-                self.core.link.output.clear();
+                self.runner.link.output.clear();
             }
 
             fn set_waker(&mut self, waker: ::std::task::Waker) {
-                self.core.link.set_waker(waker);
+                self.runner.link.set_waker(waker);
             }
 
             fn deadline(&self) -> Option<$crate::Time> {
-                self.core.deadline()
+                self.runner.deadline()
             }
         }
     };
 }
-pub(crate) use machine_with_core;
+pub(crate) use machine_with_runner;
 
-/// The one thing to do now. `Send`, `Receive`, `Wait` and `Need` stay the same until they are done; an event comes once.
+/// The one thing to do now. `Send`, `Receive`, `Sleep` and `Request` stay the same until they are
+/// done; an event comes once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<E, N = Infallible> {
-    /// Write from the buffer, and read too if you can: the peer may have something to say meanwhile.
+    /// Write from the buffer, and read too if you can: the peer may have something to say
+    /// meanwhile.
     Send,
     /// Read into the buffer, until the deadline. There is room.
     Receive,
-    /// Let this much time go by, or poll when the waker is woken ([`Machine::set_waker`]); to poll earlier does no harm.
-    /// (There is nothing to read, so a driver must not insist on reading something.)
-    Wait(Duration),
-    /// The machine needs something of you. Until it has that, it has nothing else to do. A driver that polls on and on
-    /// without answering, ten thousand times within a second, gets [`Error::Misuse`].
-    Need(N),
+    /// Let this much time go by, or poll when the waker is woken ([`Machine::set_waker`]); to poll
+    /// earlier does no harm. (There is nothing to read, so a driver must not insist on reading
+    /// something.)
+    Sleep(Duration),
+    /// The machine needs something of you. Until it has that, it has nothing else to do. A driver
+    /// that polls on and on without answering, ten thousand times within a second, gets
+    /// [`Error::Misuse`].
+    Request(N),
     /// Something happened.
     Event(E),
     /// There is more to do, but others should have a turn: poll again when you can.

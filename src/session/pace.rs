@@ -1,21 +1,24 @@
-//! The pace that a peer must keep while a file is on its way: without it, one byte a minute would hold a connection for ever,
-//! and a few hundred records that never end would hold all buffers (`docs/protocol.md` §24).
+//! The pace that a peer must keep while a file is on its way: without it, one byte a minute would
+//! hold a connection for ever, and a few hundred records that never end would hold all buffers
+//! (`docs/protocol.md` §24).
 
 use std::time::Duration;
 
 use crate::limits::Limits;
 use crate::types::time::Time;
 
-/// While others wait for the buffer that a record has, so many bytes of it must come or go in this time, or its end.
+/// While others wait for the buffer that a record has, so many bytes of it must come or go in this
+/// time, or its end.
 const RECORD: Duration = Duration::from_secs(5);
 const RECORD_BYTES: usize = 64 * 1024;
 
-/// How much longer a peer may make us wait: a grace, and time for each byte that came or went. Only waiting for the peer
-/// counts, not what we do meanwhile.
+/// How much longer a peer may make us wait: a grace, and time for each byte that came or went. Only
+/// waiting for the peer counts, not what we do meanwhile.
 pub(crate) struct Pace {
     left: Duration,
     waiting_since: Option<Time>,
-    /// How long the record that is on its way was waited for since it was looked at last, and what moved since.
+    /// How long the record that is on its way was waited for since it was looked at last, and what
+    /// moved since.
     record: Option<(Duration, usize)>,
     /// Bytes since the last look.
     moved: usize,
@@ -45,12 +48,20 @@ impl Pace {
         self.record = None;
     }
 
-    /// The wait is over, for now. `buffers_are_short` says whether others wait for one, or soon will.
-    pub(crate) fn look(&mut self, now: Time, buffers_are_short: impl FnOnce() -> bool, limits: &Limits) {
+    /// The wait is over, for now. `buffers_are_short` says whether others wait for one, or soon
+    /// will.
+    pub(crate) fn look(
+        &mut self,
+        now: Time,
+        buffers_are_short: impl FnOnce() -> bool,
+        limits: &Limits,
+    ) {
         if let Some(since) = self.waiting_since.take() {
             let waited = now.saturating_since(since);
             self.left = self.left.saturating_sub(waited);
-            self.record = self.record.map(|(time, moved)| (time.saturating_add(waited), moved.saturating_add(self.moved)));
+            self.record = self.record.map(|(time, moved)| {
+                (time.saturating_add(waited), moved.saturating_add(self.moved))
+            });
         }
         if let Some((_, moved)) = self.record.filter(|(time, _)| *time >= RECORD) {
             if moved < RECORD_BYTES && buffers_are_short() {
@@ -62,7 +73,8 @@ impl Pace {
         if self.left.is_zero() {
             return; // It came too late.
         }
-        let earned = Duration::from_nanos(moved.saturating_mul(1_000_000_000) / limits.minimum_rate.max(1));
+        let earned =
+            Duration::from_nanos(moved.saturating_mul(1_000_000_000) / limits.minimum_rate.max(1));
         self.left = self.left.saturating_add(earned).min(limits.idle);
     }
 
@@ -83,7 +95,8 @@ impl Pace {
 
     /// When it will be, if nothing comes.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let left = self.record.map_or(self.left, |(time, _)| self.left.min(RECORD.saturating_sub(time)));
+        let left =
+            self.record.map_or(self.left, |(time, _)| self.left.min(RECORD.saturating_sub(time)));
         self.waiting_since.map(|since| since + left)
     }
 }

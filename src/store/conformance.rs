@@ -10,8 +10,8 @@ use std::sync::Mutex;
 use bytes::Bytes;
 
 use super::{
-    Account, Entry, FILE_CHARGE, LISTED_AT_ONCE, NewFile, NewUpload, Removal, Resumed, Store, StoreError, StoreErrorKind,
-    StoredFormat, Upload, UploadKey, UserName,
+    Account, Entry, FILE_CHARGE, FileWriter, LISTED_AT_ONCE, NewFile, NewUpload, Removal, Resumed,
+    Store, StoreError, StoreErrorKind, StoredFormat, UploadKey, UserName,
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
 use crate::crypto::Fingerprint;
@@ -19,8 +19,8 @@ use crate::crypto::legacy::Verifier;
 use crate::sealed::{Cost, Header};
 use crate::types::cookie::Cookie;
 
-/// Checks the contract of [`Store`] on stores that `new` makes, each of them empty, open to everybody and keeping files for
-/// ever.
+/// Checks the contract of [`Store`] on stores that `new` makes, each of them empty, open to
+/// everybody and keeping files for ever.
 ///
 /// # Panics
 /// With what is wrong, if the backend breaks the contract.
@@ -76,7 +76,10 @@ pub fn put_file(store: &impl Store, file: &NewFile, content: &[u8]) -> Result<Co
     let mut upload = store.create(file)?;
     write(&mut *upload, 0, content)?;
     let cookie = upload.cookie().clone();
-    assert!(upload.commit()? == chain(file, content), "the chain is that of the header and the bytes");
+    assert!(
+        upload.commit()? == chain(file, content),
+        "the chain is that of the header and the bytes"
+    );
     Ok(cookie)
 }
 
@@ -104,14 +107,20 @@ pub fn get(store: &impl Store, cookie: &Cookie) -> Result<Option<Vec<u8>>, Store
 ///
 /// # Errors
 /// Those of the store.
-pub fn write(upload: &mut dyn Upload, offset: u64, content: &[u8]) -> Result<(), StoreError> {
+pub fn write(upload: &mut dyn FileWriter, offset: u64, content: &[u8]) -> Result<(), StoreError> {
     let pieces = (offset..).step_by(1000).zip(content.chunks(1000));
-    pieces.into_iter().try_for_each(|(offset, piece)| upload.write(offset, Bytes::copy_from_slice(piece)))
+    pieces
+        .into_iter()
+        .try_for_each(|(offset, piece)| upload.write(offset, Bytes::copy_from_slice(piece)))
 }
 
 /// What a client says of a sealed file of this content, whose size it does not say.
 pub fn new_upload(content: &[u8]) -> NewUpload {
-    let header = Header::from_parts(Cost::USUAL, [1; 16], [u8::try_from(content.len() % 256).unwrap_or(0); 32]);
+    let header = Header::from_parts(
+        Cost::DEFAULT,
+        [1; 16],
+        [u8::try_from(content.len() % 256).unwrap_or(0); 32],
+    );
     NewUpload { header, verifier: verifier(content), size: None, keep: None, downloads: None }
 }
 
@@ -154,10 +163,16 @@ fn works<T>(result: Result<T, StoreError>) -> T {
 
 fn a_file_comes_back(store: &impl Store, size: usize) {
     let cookie = works(put(store, &content(size)));
-    assert!(works(get(store, &cookie)) == Some(content(size)), "a file of {size} bytes comes back whole");
+    assert!(
+        works(get(store, &cookie)) == Some(content(size)),
+        "a file of {size} bytes comes back whole"
+    );
     let download = works(store.open(&cookie)).expect("it is there");
     works(download.delivered());
-    assert!(works(get(store, &cookie)).is_some(), "a file that is kept for ever outlives its delivery");
+    assert!(
+        works(get(store, &cookie)).is_some(),
+        "a file that is kept for ever outlives its delivery"
+    );
 }
 
 fn a_file_is_invisible_until_committed(store: &impl Store) {
@@ -184,33 +199,58 @@ fn a_write_must_follow_the_one_before(store: &impl Store) {
     let mut upload = works(store.create(&legacy(b"x")));
     works(upload.write(0, Bytes::from_static(b"abc")));
     assert!(upload.write(2, Bytes::from_static(b"x")).is_err(), "an overlapping write is refused");
-    assert!(upload.write(4, Bytes::from_static(b"x")).is_err(), "a write that leaves a gap is refused");
+    assert!(
+        upload.write(4, Bytes::from_static(b"x")).is_err(),
+        "a write that leaves a gap is refused"
+    );
 }
 
 fn a_removed_file_is_gone_but_can_be_read_to_its_end(store: &impl Store) {
     let cookie = works(put(store, &content(5000)));
     let mut open = works(store.open(&cookie)).expect("it is there");
-    assert_eq!(works(store.format(&cookie)), Some(StoredFormat::Legacy), "a file without a header is one of FSS 1.0");
+    assert_eq!(
+        works(store.format(&cookie)),
+        Some(StoredFormat::Legacy),
+        "a file without a header is one of FSS 1.0"
+    );
     assert!(works(store.remove(&cookie)), "a file that is there is removed");
     assert!(!works(store.remove(&cookie)), "a file is removed once");
     assert!(works(store.format(&cookie)).is_none(), "a removed file has no format");
     for by_its_owner in [true, false] {
         let sealed = works(put_sealed(store, b"its owner's"));
-        assert_eq!(works(store.remove_owned(&sealed, &key(1))), Removal::NotOwned, "another owner removes nothing");
+        assert_eq!(
+            works(store.remove_owned(&sealed, &key(1))),
+            Removal::NotOwned,
+            "another owner removes nothing"
+        );
         assert!(works(store.open(&sealed)).is_some(), "another owner removes nothing");
-        assert!(matches!(works(store.format(&sealed)), Some(StoredFormat::Sealed(_))), "a sealed file has its header");
+        assert!(
+            matches!(works(store.format(&sealed)), Some(StoredFormat::Sealed(_))),
+            "a sealed file has its header"
+        );
         if by_its_owner {
-            assert_eq!(works(store.remove_owned(&sealed, &key(0))), Removal::Removed, "its owner removes a file");
+            assert_eq!(
+                works(store.remove_owned(&sealed, &key(0))),
+                Removal::Removed,
+                "its owner removes a file"
+            );
         } else {
             assert!(works(store.remove(&sealed)), "a file that is there is removed");
         }
         assert!(works(store.open(&sealed)).is_none(), "a removed file cannot be opened");
-        assert_eq!(works(store.remove_owned(&sealed, &key(0))), Removal::RemovedBefore, "its owner may ask once more");
+        assert_eq!(
+            works(store.remove_owned(&sealed, &key(0))),
+            Removal::RemovedBefore,
+            "its owner may ask once more"
+        );
         let of_others = works(store.remove_owned(&sealed, &key(1)));
         assert_eq!(of_others, Removal::NotOwned, "a removed file is remembered for its owner only");
     }
     assert!(works(store.open(&cookie)).is_none(), "a removed file cannot be opened");
-    assert!(works(open.read(0, 5000)) == content(5000), "a file that was opened before can be read");
+    assert!(
+        works(open.read(0, 5000)) == content(5000),
+        "a file that was opened before can be read"
+    );
     assert!(works(get(store, &works(put(store, b"next")))).is_some(), "the store goes on");
 }
 
@@ -231,7 +271,10 @@ fn cookies_are_never_the_same(store: &impl Store) {
             works(store.remove(&cookie));
         }
     }
-    assert!(works(store.open(&Cookie::from_random([255; 16]))).is_none(), "an unknown cookie has no file");
+    assert!(
+        works(store.open(&Cookie::from_random([255; 16]))).is_none(),
+        "an unknown cookie has no file"
+    );
 }
 
 fn many_threads_do_not_disturb_each_other(store: &impl Store) {
@@ -243,24 +286,43 @@ fn many_threads_do_not_disturb_each_other(store: &impl Store) {
                 for i in 0..5 {
                     let content = content(thread * 1000 + i);
                     let cookie = works(put(store, &content));
-                    assert!(files.lock().expect("no test thread panicked").insert(cookie, content).is_none());
+                    assert!(
+                        files
+                            .lock()
+                            .expect("no test thread panicked")
+                            .insert(cookie, content)
+                            .is_none()
+                    );
                 }
             });
         }
     });
     for (cookie, content) in files.lock().expect("no test thread panicked").iter() {
-        assert!(works(get(store, cookie)).as_ref() == Some(content), "what a thread stored comes back");
+        assert!(
+            works(get(store, cookie)).as_ref() == Some(content),
+            "what a thread stored comes back"
+        );
     }
 }
 
 fn a_sealed_file_comes_back(store: &impl Store, size: usize) {
     let (file, content) = (sealed(&content(size)), content(size));
     let cookie = works(put_file(store, &file, &content));
-    assert!(works(get(store, &cookie)).as_ref() == Some(&content), "a sealed file of {size} bytes comes back whole");
+    assert!(
+        works(get(store, &cookie)).as_ref() == Some(&content),
+        "a sealed file of {size} bytes comes back whole"
+    );
     let NewFile::Sealed { upload, owner } = &file else { return };
     let known = works(store.open(&cookie)).expect("it is there").file().clone();
-    assert!(known.header.as_ref() == Some(&upload.header), "the header comes back, and is not counted");
-    assert!(known.owner == Some(*owner) && known.verifier == upload.verifier && known.size == size as u64);
+    assert!(
+        known.header.as_ref() == Some(&upload.header),
+        "the header comes back, and is not counted"
+    );
+    assert!(
+        known.owner == Some(*owner)
+            && known.verifier == upload.verifier
+            && known.size == size as u64
+    );
     assert!(known.chain == Some(chain(&file, &content)) && known.expires.is_none());
 }
 
@@ -272,8 +334,13 @@ fn broken(store: &impl Store, file: &NewFile, content: &[u8]) -> Cookie {
 }
 
 /// Resumes an upload that must be pending.
-fn resumed(store: &impl Store, cookie: &Cookie, offset: u64) -> (Box<dyn Upload>, u64, ChainDigest) {
-    let Resumed { upload, offset, chain, .. } = works(store.resume(cookie, offset)).expect("it is pending");
+fn resumed(
+    store: &impl Store,
+    cookie: &Cookie,
+    offset: u64,
+) -> (Box<dyn FileWriter>, u64, ChainDigest) {
+    let Resumed { upload, offset, chain, .. } =
+        works(store.resume(cookie, offset)).expect("it is pending");
     (upload.expect("it is not complete"), offset, chain)
 }
 
@@ -282,14 +349,23 @@ fn a_broken_upload_is_pending_and_goes_on_at_the_start(store: &impl Store) {
     let cookie = broken(store, &file, b"other bytes, and more of them");
     assert!(works(store.open(&cookie)).is_none(), "a pending file cannot be opened");
     assert!(!works(store.remove(&cookie)), "a pending file cannot be removed");
-    let listing = works(store.list(&key(0), None)).expect("nothing was asked for that is not there");
+    let listing =
+        works(store.list(&key(0), None)).expect("nothing was asked for that is not there");
     assert!(listing.files.is_empty() && !listing.more, "a pending file is not listed");
     assert!(works(store.list(&key(0), Some(&cookie))).is_none(), "nor can a list begin after it");
-    let NewFile::Sealed { upload: NewUpload { header, verifier, .. }, owner } = file.clone() else { return };
+    let NewFile::Sealed { upload: NewUpload { header, verifier, .. }, owner } = file.clone() else {
+        return;
+    };
     let known = UploadKey { header, verifier, owner: Some(owner) };
-    assert!(works(store.find_upload(&cookie)) == Some(known), "what a resume is checked with is kept");
+    assert!(
+        works(store.find_upload(&cookie)) == Some(known),
+        "what a resume is checked with is kept"
+    );
     let (mut upload, offset, start) = resumed(store, &cookie, 20);
-    assert!((offset, start) == (0, file.chain().digest()), "before the first checkpoint there is the start");
+    assert!(
+        (offset, start) == (0, file.chain().digest()),
+        "before the first checkpoint there is the start"
+    );
     assert!(*upload.cookie() == cookie, "the cookie stays");
     works(write(&mut *upload, 0, content));
     assert!(works(upload.commit()) == chain(&file, content), "what came before is forgotten");
@@ -325,11 +401,17 @@ fn an_upload_has_one_writer(store: &impl Store) {
     let cookie = older.cookie().clone();
     let (mut newer, ..) = resumed(store, &cookie, 16);
     let superseded = |error: StoreError| error.kind() == StoreErrorKind::Superseded;
-    assert!(older.write(16, Bytes::from_static(b", again")).is_err_and(superseded), "it writes no more");
+    assert!(
+        older.write(16, Bytes::from_static(b", again")).is_err_and(superseded),
+        "it writes no more"
+    );
     works(newer.write(0, Bytes::from_static(b"of the newer one")));
     assert!(older.commit().is_err_and(superseded), "nor does it commit");
     works(newer.commit());
-    assert!(works(get(store, &cookie)).as_deref() == Some(b"of the newer one"), "nothing of the older one is in the file");
+    assert!(
+        works(get(store, &cookie)).as_deref() == Some(b"of the newer one"),
+        "nothing of the older one is in the file"
+    );
 
     let older = works(store.create(&file));
     let cookie = older.cookie().clone();
@@ -344,13 +426,18 @@ fn a_complete_upload_says_so(store: &impl Store) {
     let content = content(100_000);
     let file = sealed(&content);
     let cookie = works(put_file(store, &file, &content));
-    let NewFile::Sealed { upload: NewUpload { header, verifier, .. }, owner } = file.clone() else { return };
+    let NewFile::Sealed { upload: NewUpload { header, verifier, .. }, owner } = file.clone() else {
+        return;
+    };
     let known = UploadKey { header, verifier, owner: Some(owner) };
     assert!(works(store.find_upload(&cookie)) == Some(known), "a complete upload can be asked for");
     for offset in [0, 100_000] {
         let resumed = works(store.resume(&cookie, offset)).expect("it is there");
         assert!(resumed.upload.is_none(), "nothing is to be done");
-        assert!((resumed.offset, resumed.chain) == (100_000, chain(&file, &content)), "a resume says what is there");
+        assert!(
+            (resumed.offset, resumed.chain) == (100_000, chain(&file, &content)),
+            "a resume says what is there"
+        );
     }
     assert!(works(get(store, &cookie)).as_ref() == Some(&content), "and changes nothing");
 }
@@ -363,7 +450,10 @@ fn nothing_else_can_be_resumed(store: &impl Store) {
         assert!(works(store.resume(cookie, 0)).is_none(), "what is not there cannot be resumed");
     }
     for cookie in [&legacy, &removed, &Cookie::from_random([255; 16])] {
-        assert!(works(store.find_upload(cookie)).is_none(), "nor is there anything to check a resume with");
+        assert!(
+            works(store.find_upload(cookie)).is_none(),
+            "nor is there anything to check a resume with"
+        );
     }
 }
 
@@ -375,11 +465,22 @@ fn limited(store: &impl Store, downloads: u64) -> Cookie {
 
 fn deliveries_are_claimed(store: &impl Store) {
     let cookie = limited(store, 2);
-    let left = || works(store.list(&key(0), None)).expect("listed").files.first().and_then(|file| file.downloads);
-    let mut downloads: Vec<_> = (0..3).map(|_| works(store.open(&cookie)).expect("it is there")).collect();
+    let left = || {
+        works(store.list(&key(0), None))
+            .expect("listed")
+            .files
+            .first()
+            .and_then(|file| file.downloads)
+    };
+    let mut downloads: Vec<_> =
+        (0..3).map(|_| works(store.open(&cookie)).expect("it is there")).collect();
     assert!(left() == Some(2), "opening a file claims nothing");
-    let claimed: Vec<bool> = (1..).zip(&mut downloads).map(|(by, download)| works(download.claim(&key(by)))).collect();
-    assert!(claimed == [true, true, false] && left() == Some(0), "there are as many deliveries as were asked for");
+    let claimed: Vec<bool> =
+        (1..).zip(&mut downloads).map(|(by, download)| works(download.claim(&key(by)))).collect();
+    assert!(
+        claimed == [true, true, false] && left() == Some(0),
+        "there are as many deliveries as were asked for"
+    );
     assert!(works(downloads[0].claim(&key(1))) && left() == Some(0), "a delivery is claimed once");
     assert!(
         works(store.open(&cookie)).is_some(),
@@ -390,7 +491,10 @@ fn deliveries_are_claimed(store: &impl Store) {
     assert!(left() == Some(0), "one is delivered");
     assert!(works(second.read(0, 7)) == "limited", "the other goes on");
     works(second.delivered());
-    assert!(left().is_none() && !works(store.remove(&cookie)), "after the last delivery the file is removed");
+    assert!(
+        left().is_none() && !works(store.remove(&cookie)),
+        "after the last delivery the file is removed"
+    );
     drop(downloads);
 
     let mut unlimited = works(store.open(&works(put_sealed(store, b"x")))).expect("it is there");
@@ -420,9 +524,14 @@ fn keeping_is_what_was_asked_for(store: &impl Store) {
     let cookie = upload.cookie().clone();
     works(upload.commit());
     let expires = works(store.open(&cookie)).expect("it is there").file().expires;
-    assert!(expires.is_some_and(|expires| expires >= promised), "the time begins when the file is complete");
+    assert!(
+        expires.is_some_and(|expires| expires >= promised),
+        "the time begins when the file is complete"
+    );
     let listed = works(store.list(&key(0), None)).expect("listed").files;
-    assert!(listed.iter().all(|file| file.expires == expires && expires == Some(file.stored + 3600)));
+    assert!(
+        listed.iter().all(|file| file.expires == expires && expires == Some(file.stored + 3600))
+    );
     let resumed = works(store.resume(&cookie, 0)).expect("it is there");
     assert!(resumed.expires == expires, "a resume says when");
 }
@@ -439,24 +548,41 @@ fn an_owner_lists_its_files(store: &impl Store) {
     let list = |owner, after: Option<&Cookie>| works(store.list(&key(owner), after));
     let listed = |after: Option<&Cookie>| {
         let files = list(0, after).expect("it begins at one of its own").files;
-        files.into_iter().map(|Entry { cookie, size, downloads, .. }| (cookie, size, downloads)).collect::<Vec<_>>()
+        files
+            .into_iter()
+            .map(|Entry { cookie, size, downloads, .. }| (cookie, size, downloads))
+            .collect::<Vec<_>>()
     };
-    let expected: Vec<_> = cookies.iter().cloned().zip([0, 2, 3, 4]).map(|(cookie, size)| (cookie, size, None)).collect();
+    let expected: Vec<_> = cookies
+        .iter()
+        .cloned()
+        .zip([0, 2, 3, 4])
+        .map(|(cookie, size)| (cookie, size, None))
+        .collect();
     assert!(listed(None) == expected, "an owner's files are listed, oldest first");
     assert!(listed(Some(&cookies[1])) == expected[2..], "and those after one of them");
     assert!(listed(Some(&cookies[3])).is_empty(), "and none after the last");
     assert!(list(1, Some(&cookies[0])).is_none(), "a list begins at no other's file");
-    assert!(list(0, Some(&Cookie::from_random([255; 16]))).is_none(), "nor at one that is not there");
-    assert!(list(2, None).is_some_and(|listing| listing.files.is_empty()), "who has no files has an empty list");
+    assert!(
+        list(0, Some(&Cookie::from_random([255; 16]))).is_none(),
+        "nor at one that is not there"
+    );
+    assert!(
+        list(2, None).is_some_and(|listing| listing.files.is_empty()),
+        "who has no files has an empty list"
+    );
 }
 
 fn a_long_list_comes_in_parts(store: &impl Store) {
-    let cookies: Vec<Cookie> = (0..=LISTED_AT_ONCE).map(|_| works(put_sealed(store, b""))).collect();
+    let cookies: Vec<Cookie> =
+        (0..=LISTED_AT_ONCE).map(|_| works(put_sealed(store, b""))).collect();
     let first = works(store.list(&key(0), None)).expect("listed");
     assert!(first.more && first.files.len() == LISTED_AT_ONCE, "so many at once");
-    let rest = works(store.list(&key(0), first.files.last().map(|file| &file.cookie))).expect("listed");
+    let rest =
+        works(store.list(&key(0), first.files.last().map(|file| &file.cookie))).expect("listed");
     assert!(!rest.more, "and no more after the last");
-    let listed: Vec<_> = first.files.into_iter().chain(rest.files).map(|file| file.cookie).collect();
+    let listed: Vec<_> =
+        first.files.into_iter().chain(rest.files).map(|file| file.cookie).collect();
     assert!(listed == cookies, "each of them once");
 }
 
@@ -464,12 +590,16 @@ fn users_sign_up_once(store: &impl Store) {
     let name = |name: &str| UserName::parse(name.as_bytes()).expect("a name");
     assert!(works(store.account(&key(0))).is_none(), "nobody is a user unasked");
     works(put_sealed(store, b"before"));
-    let Account { name: given, quota: _, used } = works(store.sign_up(&key(0), &name("alice"), None));
+    let Account { name: given, quota: _, used } =
+        works(store.sign_up(&key(0), &name("alice"), None));
     assert!((given, used) == (name("alice"), 6 + FILE_CHARGE), "what was stored before counts too");
     let again = works(store.sign_up(&key(0), &name("bob"), None));
     assert!(again.name == name("alice"), "a key has one name");
     let taken = store.sign_up(&key(1), &name("alice"), None);
-    assert!(taken.is_err_and(|error| error.kind() == StoreErrorKind::NameTaken), "a name is one key's");
+    assert!(
+        taken.is_err_and(|error| error.kind() == StoreErrorKind::NameTaken),
+        "a name is one key's"
+    );
     assert!(works(store.account(&key(1))).is_none(), "and a refusal makes no user");
     works(store.sign_up(&key(1), &name("bob"), None));
     let cookie = works(put_sealed(store, b"after"));
@@ -478,6 +608,12 @@ fn users_sign_up_once(store: &impl Store) {
         "what is stored is counted"
     );
     works(store.remove(&cookie));
-    assert!(works(store.account(&key(0))).is_some_and(|account| account.used == 6 + FILE_CHARGE), "what is removed is not");
-    assert!(works(store.account(&key(1))).is_some_and(|account| account.used == 0), "nor is what others have");
+    assert!(
+        works(store.account(&key(0))).is_some_and(|account| account.used == 6 + FILE_CHARGE),
+        "what is removed is not"
+    );
+    assert!(
+        works(store.account(&key(1))).is_some_and(|account| account.used == 0),
+        "nor is what others have"
+    );
 }

@@ -1,6 +1,7 @@
 //! The store of real servers: a SQLite index and a directory of files, in the layout of 2019.
 //!
-//! A server directory of 2019 is opened and served in place, and stays readable by the code of 2019.
+//! A server directory of 2019 is opened and served in place, and stays readable by the code of
+//! 2019.
 
 use std::path::Path;
 
@@ -18,11 +19,12 @@ use super::{OpenOptions, StoreError};
 pub type EmbeddedStore = IndexedStore<SqliteIndex, FilesystemBlobs>;
 
 impl OpenOptions {
-    /// Opens the store in a directory, which is created if it is not there, and cleans up what a crash has left behind.
+    /// Opens the store in a directory, which is created if it is not there, and cleans up what a
+    /// crash has left behind.
     ///
     /// # Errors
-    /// [`Busy`] if another process has it open, [`Foreign`] or [`Damaged`] if what is there is not a store, and what the
-    /// operating system says.
+    /// [`Busy`] if another process has it open, [`Foreign`] or [`Damaged`] if what is there is not
+    /// a store, and what the operating system says.
     ///
     /// [`Busy`]: super::StoreErrorKind::Busy
     /// [`Foreign`]: super::StoreErrorKind::Foreign
@@ -36,7 +38,8 @@ impl OpenOptions {
 }
 
 impl EmbeddedStore {
-    /// Brings what is in the database's log into the database, as a server does when it stops. Nothing depends on it.
+    /// Brings what is in the database's log into the database, as a server does when it stops.
+    /// Nothing depends on it.
     ///
     /// # Errors
     /// [`StoreError`]

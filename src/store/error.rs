@@ -23,7 +23,8 @@ pub enum StoreErrorKind {
     Damaged,
     /// The place is there and is not a store of this kind.
     Foreign,
-    /// This process may not do that to what is stored: a permission is missing, or nothing can be written there.
+    /// This process may not do that to what is stored: a permission is missing, or nothing can be
+    /// written there.
     Denied,
     /// The operating system or a remote service refused.
     Unavailable,
@@ -43,8 +44,8 @@ pub enum StoreErrorKind {
     TooManyFiles,
     /// Another connection goes on with this upload.
     Superseded,
-    /// A change failed, and whether it will be there after a crash is unknown. The store answers nothing any more: drop it
-    /// and open it again, which settles that.
+    /// A change failed, and whether it will be there after a crash is unknown. The store answers
+    /// nothing any more: drop it and open it again, which settles that.
     Stopped,
 }
 
@@ -58,7 +59,9 @@ impl StoreError {
     pub fn io(what: impl fmt::Display, error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
         let kind = match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreErrorKind::Full,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                StoreErrorKind::Full
+            }
             ErrorKind::AlreadyExists => StoreErrorKind::Exists,
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreErrorKind::Denied,
             _ => StoreErrorKind::Unavailable,

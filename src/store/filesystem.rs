@@ -1,6 +1,6 @@
-//! Blobs in a directory, in the layout of 2019: `F-<cookie>/F` is the content, `F-<cookie>/H` the verifier
-//! (`docs/protocol.md` §9, §25.3). What is on its way in is in `.incoming`, and gets its name by one rename when it is
-//! durable.
+//! Blobs in a directory, in the layout of 2019: `F-<cookie>/F` is the content, `F-<cookie>/H` the
+//! verifier (`docs/protocol.md` §9, §25.3). What is on its way in is in `.incoming`, and gets its
+//! name by one rename when it is durable.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -37,8 +37,13 @@ impl FilesystemBlobs {
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         durable::create_directory(root).map_err(failed("create", root))?;
         let path = root.join(LOCK);
-        let lock =
-            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed("open", &path))?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed("open", &path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -51,7 +56,10 @@ impl FilesystemBlobs {
         durable::create_directory(&incoming).map_err(failed("create", &incoming))?;
         if !incoming.symlink_metadata().map_err(failed("look at", &incoming))?.is_dir() {
             // Through a link, what is removed would be somebody else's.
-            return Err(StoreError::new(StoreErrorKind::Foreign, format!("{} is a link", incoming.display())));
+            return Err(StoreError::new(
+                StoreErrorKind::Foreign,
+                format!("{} is a link", incoming.display()),
+            ));
         }
         Ok(Self { root: root.to_owned(), _lock: Some(lock) })
     }
@@ -70,10 +78,14 @@ impl FilesystemBlobs {
         self.incoming().join(blob)
     }
 
-    /// The place of a published blob. The name comes from a database that others can write, so it is not trusted.
+    /// The place of a published blob. The name comes from a database that others can write, so it
+    /// is not trusted.
     fn published_place(&self, blob: &str) -> Result<PathBuf, StoreError> {
         if !is_blob(blob) {
-            let detail = format!("the index of {} names {blob:?}, which is not a directory of a file", self.root.display());
+            let detail = format!(
+                "the index of {} names {blob:?}, which is not a directory of a file",
+                self.root.display()
+            );
             return Err(StoreError::new(StoreErrorKind::Damaged, detail));
         }
         Ok(self.root.join(blob))
@@ -85,7 +97,10 @@ impl Blobs for FilesystemBlobs {
         let published = self.published_place(blob)?;
         let directory = self.place(blob);
         // Not durable by itself: a sync is, and the rename that publishes it.
-        fs::DirBuilder::new().mode(0o700).create(&directory).map_err(failed("create", &directory))?;
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .map_err(failed("create", &directory))?;
         let path = directory.join(CONTENT);
         let content = durable::create_file(&path).map_err(failed("create", &path))?;
         let (root, verifier) = (self.root.clone(), verifier.clone());
@@ -96,16 +111,23 @@ impl Blobs for FilesystemBlobs {
         let published = self.published_place(blob)?;
         let directory = self.place(blob);
         if !is_there(&directory)? && is_there(&published)? {
-            // It was published when the power was cut, and its record was not. Either place will do after the next cut.
+            // It was published when the power was cut, and its record was not. Either place will do
+            // after the next cut.
             fs::rename(&published, &directory).map_err(failed("take back", &published))?;
         }
         let verifier_path = directory.join(VERIFIER);
         durable::remove_file(&verifier_path).map_err(failed("remove", &verifier_path))?;
         // A power cut may have taken what was never synced.
         if !is_there(&directory)? {
-            fs::DirBuilder::new().mode(0o700).create(&directory).map_err(failed("create", &directory))?;
+            fs::DirBuilder::new()
+                .mode(0o700)
+                .create(&directory)
+                .map_err(failed("create", &directory))?;
         }
-        let (content, _) = open_regular(OpenOptions::new().append(true).create(true).mode(0o600), &directory.join(CONTENT))?;
+        let (content, _) = open_regular(
+            OpenOptions::new().append(true).create(true).mode(0o600),
+            &directory.join(CONTENT),
+        )?;
         let (root, verifier) = (self.root.clone(), verifier.clone());
         Ok(Box::new(Staged { content, directory, published, root, verifier, names_synced: false }))
     }
@@ -118,7 +140,7 @@ impl Blobs for FilesystemBlobs {
         blobs_in(&self.root)
     }
 
-    fn settle(&self, blob: &str) -> Result<(), StoreError> {
+    fn recover(&self, blob: &str) -> Result<(), StoreError> {
         let (staged, published) = (self.place(blob), self.published_place(blob)?);
         if !is_there(&staged)? {
             return Ok(());
@@ -142,7 +164,11 @@ impl Blobs for FilesystemBlobs {
         let mut verifier = [0; Verifier::LENGTH];
         let (file, size) = open_regular(OpenOptions::new().read(true), &verifier_path)?;
         if size != verifier.len() as u64 {
-            let detail = format!("{} has {size} bytes instead of {}", verifier_path.display(), Verifier::LENGTH);
+            let detail = format!(
+                "{} has {size} bytes instead of {}",
+                verifier_path.display(),
+                Verifier::LENGTH
+            );
             return Err(StoreError::new(StoreErrorKind::Damaged, detail));
         }
         file.read_exact_at(&mut verifier, 0).map_err(failed("read", &verifier_path))?;
@@ -152,7 +178,8 @@ impl Blobs for FilesystemBlobs {
     }
 
     fn free(&self) -> Result<Option<Free>, StoreError> {
-        let disk = rustix::fs::statvfs(&self.root).map_err(|error| failed("look at the disk of", &self.root)(error.into()))?;
+        let disk = rustix::fs::statvfs(&self.root)
+            .map_err(|error| failed("look at the disk of", &self.root)(error.into()))?;
         // A file system without a fixed number of inodes says that it has none.
         let files = (disk.f_files > 0).then_some(disk.f_favail);
         Ok(Some(Free { bytes: disk.f_bavail.saturating_mul(disk.f_frsize), files }))
@@ -218,7 +245,10 @@ impl StagedBlob for Staged {
     }
 
     fn truncate(&mut self, length: u64) -> Result<(), StoreError> {
-        self.content.set_len(length).and_then(|()| self.content.sync_all()).map_err(failed("cut", &self.directory))
+        self.content
+            .set_len(length)
+            .and_then(|()| self.content.sync_all())
+            .map_err(failed("cut", &self.directory))
     }
 
     fn publish(self: Box<Self>) -> Result<(), StoreError> {
@@ -229,8 +259,9 @@ impl StagedBlob for Staged {
             verifier.sync_all()?;
             self.content.sync_all()?;
             durable::sync_directory(&self.directory)?;
-            // Nobody else makes names here, for we hold the lock; and a rename never replaces a directory with files. What has
-            // the name already is ours only if a power cut has left it with both names.
+            // Nobody else makes names here, for we hold the lock; and a rename never replaces a
+            // directory with files. What has the name already is ours only if a power cut has left
+            // it with both names.
             if self.published.symlink_metadata().is_ok() {
                 if !is_same(&self.directory, &self.published).is_ok_and(|same| same) {
                     return Err(io::ErrorKind::AlreadyExists.into());
@@ -268,7 +299,8 @@ impl OpenBlob for Opened {
         match self.content.read_exact_at(&mut data, offset) {
             Ok(()) => Ok(data.freeze()),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                let detail = format!("{} has become shorter than {} bytes", self.path.display(), self.size);
+                let detail =
+                    format!("{} has become shorter than {} bytes", self.path.display(), self.size);
                 Err(StoreError::new(StoreErrorKind::Damaged, detail))
             }
             Err(error) => Err(failed("read", &self.path)(error)),
@@ -283,13 +315,19 @@ fn is_blob(name: &str) -> bool {
 
 /// What has the name of a blob in a directory.
 fn blobs_in(directory: &Path) -> Result<Vec<String>, StoreError> {
-    let names = || fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>();
+    let names = || {
+        fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()
+    };
     let names = names().map_err(failed("read", directory))?;
-    Ok(names.into_iter().filter_map(|name| name.into_string().ok()).filter(|name| is_blob(name)).collect())
+    Ok(names
+        .into_iter()
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| is_blob(name))
+        .collect())
 }
 
-/// Makes a rename durable under both names: else some file systems keep the old one too after a power cut, and what is
-/// removed there is gone from here.
+/// Makes a rename durable under both names: else some file systems keep the old one too after a
+/// power cut, and what is removed there is gone from here.
 fn sync_names(root: &Path) -> io::Result<()> {
     durable::sync_directory(root)?;
     durable::sync_directory(&root.join(INCOMING))
@@ -319,7 +357,10 @@ fn open_regular(options: &mut OpenOptions, path: &Path) -> Result<(File, u64), S
     let file = match options.custom_flags(flags).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(StoreError::new(StoreErrorKind::Damaged, format!("{} is missing", path.display())));
+            return Err(StoreError::new(
+                StoreErrorKind::Damaged,
+                format!("{} is missing", path.display()),
+            ));
         }
         Err(error) => return Err(failed("open", path)(error)),
     };
@@ -327,7 +368,10 @@ fn open_regular(options: &mut OpenOptions, path: &Path) -> Result<(File, u64), S
     if metadata.is_file() {
         Ok((file, metadata.len()))
     } else {
-        Err(StoreError::new(StoreErrorKind::Damaged, format!("{} is not a regular file", path.display())))
+        Err(StoreError::new(
+            StoreErrorKind::Damaged,
+            format!("{} is not a regular file", path.display()),
+        ))
     }
 }
 

@@ -7,10 +7,11 @@ use bytes::{Bytes, BytesMut};
 
 use super::CLAIM_LEASE;
 use super::error::superseded;
-use super::retention::{Deliveries, Keep};
+use super::retention::{DownloadClaims, RetentionTerms};
 use super::{
-    Account, Download, Entry, FILE_CHARGE, Invite, LEASE, LISTED_AT_ONCE, Listing, NewFile, REMOVED_REMEMBERED, Removal, Resumed,
-    Retention, Store, StoreError, StoreErrorKind, StoredFile, StoredFormat, Upload, UploadKey, UserName,
+    Account, Entry, FILE_CHARGE, FileReader, FileWriter, Invite, LEASE, LISTED_AT_ONCE, Listing,
+    NewFile, REMOVED_REMEMBERED, Removal, Resumed, Retention, Store, StoreError, StoreErrorKind,
+    StoredFile, StoredFormat, UploadKey, UserName,
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
 use crate::crypto::Fingerprint;
@@ -18,8 +19,8 @@ use crate::types::MAX_NUMBER;
 use crate::types::cookie::{Cookie, CookieSource, RandomCookies};
 use crate::types::time::{SystemClock, WallClock};
 
-/// Keeps files in memory until it is dropped. Clones share the same files. Everybody may sign up, without an invite and
-/// without a quota.
+/// Keeps files in memory until it is dropped. Clones share the same files. Everybody may sign up,
+/// without an invite and without a quota.
 #[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
@@ -38,7 +39,8 @@ struct State {
     /// Files on their way in: their cookies are reserved.
     uploads: HashMap<Cookie, Pending>,
     users: HashMap<Fingerprint, UserName>,
-    /// Files that were removed, whose they were, and until when that is remembered; the oldest first.
+    /// Files that were removed, whose they were, and until when that is remembered; the oldest
+    /// first.
     removed: VecDeque<(Cookie, Fingerprint, u64)>,
     /// Uploads begun so far.
     begun: u64,
@@ -60,8 +62,12 @@ struct File {
 
 impl File {
     /// Its deliveries, if they are limited.
-    fn deliveries(&self) -> Option<Deliveries> {
-        self.downloads.map(|limit| Deliveries { limit, made: self.delivered, claimed: self.claims.len() as u64 })
+    fn deliveries(&self) -> Option<DownloadClaims> {
+        self.downloads.map(|limit| DownloadClaims {
+            limit,
+            made: self.delivered,
+            claimed: self.claims.len() as u64,
+        })
     }
 }
 
@@ -70,7 +76,7 @@ struct Pending {
     data: BytesMut,
     /// Positions and chains, the start included.
     checkpoints: Vec<(u64, ChainDigest)>,
-    /// Which [`Incoming`] may go on with it.
+    /// Which [`MemoryUpload`] may go on with it.
     holder: u64,
     lease: u64,
 }
@@ -87,8 +93,17 @@ impl MemoryStore {
     }
 
     /// The same with a clock for dates and expiry.
-    pub fn with_clock(cookies: impl CookieSource + 'static, retention: Retention, clock: impl WallClock + 'static) -> Self {
-        let shared = Shared { cookies: Box::new(cookies), retention, clock: Box::new(clock), state: Mutex::default() };
+    pub fn with_clock(
+        cookies: impl CookieSource + 'static,
+        retention: Retention,
+        clock: impl WallClock + 'static,
+    ) -> Self {
+        let shared = Shared {
+            cookies: Box::new(cookies),
+            retention,
+            clock: Box::new(clock),
+            state: Mutex::default(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -123,7 +138,8 @@ impl std::fmt::Debug for MemoryStore {
 impl Shared {
     /// What is there now: what has expired is not.
     fn state(&self) -> MutexGuard<'_, State> {
-        // No code panics half-way through a change, so it is sound even if a thread died holding it.
+        // No code panics half-way through a change, so it is sound even if a thread died holding
+        // it.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.unix_seconds();
         state.files.retain(|_, file| file.known.expires.is_none_or(|expires| expires > now));
@@ -136,16 +152,18 @@ impl Shared {
         self.clock.unix_seconds().saturating_add(LEASE.as_secs())
     }
 
-    fn keep(&self, file: &NewFile) -> Keep {
+    fn keep(&self, file: &NewFile) -> RetentionTerms {
         match file {
             NewFile::Legacy { .. } => self.retention.grant_legacy(),
-            NewFile::Sealed { upload, .. } => self.retention.grant(Keep { seconds: upload.keep, downloads: upload.downloads }),
+            NewFile::Sealed { upload, .. } => self
+                .retention
+                .grant(RetentionTerms { seconds: upload.keep, downloads: upload.downloads }),
         }
     }
 }
 
 impl Store for MemoryStore {
-    fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError> {
+    fn create(&self, file: &NewFile) -> Result<Box<dyn FileWriter>, StoreError> {
         let lease = self.shared.lease();
         let mut state = self.shared.state();
         state.events += 1;
@@ -156,12 +174,26 @@ impl Store for MemoryStore {
             if !state.files.contains_key(&cookie) && !state.uploads.contains_key(&cookie) {
                 let chain = file.chain();
                 let checkpoints = vec![(0, chain.digest())];
-                state
-                    .uploads
-                    .insert(cookie.clone(), Pending { file: file.clone(), data: BytesMut::new(), checkpoints, holder, lease });
+                state.uploads.insert(
+                    cookie.clone(),
+                    Pending {
+                        file: file.clone(),
+                        data: BytesMut::new(),
+                        checkpoints,
+                        holder,
+                        lease,
+                    },
+                );
                 let granted = self.shared.keep(file);
                 let expires = granted.expires(self.shared.clock.unix_seconds());
-                return Ok(Box::new(Incoming { shared: Arc::clone(&self.shared), cookie, holder, chain, expires, granted }));
+                return Ok(Box::new(MemoryUpload {
+                    shared: Arc::clone(&self.shared),
+                    cookie,
+                    holder,
+                    chain,
+                    expires,
+                    granted,
+                }));
             }
         }
         Err(super::indexed::no_cookie_left())
@@ -169,7 +201,9 @@ impl Store for MemoryStore {
 
     fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError> {
         let state = self.shared.state();
-        if let Some(Pending { file: NewFile::Sealed { upload, owner }, .. }) = state.uploads.get(cookie) {
+        if let Some(Pending { file: NewFile::Sealed { upload, owner }, .. }) =
+            state.uploads.get(cookie)
+        {
             let (header, verifier) = (upload.header.clone(), upload.verifier.clone());
             return Ok(Some(UploadKey { header, verifier, owner: Some(*owner) }));
         }
@@ -185,7 +219,13 @@ impl Store for MemoryStore {
         if let Some(File { known, .. }) = state.files.get(cookie)
             && let StoredFile { header: Some(_), size, chain: Some(chain), expires, .. } = known
         {
-            return Ok(Some(Resumed { upload: None, offset: *size, chain: *chain, size: Some(*size), expires: *expires }));
+            return Ok(Some(Resumed {
+                upload: None,
+                offset: *size,
+                chain: *chain,
+                size: Some(*size),
+                expires: *expires,
+            }));
         }
         state.events += 1;
         let holder = state.events;
@@ -198,7 +238,7 @@ impl Store for MemoryStore {
         (pending.holder, pending.lease) = (holder, lease);
         let granted = self.shared.keep(&pending.file);
         let expires = granted.expires(self.shared.clock.unix_seconds());
-        let upload = Incoming {
+        let upload = MemoryUpload {
             shared: Arc::clone(&self.shared),
             cookie: cookie.clone(),
             holder,
@@ -209,11 +249,17 @@ impl Store for MemoryStore {
         Ok(Some(Resumed { upload: Some(Box::new(upload)), offset, chain, size, expires }))
     }
 
-    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
+    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn FileReader>>, StoreError> {
         let state = self.shared.state();
-        Ok(state.files.get(cookie).map(|file| -> Box<dyn Download> {
+        Ok(state.files.get(cookie).map(|file| -> Box<dyn FileReader> {
             let (known, data) = (file.known.clone(), file.data.clone());
-            Box::new(Outgoing { shared: Arc::clone(&self.shared), cookie: cookie.clone(), known, data, claimed_by: None })
+            Box::new(MemoryDownload {
+                shared: Arc::clone(&self.shared),
+                cookie: cookie.clone(),
+                known,
+                data,
+                claimed_by: None,
+            })
         }))
     }
 
@@ -233,13 +279,20 @@ impl Store for MemoryStore {
             state.remove(cookie, now);
             return Ok(Removal::Removed);
         }
-        let is_it = |(removed, by, until): &(Cookie, Fingerprint, u64)| removed == cookie && by == owner && *until > now;
+        let is_it = |(removed, by, until): &(Cookie, Fingerprint, u64)| {
+            removed == cookie && by == owner && *until > now
+        };
         Ok(Removal::of_missing(state.removed.iter().any(is_it)))
     }
 
-    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
+    fn list(
+        &self,
+        owner: &Fingerprint,
+        after: Option<&Cookie>,
+    ) -> Result<Option<Listing>, StoreError> {
         let state = self.shared.state();
-        let mut files: Vec<_> = state.files.iter().filter(|(_, file)| file.known.owner == Some(*owner)).collect();
+        let mut files: Vec<_> =
+            state.files.iter().filter(|(_, file)| file.known.owner == Some(*owner)).collect();
         files.sort_unstable_by_key(|(_, file)| file.stored.1);
         let start = match after {
             None => 0,
@@ -256,21 +309,37 @@ impl Store for MemoryStore {
             expires: file.known.expires,
             downloads: file.deliveries().map(|deliveries| deliveries.left()),
         };
-        Ok(Some(Listing { files: files.iter().skip(start).take(LISTED_AT_ONCE).map(entry).collect(), more }))
+        Ok(Some(Listing {
+            files: files.iter().skip(start).take(LISTED_AT_ONCE).map(entry).collect(),
+            more,
+        }))
     }
 
-    fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError> {
+    fn sign_up(
+        &self,
+        key: &Fingerprint,
+        name: &UserName,
+        invite: Option<&Invite>,
+    ) -> Result<Account, StoreError> {
         let mut state = self.shared.state();
         if !state.users.contains_key(key) {
             if invite.is_some() {
-                return Err(StoreError::new(StoreErrorKind::BadInvite, "a store in memory has no invites"));
+                return Err(StoreError::new(
+                    StoreErrorKind::BadInvite,
+                    "a store in memory has no invites",
+                ));
             }
             if state.users.values().any(|taken| taken == name) {
-                return Err(StoreError::new(StoreErrorKind::NameTaken, format!("there is a user {}", name.as_str())));
+                return Err(StoreError::new(
+                    StoreErrorKind::NameTaken,
+                    format!("there is a user {}", name.as_str()),
+                ));
             }
             state.users.insert(*key, name.clone());
         }
-        state.account(key).ok_or_else(|| StoreError::new(StoreErrorKind::Misuse, "a user that was just made is not there"))
+        state.account(key).ok_or_else(|| {
+            StoreError::new(StoreErrorKind::Misuse, "a user that was just made is not there")
+        })
     }
 
     fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {
@@ -291,33 +360,42 @@ impl State {
 
     fn account(&self, key: &Fingerprint) -> Option<Account> {
         let name = self.users.get(key)?.clone();
-        let stored = self.files.values().filter(|file| file.known.owner == Some(*key)).map(|file| file.known.size);
+        let stored = self
+            .files
+            .values()
+            .filter(|file| file.known.owner == Some(*key))
+            .map(|file| file.known.size);
         let coming = self.uploads.values().filter_map(|pending| match &pending.file {
-            NewFile::Sealed { upload, owner } if owner == key => Some(upload.size.unwrap_or(pending.data.len() as u64)),
+            NewFile::Sealed { upload, owner } if owner == key => {
+                Some(upload.size.unwrap_or(pending.data.len() as u64))
+            }
             _ => None,
         });
-        let used = stored.chain(coming).fold(0, |used: u64, size| used.saturating_add(size).saturating_add(FILE_CHARGE));
+        let used = stored
+            .chain(coming)
+            .fold(0, |used: u64, size| used.saturating_add(size).saturating_add(FILE_CHARGE));
         Some(Account { name, quota: MAX_NUMBER, used })
     }
 }
 
-struct Incoming {
+struct MemoryUpload {
     shared: Arc<Shared>,
     cookie: Cookie,
     holder: u64,
     chain: Chain,
     expires: Option<u64>,
-    granted: Keep,
+    granted: RetentionTerms,
 }
 
-impl Incoming {
+impl MemoryUpload {
     fn pending<'a>(&self, state: &'a mut State) -> Result<&'a mut Pending, StoreError> {
-        let pending = state.uploads.get_mut(&self.cookie).filter(|pending| pending.holder == self.holder);
+        let pending =
+            state.uploads.get_mut(&self.cookie).filter(|pending| pending.holder == self.holder);
         pending.ok_or_else(superseded)
     }
 }
 
-impl Upload for Incoming {
+impl FileWriter for MemoryUpload {
     fn cookie(&self) -> &Cookie {
         &self.cookie
     }
@@ -326,19 +404,24 @@ impl Upload for Incoming {
         self.expires
     }
 
-    fn granted(&self) -> Keep {
+    fn granted(&self) -> RetentionTerms {
         self.granted
     }
 
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {
         if offset != self.chain.position() {
-            return Err(StoreError::new(StoreErrorKind::Misuse, "a write that does not follow the one before"));
+            return Err(StoreError::new(
+                StoreErrorKind::Misuse,
+                "a write that does not follow the one before",
+            ));
         }
         let mut rest = &data[..];
         let mut passed = Vec::new();
         while !rest.is_empty() {
             let to_checkpoint = CHECKPOINT - self.chain.position() % CHECKPOINT;
-            let (taken, after) = rest.split_at(usize::try_from(to_checkpoint).map_or(rest.len(), |most| most.min(rest.len())));
+            let (taken, after) = rest.split_at(
+                usize::try_from(to_checkpoint).map_or(rest.len(), |most| most.min(rest.len())),
+            );
             self.chain.update(taken);
             if self.chain.position().is_multiple_of(CHECKPOINT) {
                 passed.push((self.chain.position(), self.chain.digest()));
@@ -360,11 +443,15 @@ impl Upload for Incoming {
         let now = self.shared.clock.unix_seconds();
         let mut state = self.shared.state();
         self.pending(&mut state)?;
-        let Some(Pending { file, data, .. }) = state.uploads.remove(&self.cookie) else { return Err(superseded()) };
+        let Some(Pending { file, data, .. }) = state.uploads.remove(&self.cookie) else {
+            return Err(superseded());
+        };
         let keep = self.shared.keep(&file);
         let (header, verifier, owner) = match file {
             NewFile::Legacy { verifier } => (None, verifier, None),
-            NewFile::Sealed { upload, owner } => (Some(upload.header), upload.verifier, Some(owner)),
+            NewFile::Sealed { upload, owner } => {
+                (Some(upload.header), upload.verifier, Some(owner))
+            }
         };
         let chain = self.chain.digest();
         let (size, expires) = (self.chain.position(), keep.expires(now));
@@ -378,16 +465,17 @@ impl Upload for Incoming {
     }
 }
 
-impl Drop for Incoming {
+impl Drop for MemoryUpload {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        if let Some(Pending { file: NewFile::Legacy { .. }, .. }) = state.uploads.get(&self.cookie) {
+        if let Some(Pending { file: NewFile::Legacy { .. }, .. }) = state.uploads.get(&self.cookie)
+        {
             state.uploads.remove(&self.cookie);
         }
     }
 }
 
-struct Outgoing {
+struct MemoryDownload {
     shared: Arc<Shared>,
     cookie: Cookie,
     known: StoredFile,
@@ -395,7 +483,7 @@ struct Outgoing {
     claimed_by: Option<Fingerprint>,
 }
 
-impl Outgoing {
+impl MemoryDownload {
     /// Claims a delivery, or renews the claim that the key has.
     fn renew_claim(&mut self, by: &Fingerprint) -> bool {
         let lease = self.shared.clock.unix_seconds().saturating_add(CLAIM_LEASE.as_secs());
@@ -410,7 +498,7 @@ impl Outgoing {
     }
 }
 
-impl Download for Outgoing {
+impl FileReader for MemoryDownload {
     fn file(&self) -> &StoredFile {
         &self.known
     }
@@ -422,9 +510,12 @@ impl Download for Outgoing {
     }
 
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
-        let start =
-            usize::try_from(offset).ok().filter(|start| start.checked_add(length).is_some_and(|end| end <= self.data.len()));
-        let start = start.ok_or_else(|| StoreError::new(StoreErrorKind::Misuse, "a read beyond the end of the file"))?;
+        let start = usize::try_from(offset)
+            .ok()
+            .filter(|start| start.checked_add(length).is_some_and(|end| end <= self.data.len()));
+        let start = start.ok_or_else(|| {
+            StoreError::new(StoreErrorKind::Misuse, "a read beyond the end of the file")
+        })?;
         if let Some(by) = self.claimed_by {
             // A slow download keeps its claim. Should it be lost, the delivery counts all the same.
             self.renew_claim(&by);
@@ -441,7 +532,9 @@ impl Download for Outgoing {
                 file.delivered += 1;
                 file.deliveries().is_some_and(|deliveries| deliveries.are_made())
             }
-            None => self.known.header.is_none() && self.shared.retention == Retention::UntilDownloaded,
+            None => {
+                self.known.header.is_none() && self.shared.retention == Retention::UntilDownloaded
+            }
         };
         if is_over {
             state.files.remove(&self.cookie);

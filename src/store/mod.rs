@@ -1,17 +1,20 @@
 //! Storage: what a server needs of it, and the backends.
 //!
-//! A store sees ciphertext and verifiers, never a password or a plaintext. Its contract, of which the suite in
-//! `conformance` (behind the feature of that name) checks for any backend what can be checked without a crash:
+//! A store sees ciphertext and verifiers, never a password or a plaintext. Its contract, of which
+//! the suite in `conformance` (behind the feature of that name) checks for any backend what can be
+//! checked without a crash:
 //!
-//! - A file is invisible until [`Upload::commit`] returns, and durable from then on: data, names and record.
-//! - An upload of FSS 1.0 that is dropped without a commit leaves nothing behind, and neither does a crash: a store cleans
-//!   up what it finds when it is opened. One of FSS/2 stays pending, until its lease ends.
+//! - A file is invisible until [`FileWriter::commit`] returns, and durable from then on: data,
+//!   names and record.
+//! - An upload of FSS 1.0 that is dropped without a commit leaves nothing behind, and neither does
+//!   a crash: a store cleans up what it finds when it is opened. One of FSS/2 stays pending, until
+//!   its lease ends.
 //! - No two files ever have the same cookie.
-//! - [`Download::delivered`] is called only after the client acknowledged the whole file.
+//! - [`FileReader::delivered`] is called only after the client acknowledged the whole file.
 //!
-//! [`MemoryStore`] keeps files in memory. `EmbeddedStore` is the default of real servers: a SQLite index and a
-//! directory of files, in the layout of 2019. It is an [`IndexedStore`], which owns the order of steps between any
-//! [`Index`] and any [`Blobs`].
+//! [`MemoryStore`] keeps files in memory. `EmbeddedStore` is the default of real servers: a SQLite
+//! index and a directory of files, in the layout of 2019. It is an [`IndexedStore`], which owns the
+//! order of steps between any [`Index`] and any [`Blobs`].
 
 use std::time::Duration;
 
@@ -51,7 +54,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use indexed::{Blobs, Index, IndexedStore};
 pub use memory::MemoryStore;
 pub use options::OpenOptions;
-pub use retention::{Claim, Deliveries, Keep, Retention};
+pub use retention::{Claim, DownloadClaims, Retention, RetentionTerms};
 #[cfg(feature = "sqlite")]
 pub use users::Users;
 #[cfg(all(feature = "sqlite", feature = "filesystem"))]
@@ -60,15 +63,16 @@ pub use verify::{Finding, Verified};
 
 /// Keeps files under cookies. Shared by all connections of a server.
 ///
-/// Files of both versions are in one store. What FSS/2 has beyond 1.0 (uploads that go on, owners, users) is asked of it
-/// too; its rules are those of `docs/protocol.md` §17 to §19 and §25.
+/// Files of both versions are in one store. What FSS/2 has beyond 1.0 (uploads that go on, owners,
+/// users) is asked of it too; its rules are those of `docs/protocol.md` §17 to §19 and §25.
 pub trait Store: Send + Sync {
     /// Begins a new file that nobody sees yet, and reserves its cookie.
     ///
     /// # Errors
-    /// [`StoreError`]; [`StoreErrorKind::NotAMember`], [`StoreErrorKind::Quota`], [`StoreErrorKind::TooManyFiles`] and
-    /// [`StoreErrorKind::TooManyUploads`] are for the owner to resolve.
-    fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError>;
+    /// [`StoreError`]; [`StoreErrorKind::NotAMember`], [`StoreErrorKind::Quota`],
+    /// [`StoreErrorKind::TooManyFiles`] and [`StoreErrorKind::TooManyUploads`] are for the owner to
+    /// resolve.
+    fn create(&self, file: &NewFile) -> Result<Box<dyn FileWriter>, StoreError>;
 
     /// What the resume of an upload of FSS/2 is checked with, be the upload pending or complete.
     ///
@@ -77,19 +81,19 @@ pub trait Store: Send + Sync {
     fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError>;
 
     /// Takes a pending upload over from whoever holds it, whose next step then fails with
-    /// [`StoreErrorKind::Superseded`], and goes on at the largest durable checkpoint that is not above `offset`.
-    /// `None` if no upload has this cookie any more.
+    /// [`StoreErrorKind::Superseded`], and goes on at the largest durable checkpoint that is not
+    /// above `offset`. `None` if no upload has this cookie any more.
     ///
     /// # Errors
     /// [`StoreError`]
     fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError>;
 
-    /// Opens a file for reading; `None` if no file has this cookie, or its time is over. A file opened once can be read to
-    /// its end, even if it is removed meanwhile.
+    /// Opens a file for reading; `None` if no file has this cookie, or its time is over. A file
+    /// opened once can be read to its end, even if it is removed meanwhile.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError>;
+    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn FileReader>>, StoreError>;
 
     /// What a file is stored as, if there is such a file. Its bytes need not be readable for that.
     ///
@@ -103,26 +107,35 @@ pub trait Store: Send + Sync {
     /// [`StoreError`]
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError>;
 
-    /// Removes a file of this owner, which need not be readable any more. One that was removed within the last [`LEASE`] is
-    /// remembered, so that a command whose answer was lost can be repeated (`docs/protocol.md` §19.2); the latest
-    /// [`REMOVED_REMEMBERED`] are known.
+    /// Removes a file of this owner, which need not be readable any more. One that was removed
+    /// within the last [`LEASE`] is remembered, so that a command whose answer was lost can be
+    /// repeated (`docs/protocol.md` §19.2); the latest [`REMOVED_REMEMBERED`] are known.
     ///
     /// # Errors
     /// [`StoreError`]
     fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError>;
 
-    /// The next files of an owner, oldest first, after the one with the cookie `after`; at most [`LISTED_AT_ONCE`].
-    /// `None` if `after` is not one of them.
+    /// The next files of an owner, oldest first, after the one with the cookie `after`; at most
+    /// [`LISTED_AT_ONCE`]. `None` if `after` is not one of them.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::NotAMember`]
-    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError>;
+    fn list(
+        &self,
+        owner: &Fingerprint,
+        after: Option<&Cookie>,
+    ) -> Result<Option<Listing>, StoreError>;
 
     /// Makes a user, or gives the one that the key is already.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::NameTaken`], [`StoreErrorKind::BadInvite`]
-    fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError>;
+    fn sign_up(
+        &self,
+        key: &Fingerprint,
+        name: &UserName,
+        invite: Option<&Invite>,
+    ) -> Result<Account, StoreError>;
 
     /// The user that a key is.
     ///
@@ -167,12 +180,13 @@ impl NewFile {
     }
 }
 
-/// What a file counts against its owner's quota beyond its bytes, in bytes (`docs/protocol.md` §19.5): a directory and two files
-/// that are rounded up to blocks, three inodes, and records. Without it empty files would be free.
+/// What a file counts against its owner's quota beyond its bytes, in bytes (`docs/protocol.md`
+/// §19.5): a directory and two files that are rounded up to blocks, three inodes, and records.
+/// Without it empty files would be free.
 pub const FILE_CHARGE: u64 = 16 * 1024;
 
-/// How long a claim is kept for its key after it was made or last used (`docs/protocol.md` §25.7): time to come back, and not
-/// too long for others to wait for.
+/// How long a claim is kept for its key after it was made or last used (`docs/protocol.md` §25.7):
+/// time to come back, and not too long for others to wait for.
 pub const CLAIM_LEASE: Duration = Duration::from_secs(60 * 60);
 
 /// What the resume of an upload is checked with.
@@ -189,7 +203,7 @@ pub struct UploadKey {
 /// An upload that goes on.
 pub struct Resumed {
     /// The rest of it; `None` if it is complete.
-    pub upload: Option<Box<dyn Upload>>,
+    pub upload: Option<Box<dyn FileWriter>>,
     /// Where it goes on: a checkpoint, or the size.
     pub offset: u64,
     /// The chain there.
@@ -201,7 +215,7 @@ pub struct Resumed {
 }
 
 /// A file on its way in. Dropping one of FSS 1.0 abandons it; one of FSS/2 stays pending.
-pub trait Upload: Send {
+pub trait FileWriter: Send {
     /// The cookie that the file will have.
     fn cookie(&self) -> &Cookie;
 
@@ -209,24 +223,28 @@ pub trait Upload: Send {
     fn expires(&self) -> Option<u64>;
 
     /// What the file is granted of what its client asked for.
-    fn granted(&self) -> Keep;
+    fn granted(&self) -> RetentionTerms;
 
-    /// Takes the bytes at `offset`, which is where the last ones ended; those of a sealed file are counted behind its
-    /// header. Returning means accepted, not durable, except that the checkpoints of a sealed file
-    /// (`docs/protocol.md` §22.3) become durable by themselves, soon after they were passed.
+    /// Takes the bytes at `offset`, which is where the last ones ended; those of a sealed file are
+    /// counted behind its header. Returning means accepted, not durable, except that the
+    /// checkpoints of a sealed file (`docs/protocol.md` §22.3) become durable by themselves, soon
+    /// after they were passed.
     ///
     /// The bytes may be kept without a copy. While this runs they count as one of
-    /// [`Limits::record_buffers`](crate::Limits::record_buffers); what is kept after it has returned is the store's own to
-    /// bound, 257 KiB for each `data` however short a slice of it is kept.
+    /// [`Limits::record_buffers`](crate::Limits::record_buffers); what is kept after it has
+    /// returned is the store's own to bound, 257 KiB for each `data` however short a slice of it is
+    /// kept.
     ///
     /// # Errors
-    /// [`StoreError`]; the upload is then only good for dropping. [`StoreErrorKind::Superseded`] if another one took over.
+    /// [`StoreError`]; the upload is then only good for dropping. [`StoreErrorKind::Superseded`] if
+    /// another one took over.
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError>;
 
     /// Makes the file durable, then visible, and gives its chain.
     ///
     /// # Errors
-    /// [`StoreError`]; the file is then not there. One of FSS 1.0 never will be; one of FSS/2 is still pending.
+    /// [`StoreError`]; the file is then not there. One of FSS 1.0 never will be; one of FSS/2 is
+    /// still pending.
     fn commit(self: Box<Self>) -> Result<ChainDigest, StoreError>;
 }
 
@@ -247,13 +265,15 @@ pub struct StoredFile {
     pub owner: Option<Fingerprint>,
 }
 
-/// A file on its way out. What it has claimed stays claimed when it is dropped, for the client to come back to.
-pub trait Download: Send {
+/// A file on its way out. What it has claimed stays claimed when it is dropped, for the client to
+/// come back to.
+pub trait FileReader: Send {
     /// What is known of the file.
     fn file(&self) -> &StoredFile;
 
-    /// Claims one of the deliveries for the client with this key, if they are limited, or goes on with the claim that it has;
-    /// `false` if none is left (`docs/protocol.md` §25.7). Durable. The claim lasts for [`CLAIM_LEASE`] after the last read.
+    /// Claims one of the deliveries for the client with this key, if they are limited, or goes on
+    /// with the claim that it has; `false` if none is left (`docs/protocol.md` §25.7). Durable. The
+    /// claim lasts for [`CLAIM_LEASE`] after the last read.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -265,8 +285,8 @@ pub trait Download: Send {
     /// [`StoreError`]; also where the file has become shorter than its size.
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError>;
 
-    /// The client has acknowledged the whole file: only now one of the deliveries is used up. If nothing is left to keep it
-    /// for, it is removed.
+    /// The client has acknowledged the whole file: only now one of the deliveries is used up. If
+    /// nothing is left to keep it for, it is removed.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -303,7 +323,7 @@ pub struct Listing {
 macro_rules! forward_store {
     ($($pointer:ty),*) => {$(
         impl<S: Store + ?Sized> Store for $pointer {
-            fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError> {
+            fn create(&self, file: &NewFile) -> Result<Box<dyn FileWriter>, StoreError> {
                 (**self).create(file)
             }
 
@@ -315,7 +335,7 @@ macro_rules! forward_store {
                 (**self).resume(cookie, offset)
             }
 
-            fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
+            fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn FileReader>>, StoreError> {
                 (**self).open(cookie)
             }
 

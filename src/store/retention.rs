@@ -1,4 +1,5 @@
-//! How long files are kept: until a time, or for a number of deliveries (`docs/protocol.md` §25.5, §25.7).
+//! How long files are kept: until a time, or for a number of deliveries (`docs/protocol.md` §25.5,
+//! §25.7).
 
 use std::time::Duration;
 
@@ -18,14 +19,14 @@ pub enum Retention {
 
 /// What a client asks for, or a server grants, for one file. Nothing means for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keep {
+pub struct RetentionTerms {
     /// Seconds from its completion.
     pub seconds: Option<u64>,
-    /// Deliveries.
+    /// `DownloadClaims`.
     pub downloads: Option<u64>,
 }
 
-impl Keep {
+impl RetentionTerms {
     /// When a file that is completed now will expire, in Unix seconds.
     pub fn expires(self, now: u64) -> Option<u64> {
         self.seconds.map(|seconds| now.saturating_add(seconds))
@@ -34,23 +35,27 @@ impl Keep {
 
 impl Retention {
     /// What a file of FSS/2 is granted of what its client asked for: the smaller of both.
-    pub fn grant(self, asked: Keep) -> Keep {
+    pub fn grant(self, asked: RetentionTerms) -> RetentionTerms {
         match self {
             Self::Forever => asked,
-            Self::UntilDownloaded => Keep { downloads: Some(1), ..asked },
-            Self::For(most) => Keep { seconds: Some(asked.seconds.unwrap_or(u64::MAX).min(most.as_secs())), ..asked },
+            Self::UntilDownloaded => RetentionTerms { downloads: Some(1), ..asked },
+            Self::For(most) => RetentionTerms {
+                seconds: Some(asked.seconds.unwrap_or(u64::MAX).min(most.as_secs())),
+                ..asked
+            },
         }
     }
 
-    /// What a file of FSS 1.0 is granted. It has no claims: until-downloaded removes it at its delivery (§25.9).
-    pub fn grant_legacy(self) -> Keep {
-        Keep { downloads: None, ..self.grant(Keep::default()) }
+    /// What a file of FSS 1.0 is granted. It has no claims: until-downloaded removes it at its
+    /// delivery (§25.9).
+    pub fn grant_legacy(self) -> RetentionTerms {
+        RetentionTerms { downloads: None, ..self.grant(RetentionTerms::default()) }
     }
 }
 
 /// The deliveries of a file that has a limited number of them (`docs/protocol.md` §25.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deliveries {
+pub struct DownloadClaims {
     /// How many there are to be.
     pub limit: u64,
     /// How many were acknowledged.
@@ -59,7 +64,7 @@ pub struct Deliveries {
     pub claimed: u64,
 }
 
-impl Deliveries {
+impl DownloadClaims {
     /// How many can still be claimed.
     pub fn left(&self) -> u64 {
         self.limit.saturating_sub(self.made).saturating_sub(self.claimed)
@@ -73,8 +78,8 @@ impl Deliveries {
 
 /// A client that wants one of a file's deliveries.
 ///
-/// A claim is its key's until it is delivered or its lease ends, whatever becomes of the connection: who comes back goes on
-/// with the claim that is there.
+/// A claim is its key's until it is delivered or its lease ends, whatever becomes of the
+/// connection: who comes back goes on with the claim that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The client's proved key.
@@ -91,21 +96,33 @@ mod tests {
 
     #[test]
     fn the_smaller_of_both_holds() {
-        let asked = Keep { seconds: Some(60), downloads: Some(3) };
+        let asked = RetentionTerms { seconds: Some(60), downloads: Some(3) };
         assert_eq!(Retention::Forever.grant(asked), asked);
-        assert_eq!(Retention::Forever.grant(Keep::default()), Keep::default());
-        assert_eq!(Retention::UntilDownloaded.grant(asked), Keep { seconds: Some(60), downloads: Some(1) });
+        assert_eq!(Retention::Forever.grant(RetentionTerms::default()), RetentionTerms::default());
+        assert_eq!(
+            Retention::UntilDownloaded.grant(asked),
+            RetentionTerms { seconds: Some(60), downloads: Some(1) }
+        );
         let month = Retention::For(Duration::from_secs(30));
-        assert_eq!(month.grant(asked), Keep { seconds: Some(30), downloads: Some(3) });
-        assert_eq!(month.grant(Keep::default()), Keep { seconds: Some(30), downloads: None });
-        assert_eq!(Retention::UntilDownloaded.grant_legacy(), Keep::default());
+        assert_eq!(month.grant(asked), RetentionTerms { seconds: Some(30), downloads: Some(3) });
+        assert_eq!(
+            month.grant(RetentionTerms::default()),
+            RetentionTerms { seconds: Some(30), downloads: None }
+        );
+        assert_eq!(Retention::UntilDownloaded.grant_legacy(), RetentionTerms::default());
     }
 
     #[test]
     fn what_is_claimed_or_made_is_not_left() {
-        let left = |made, claimed| Deliveries { limit: 3, made, claimed }.left();
-        assert_eq!([left(0, 0), left(1, 0), left(1, 1), left(1, 2), left(3, 0), left(3, 5)], [3, 2, 1, 0, 0, 0]);
-        assert!(!Deliveries { limit: 3, made: 2, claimed: 1 }.are_made(), "what is only claimed was not delivered");
-        assert!(Deliveries { limit: 3, made: 3, claimed: 0 }.are_made());
+        let left = |made, claimed| DownloadClaims { limit: 3, made, claimed }.left();
+        assert_eq!(
+            [left(0, 0), left(1, 0), left(1, 1), left(1, 2), left(3, 0), left(3, 5)],
+            [3, 2, 1, 0, 0, 0]
+        );
+        assert!(
+            !DownloadClaims { limit: 3, made: 2, claimed: 1 }.are_made(),
+            "what is only claimed was not delivered"
+        );
+        assert!(DownloadClaims { limit: 3, made: 3, claimed: 0 }.are_made());
     }
 }

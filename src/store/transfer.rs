@@ -1,13 +1,15 @@
-//! Between a machine and a store: requests as data, and the storage side of one connection that answers them.
+//! Between a machine and a store: requests as data, and the storage side of one connection that
+//! answers them.
 //!
-//! A [`crate::server::ServerEngine`] asks with [`StoreRequest`]s and never touches a store. Whoever drives it answers,
-//! from a synchronous store with [`Transfer::answer`] (on this thread or on a pool), or in any other way.
+//! A [`crate::server::ServerEngine`] asks with [`StoreRequest`]s and never touches a store. Whoever
+//! drives it answers, from a synchronous store with [`Transfer::answer`] (on this thread or on a
+//! pool), or in any other way.
 
 use bytes::Bytes;
 
 use super::{
-    Account, Download, Invite, Keep, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile,
-    StoredFormat, Upload, UploadKey, UserName,
+    Account, FileReader, FileWriter, Invite, Listing, NewFile, Removal, Resumed, RetentionTerms,
+    Store, StoreError, StoreErrorKind, StoredFile, StoredFormat, UploadKey, UserName,
 };
 use crate::chain::ChainDigest;
 use crate::crypto::Fingerprint;
@@ -16,7 +18,8 @@ use crate::types::cookie::Cookie;
 /// What an engine asks of storage. It asks one thing at a time, and waits for the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreRequest {
-    /// Names the request in [`crate::server::ServerEngine::complete`]; it is never used again on this connection.
+    /// Names the request in [`crate::server::ServerEngine::complete`]; it is never used again on
+    /// this connection.
     pub id: RequestId,
     /// What to do.
     pub operation: StoreOperation,
@@ -127,7 +130,7 @@ pub enum StoreReply {
         /// When it would expire if it was completed now, in Unix seconds.
         expires: Option<u64>,
         /// What it is granted of what its client asked for.
-        granted: Keep,
+        granted: RetentionTerms,
     },
     /// What a resume is checked with, if there is such an upload.
     FoundUpload(Option<UploadKey>),
@@ -175,7 +178,7 @@ pub struct ResumedUpload {
     /// When it expires, or would if it was completed now, in Unix seconds.
     pub expires: Option<u64>,
     /// What it is granted of what its client asked for; not of one that is complete.
-    pub granted: Keep,
+    pub granted: RetentionTerms,
 }
 
 /// The storage side of one connection: at most one file on its way in, and one on its way out.
@@ -183,8 +186,8 @@ pub struct ResumedUpload {
 /// Dropping it abandons an upload that is not committed.
 pub struct Transfer<S> {
     store: S,
-    upload: Option<Box<dyn Upload>>,
-    download: Option<Box<dyn Download>>,
+    upload: Option<Box<dyn FileWriter>>,
+    download: Option<Box<dyn FileReader>>,
 }
 
 impl<S: Store> Transfer<S> {
@@ -196,30 +199,46 @@ impl<S: Store> Transfer<S> {
     /// Does what an engine asks, and waits for it.
     ///
     /// # Errors
-    /// Those of the store; [`StoreErrorKind::Misuse`] for requests in an order that no engine makes.
+    /// Those of the store; [`StoreErrorKind::Misuse`] for requests in an order that no engine
+    /// makes.
     pub fn answer(&mut self, operation: StoreOperation) -> Result<StoreReply, StoreError> {
-        let out_of_order = || StoreError::new(StoreErrorKind::Misuse, "a storage request without the one before it");
+        let out_of_order = || {
+            StoreError::new(StoreErrorKind::Misuse, "a storage request without the one before it")
+        };
         match operation {
             StoreOperation::Create { file } => {
                 self.upload = None;
                 let upload = self.upload.insert(self.store.create(&file)?);
-                Ok(StoreReply::Created { cookie: upload.cookie().clone(), expires: upload.expires(), granted: upload.granted() })
+                Ok(StoreReply::Created {
+                    cookie: upload.cookie().clone(),
+                    expires: upload.expires(),
+                    granted: upload.granted(),
+                })
             }
-            StoreOperation::FindUpload { cookie } => self.store.find_upload(&cookie).map(StoreReply::FoundUpload),
+            StoreOperation::FindUpload { cookie } => {
+                self.store.find_upload(&cookie).map(StoreReply::FoundUpload)
+            }
             StoreOperation::Resume { cookie, offset } => {
                 // Else it would be this connection that is superseded.
                 self.upload = None;
                 let resumed = self.store.resume(&cookie, offset)?;
-                Ok(StoreReply::Resumed(resumed.map(|Resumed { upload, offset, chain, size, expires }| {
-                    let complete = upload.is_none();
-                    let granted = upload.as_ref().map_or_else(Keep::default, |upload| upload.granted());
-                    self.upload = upload;
-                    ResumedUpload { complete, offset, chain, size, expires, granted }
-                })))
+                Ok(StoreReply::Resumed(resumed.map(
+                    |Resumed { upload, offset, chain, size, expires }| {
+                        let complete = upload.is_none();
+                        let granted = upload
+                            .as_ref()
+                            .map_or_else(RetentionTerms::default, |upload| upload.granted());
+                        self.upload = upload;
+                        ResumedUpload { complete, offset, chain, size, expires, granted }
+                    },
+                )))
             }
-            StoreOperation::Write { offset, data } => {
-                self.upload.as_mut().ok_or_else(out_of_order)?.write(offset, data).map(|()| StoreReply::Done)
-            }
+            StoreOperation::Write { offset, data } => self
+                .upload
+                .as_mut()
+                .ok_or_else(out_of_order)?
+                .write(offset, data)
+                .map(|()| StoreReply::Done),
             StoreOperation::Commit => {
                 let chain = self.upload.take().ok_or_else(out_of_order)?.commit()?;
                 Ok(StoreReply::Committed { chain })
@@ -227,25 +246,42 @@ impl<S: Store> Transfer<S> {
             StoreOperation::Open { cookie } => {
                 self.download = None;
                 self.download = self.store.open(&cookie)?;
-                Ok(StoreReply::Opened { file: self.download.as_ref().map(|download| Box::new(download.file().clone())) })
+                Ok(StoreReply::Opened {
+                    file: self.download.as_ref().map(|download| Box::new(download.file().clone())),
+                })
             }
-            StoreOperation::Claim { by } => self.download.as_mut().ok_or_else(out_of_order)?.claim(&by).map(StoreReply::Claimed),
-            StoreOperation::Read { offset, length } => {
-                self.download.as_mut().ok_or_else(out_of_order)?.read(offset, length).map(StoreReply::Data)
+            StoreOperation::Claim { by } => {
+                self.download.as_mut().ok_or_else(out_of_order)?.claim(&by).map(StoreReply::Claimed)
             }
-            StoreOperation::Delivered => self.download.take().ok_or_else(out_of_order)?.delivered().map(|()| StoreReply::Done),
+            StoreOperation::Read { offset, length } => self
+                .download
+                .as_mut()
+                .ok_or_else(out_of_order)?
+                .read(offset, length)
+                .map(StoreReply::Data),
+            StoreOperation::Delivered => self
+                .download
+                .take()
+                .ok_or_else(out_of_order)?
+                .delivered()
+                .map(|()| StoreReply::Done),
             StoreOperation::Remove { cookie } => {
                 self.download = None;
                 self.store.remove(&cookie).map(StoreReply::Removed)
             }
-            StoreOperation::FindFormat { cookie } => self.store.format(&cookie).map(StoreReply::Format),
+            StoreOperation::FindFormat { cookie } => {
+                self.store.format(&cookie).map(StoreReply::Format)
+            }
             StoreOperation::RemoveOwned { cookie, owner } => {
                 self.store.remove_owned(&cookie, &owner).map(StoreReply::RemovedOwned)
             }
-            StoreOperation::List { owner, after } => self.store.list(&owner, after.as_ref()).map(StoreReply::Listed),
-            StoreOperation::SignUp { key, name, invite } => {
-                self.store.sign_up(&key, &name, invite.as_ref()).map(|account| StoreReply::Account(Some(account)))
+            StoreOperation::List { owner, after } => {
+                self.store.list(&owner, after.as_ref()).map(StoreReply::Listed)
             }
+            StoreOperation::SignUp { key, name, invite } => self
+                .store
+                .sign_up(&key, &name, invite.as_ref())
+                .map(|account| StoreReply::Account(Some(account))),
             StoreOperation::Account { key } => self.store.account(&key).map(StoreReply::Account),
         }
     }
@@ -260,6 +296,9 @@ impl<S: Store> Transfer<S> {
 impl<S> std::fmt::Debug for Transfer<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (upload, download) = (self.upload.is_some(), self.download.is_some());
-        f.debug_struct("Transfer").field("upload", &upload).field("download", &download).finish_non_exhaustive()
+        f.debug_struct("Transfer")
+            .field("upload", &upload)
+            .field("download", &download)
+            .finish_non_exhaustive()
     }
 }

@@ -27,12 +27,13 @@ impl Users {
     /// Opens the database of a server directory.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Foreign`] if there is none, or it is of something else, [`StoreErrorKind::Damaged`] if it is
-    /// broken.
+    /// [`StoreErrorKind::Foreign`] if there is none, or it is of something else,
+    /// [`StoreErrorKind::Damaged`] if it is broken.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(DATABASE);
         if !path.is_file() {
-            let detail = format!("{} is no server directory: it has no {DATABASE}", directory.display());
+            let detail =
+                format!("{} is no server directory: it has no {DATABASE}", directory.display());
             return Err(StoreError::new(StoreErrorKind::Foreign, detail));
         }
         Ok(Self { database: Database::open_existing(&path)? })
@@ -49,12 +50,21 @@ impl Users {
     /// Makes a user of a key.
     ///
     /// # Errors
-    /// [`StoreError`]; [`StoreErrorKind::NameTaken`], and [`StoreErrorKind::Exists`] for a key that is a user's.
-    pub fn add(&self, key: &Fingerprint, name: &UserName, quota: Option<u64>) -> Result<(), StoreError> {
-        self.database.write(|transaction| users::add(transaction, key, name, quota, SystemClock.unix_seconds()))
+    /// [`StoreError`]; [`StoreErrorKind::NameTaken`], and [`StoreErrorKind::Exists`] for a key that
+    /// is a user's.
+    pub fn add(
+        &self,
+        key: &Fingerprint,
+        name: &UserName,
+        quota: Option<u64>,
+    ) -> Result<(), StoreError> {
+        self.database.write(|transaction| {
+            users::add(transaction, key, name, quota, SystemClock.unix_seconds())
+        })
     }
 
-    /// Makes a stranger of a user, and says whether there was one. Its files stay, and stay its own.
+    /// Makes a stranger of a user, and says whether there was one. Its files stay, and stay its
+    /// own.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -76,15 +86,22 @@ impl Users {
         self.database.write(|transaction| users::set_quota(transaction, name, quota))
     }
 
-    /// Makes an invite: whoever has it can become a user once, within 7 days, with this quota. It is shown nowhere again.
+    /// Makes an invite: whoever has it can become a user once, within 7 days, with this quota. It
+    /// is shown nowhere again.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn invite(&self, rng: &mut impl CryptoRng, quota: Option<u64>) -> Result<Invite, StoreError> {
+    pub fn invite(
+        &self,
+        rng: &mut impl CryptoRng,
+        quota: Option<u64>,
+    ) -> Result<Invite, StoreError> {
         let mut bytes = [0; INVITE_LENGTH];
         rng.fill_bytes(&mut bytes);
         let invite = Invite::from_bytes(bytes);
-        self.database.write(|transaction| users::invite(transaction, &invite, quota, SystemClock.unix_seconds()))?;
+        self.database.write(|transaction| {
+            users::invite(transaction, &invite, quota, SystemClock.unix_seconds())
+        })?;
         Ok(invite)
     }
 }

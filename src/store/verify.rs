@@ -1,5 +1,5 @@
-//! Whether the files of a store are still what was stored: every record's chain against its bytes, and every blob's name
-//! against the records.
+//! Whether the files of a store are still what was stored: every record's chain against its bytes,
+//! and every blob's name against the records.
 
 #[cfg(all(feature = "sqlite", feature = "filesystem"))]
 use std::path::Path;
@@ -22,12 +22,14 @@ const STRIDE: usize = 256 * 1024;
 #[non_exhaustive]
 pub enum Finding {
     /// Its bytes are those that were acknowledged.
-    Whole,
-    /// All of it can be read, but nothing was recorded that it could be compared with: it was stored by 2019 code.
+    Intact,
+    /// All of it can be read, but nothing was recorded that it could be compared with: it was
+    /// stored by 2019 code.
     Unrecorded,
     /// It is damaged or missing, for this reason.
     Damaged(StoreError),
-    /// Its bytes are there, and no record, upload or note names them: the index is older than they are, or another one.
+    /// Its bytes are there, and no record, upload or note names them: the index is older than they
+    /// are, or another one.
     Orphan,
     /// Whether it is damaged cannot be told, for this reason: most often a missing permission.
     Unreadable(StoreError),
@@ -51,7 +53,7 @@ pub struct Verified {
 impl Verified {
     fn count(&mut self, finding: &Finding) {
         let count = match finding {
-            Finding::Whole => &mut self.whole,
+            Finding::Intact => &mut self.whole,
             Finding::Unrecorded => &mut self.unrecorded,
             Finding::Damaged(_) => &mut self.damaged,
             Finding::Orphan => &mut self.orphans,
@@ -62,32 +64,40 @@ impl Verified {
 }
 
 impl<I: Index, B: Blobs> IndexedStore<I, B> {
-    /// Reads every file and compares it with its record, and looks for files that have none. Nothing is changed; `report`
-    /// hears of each file. Whoever else uses the store is not held up.
+    /// Reads every file and compares it with its record, and looks for files that have none.
+    /// Nothing is changed; `report` hears of each file. Whoever else uses the store is not held up.
     ///
     /// Files that come or go meanwhile are no finding.
     ///
     /// # Errors
-    /// [`StoreError`] if the index cannot be read. What is wrong with one file is a finding, and does not stop it.
+    /// [`StoreError`] if the index cannot be read. What is wrong with one file is a finding, and
+    /// does not stop it.
     pub fn verify(&self, report: impl FnMut(&Cookie, &Finding)) -> Result<Verified, StoreError> {
         Files { index: self.index(), blobs: self.blobs() }.verify(report)
     }
 }
 
-/// Does what [`IndexedStore::verify`] does for a server directory, of which a server may be running: nothing is locked, and
-/// where nothing can be written, as in a snapshot, nothing is.
+/// Does what [`IndexedStore::verify`] does for a server directory, of which a server may be
+/// running: nothing is locked, and where nothing can be written, as in a snapshot, nothing is.
 ///
 /// # Errors
-/// [`StoreErrorKind::Foreign`] if there is none, [`StoreErrorKind::Denied`] if it may not be read; else as
-/// [`IndexedStore::verify`].
+/// [`StoreErrorKind::Foreign`] if there is none, [`StoreErrorKind::Denied`] if it may not be read;
+/// else as [`IndexedStore::verify`].
 #[cfg(all(feature = "sqlite", feature = "filesystem"))]
-pub fn verify_directory(directory: &Path, report: impl FnMut(&Cookie, &Finding)) -> Result<Verified, StoreError> {
+pub fn verify_directory(
+    directory: &Path,
+    report: impl FnMut(&Cookie, &Finding),
+) -> Result<Verified, StoreError> {
     let database = directory.join(super::sqlite::DATABASE);
     if let Err(error) = std::fs::File::open(&database) {
         if error.kind() != std::io::ErrorKind::NotFound {
             return Err(StoreError::io(format_args!("cannot open {}", database.display()), &error));
         }
-        let detail = format!("{} is no server directory: it has no {}", directory.display(), super::sqlite::DATABASE);
+        let detail = format!(
+            "{} is no server directory: it has no {}",
+            directory.display(),
+            super::sqlite::DATABASE
+        );
         return Err(StoreError::new(StoreErrorKind::Foreign, detail));
     }
     let (index, blobs) = (SqliteIndex::to_read(&database)?, FilesystemBlobs::beside(directory));
@@ -116,7 +126,8 @@ impl<I: Index, B: Blobs> Files<'_, I, B> {
         Ok(verified)
     }
 
-    /// The cookie of a blob that no record names, be it one that was on its way in or out when the blobs were listed.
+    /// The cookie of a blob that no record names, be it one that was on its way in or out when the
+    /// blobs were listed.
     fn orphan(&self, blob: &str) -> Result<Option<Cookie>, StoreError> {
         let Some(cookie) = cookie_of(blob) else { return Ok(None) };
         let is_orphan = self.index.owner(blob)?.is_none() && self.blobs.exists(blob)?;
@@ -128,17 +139,27 @@ impl<I: Index, B: Blobs> Files<'_, I, B> {
         let (blob, record) = match self.index.find(cookie) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
-            Err(error) if error.kind() == StoreErrorKind::Damaged => return Ok(Some(Finding::Damaged(error))),
+            Err(error) if error.kind() == StoreErrorKind::Damaged => {
+                return Ok(Some(Finding::Damaged(error)));
+            }
             Err(error) => return Err(error),
         };
         let damaged = |detail| Finding::Damaged(StoreError::new(StoreErrorKind::Damaged, detail));
         let finding = match (self.chain_of(&blob, record.header.as_ref()), record.content) {
             (Ok(_), None) => Finding::Unrecorded,
-            (Ok(chain), Some(content)) if (chain.position(), chain.digest()) == (content.size, content.chain) => Finding::Whole,
-            (Ok(chain), Some(content)) if chain.position() != content.size => {
-                damaged(format!("{blob} has {} bytes, and {} were stored", chain.position(), content.size))
+            (Ok(chain), Some(content))
+                if (chain.position(), chain.digest()) == (content.size, content.chain) =>
+            {
+                Finding::Intact
             }
-            (Ok(_), Some(_)) => damaged(format!("{blob} has other bytes than those that were stored")),
+            (Ok(chain), Some(content)) if chain.position() != content.size => damaged(format!(
+                "{blob} has {} bytes, and {} were stored",
+                chain.position(),
+                content.size
+            )),
+            (Ok(_), Some(_)) => {
+                damaged(format!("{blob} has other bytes than those that were stored"))
+            }
             // It may have been removed while it was read.
             (Err(_), _) if self.index.find(cookie)?.is_none() => return Ok(None),
             (Err(error), _) if error.kind() == StoreErrorKind::Denied => Finding::Unreadable(error),
@@ -161,7 +182,8 @@ impl<I: Index, B: Blobs> Files<'_, I, B> {
         }
         let mut chain = Chain::new(header);
         while chain.position() < size {
-            let length = usize::try_from(size - chain.position()).map_or(STRIDE, |rest| rest.min(STRIDE));
+            let length =
+                usize::try_from(size - chain.position()).map_or(STRIDE, |rest| rest.min(STRIDE));
             chain.update(&blob.read(start + chain.position(), length)?);
         }
         Ok(chain)

@@ -1,4 +1,5 @@
-//! Cookies: the names under which files are stored, and where new ones come from (`docs/protocol.md` §7).
+//! Cookies: the names under which files are stored, and where new ones come from
+//! (`docs/protocol.md` §7).
 
 use rand_core::Rng as _;
 
@@ -6,8 +7,9 @@ use super::random::SystemRng;
 
 /// A cookie that a server of ours gives out: 1 to 48 decimal digits.
 ///
-/// It is checked before anything else is done with it, so it can never be a path. Whoever has a cookie is half-way to
-/// the file, so `Debug` shows only its first digits; `Display` shows it whole.
+/// It is checked before anything else is done with it, so it can never be a path. Whoever has a
+/// cookie is half-way to the file, so `Debug` shows only its first digits; `Display` shows it
+/// whole.
 ///
 /// ```
 /// let cookie: fss::Cookie = "092071145115023241154224062033185071071177098114".parse()?;
@@ -27,7 +29,8 @@ impl Cookie {
     /// # Errors
     /// [`InvalidCookie`] if it is anything but 1 to 48 decimal digits.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidCookie> {
-        let valid = (1..=Self::MAX_DIGITS).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_digit);
+        let valid =
+            (1..=Self::MAX_DIGITS).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_digit);
         match std::str::from_utf8(bytes) {
             Ok(digits) if valid => Ok(Self(digits.into())),
             _ => Err(InvalidCookie),
@@ -37,7 +40,8 @@ impl Cookie {
     /// The cookie of sixteen random bytes: each as three decimal digits.
     pub fn from_random(bytes: [u8; 16]) -> Self {
         let digit = |value: u8| char::from(b'0' + value);
-        let digits = bytes.iter().flat_map(|byte| [byte / 100, byte / 10 % 10, byte % 10]).map(digit);
+        let digits =
+            bytes.iter().flat_map(|byte| [byte / 100, byte / 10 % 10, byte % 10]).map(digit);
         Self(digits.collect::<String>().into())
     }
 
@@ -84,7 +88,8 @@ pub struct InvalidCookie;
 
 /// A cookie as a client sees it: an opaque text of 1 to 255 bytes without control characters.
 ///
-/// Servers of other makers may give out other cookies than ours, so a client checks only that it can be sent and shown.
+/// Servers of other makers may give out other cookies than ours, so a client checks only that it
+/// can be sent and shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OpaqueCookie(Box<str>);
 
@@ -98,7 +103,12 @@ impl OpaqueCookie {
     /// [`InvalidCookie`] if it is empty, too long, not UTF-8, or has control characters.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidCookie> {
         match std::str::from_utf8(bytes) {
-            Ok(text) if (1..=Self::MAX_LENGTH).contains(&text.len()) && !text.contains(char::is_control) => Ok(Self(text.into())),
+            Ok(text)
+                if (1..=Self::MAX_LENGTH).contains(&text.len())
+                    && !text.contains(char::is_control) =>
+            {
+                Ok(Self(text.into()))
+            }
             _ => Err(InvalidCookie),
         }
     }
@@ -134,7 +144,8 @@ fn abbreviated(cookie: &str) -> String {
 
 /// Where the cookies of new files come from.
 pub trait CookieSource: Send + Sync {
-    /// A cookie for a new file. `number` is the file's index number in its store and is never given twice.
+    /// A cookie for a new file. `number` is the file's index number in its store and is never given
+    /// twice.
     ///
     /// The store asks again, with the next number, if another file has this cookie.
     fn cookie(&self, number: u64) -> Cookie;
@@ -154,9 +165,9 @@ impl CookieSource for RandomCookies {
 
 /// The index number itself: short, and easy to guess.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct IndexCookies;
+pub struct SequentialCookies;
 
-impl CookieSource for IndexCookies {
+impl CookieSource for SequentialCookies {
     fn cookie(&self, number: u64) -> Cookie {
         Cookie::from_index(number)
     }

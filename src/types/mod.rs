@@ -2,9 +2,9 @@
 
 pub(crate) mod cookie;
 pub(crate) mod entry;
+pub(crate) mod peer_address;
 pub(crate) mod random;
 pub(crate) mod secret;
-pub(crate) mod source;
 pub mod text;
 pub(crate) mod time;
 pub(crate) mod user;

@@ -7,10 +7,12 @@ use rand_core::{TryCryptoRng, TryRng, UnwrapErr};
 
 /// The operating system's random numbers.
 ///
-/// Sessions take any [`rand_core::CryptoRng`]; tests inject a seeded one, so that the same seed gives the same bytes.
+/// Sessions take any [`rand_core::CryptoRng`]; tests inject a seeded one, so that the same seed
+/// gives the same bytes.
 ///
 /// # Panics
-/// Where the operating system has no random numbers to give: nothing secure could be done without them.
+/// Where the operating system has no random numbers to give: nothing secure could be done without
+/// them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRng;
 

@@ -24,7 +24,8 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// A password or operation code: 1 to 1024 bytes without NUL (`docs/protocol.md` §11), wiped when dropped.
+/// A password or operation code: 1 to 1024 bytes without NUL (`docs/protocol.md` §11), wiped when
+/// dropped.
 ///
 /// ```
 /// let password = fss::Password::new("correct horse battery staple")?;
@@ -45,7 +46,8 @@ impl Password {
     /// [`InvalidPassword`] if it is empty, longer than 1024 bytes, or contains NUL.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, InvalidPassword> {
         let secret = Secret::new(bytes.into());
-        let valid = (1..=Self::MAX_LENGTH).contains(&secret.expose().len()) && !secret.expose().contains(&0);
+        let valid = (1..=Self::MAX_LENGTH).contains(&secret.expose().len())
+            && !secret.expose().contains(&0);
         if valid { Ok(Self(secret)) } else { Err(InvalidPassword) }
     }
 

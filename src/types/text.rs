@@ -1,8 +1,9 @@
 //! Text that comes from a peer, a file or a database, made fit for a terminal or a log.
 
-/// Whether a character changes how what is around it is shown, or is not seen itself: control characters, marks that turn
-/// the direction of text, and what Unicode calls `Default_Ignorable_Code_Point`, with the blanks that are no space. The two
-/// that choose between text and emoji are no such marks here.
+/// Whether a character changes how what is around it is shown, or is not seen itself: control
+/// characters, marks that turn the direction of text, and what Unicode calls
+/// `Default_Ignorable_Code_Point`, with the blanks that are no space. The two that choose between
+/// text and emoji are no such marks here.
 pub fn is_deceptive(c: char) -> bool {
     let is_invisible = matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -18,5 +19,7 @@ pub fn is_deceptive(c: char) -> bool {
 /// assert_eq!(fss::text::printable("a\u{202e}fdp.exe\n"), r"a\u{202e}fdp.exe\n");
 /// ```
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if is_deceptive(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+    text.chars()
+        .map(|c| if is_deceptive(c) { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }

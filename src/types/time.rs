@@ -1,12 +1,12 @@
-//! The clocks: monotonic time that a driver passes in, or that what connections share asks for, and wall time that stores
-//! ask for.
+//! The clocks: monotonic time that a driver passes in, or that what connections share asks for, and
+//! wall time that stores ask for.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Monotonic time: how long ago the driver started counting.
 ///
-/// A session never reads a clock. The driver picks a start (say, when the connection was accepted) and passes the
-/// time since then to every `poll`; tests pass whatever time they like.
+/// A session never reads a clock. The driver picks a start (say, when the connection was accepted)
+/// and passes the time since then to every `poll`; tests pass whatever time they like.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

@@ -18,7 +18,8 @@ impl UserName {
     /// # Errors
     /// [`InvalidUserName`] if it is anything else.
     pub fn parse(name: &[u8]) -> Result<Self, InvalidUserName> {
-        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let allowed =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         let valid = (1..=Self::MAX_LENGTH).contains(&name.len()) && name.iter().all(allowed);
         let name = std::str::from_utf8(name).ok().filter(|_| valid).ok_or(InvalidUserName)?;
         Ok(Self(name.into()))

@@ -1,6 +1,8 @@
-//! Frames of FSS/2: what a record holds (`docs/protocol.md` §15). Those of FSS 1.0 are in [`super::legacy_frame`].
+//! Frames of FSS/2: what a record holds (`docs/protocol.md` §15). Those of FSS 1.0 are in
+//! [`super::legacy_frame`].
 //!
-//! Parsing borrows from the record and copies nothing. What a frame means is for the machines to say.
+//! Parsing borrows from the record and copies nothing. What a frame means is for the machines to
+//! say.
 //!
 //! ```
 //! use fss::wire::frame::{Arguments, Frame, write};
@@ -123,7 +125,9 @@ impl<'a> Arguments<'a> {
     /// # Errors
     /// [`InvalidFrame::Base64`] if the name is there with anything else.
     pub fn base64(&self, name: &str) -> Result<Option<Vec<u8>>, InvalidFrame> {
-        self.value(name).map(|text| STANDARD.decode(text).map_err(|_| InvalidFrame::Base64)).transpose()
+        self.value(name)
+            .map(|text| STANDARD.decode(text).map_err(|_| InvalidFrame::Base64))
+            .transpose()
     }
 }
 
@@ -151,7 +155,8 @@ pub fn number(text: &[u8]) -> Result<u64, InvalidFrame> {
         [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
         _ => false,
     };
-    let number = std::str::from_utf8(text).ok().filter(|_| plain).and_then(|text| text.parse().ok());
+    let number =
+        std::str::from_utf8(text).ok().filter(|_| plain).and_then(|text| text.parse().ok());
     number.filter(|&number| number <= MAX_NUMBER).ok_or(InvalidFrame::Number)
 }
 
@@ -174,7 +179,11 @@ pub fn to_base64(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// [`InvalidFrame`] for what would be read as something else.
-pub fn write(flag: u8, positional: &[&[u8]], named: &[(&str, &[u8])]) -> Result<Vec<u8>, InvalidFrame> {
+pub fn write(
+    flag: u8,
+    positional: &[&[u8]],
+    named: &[(&str, &[u8])],
+) -> Result<Vec<u8>, InvalidFrame> {
     let mut frame = vec![flag, 0];
     for argument in positional {
         frame.extend([argument, b"\0".as_slice()].concat());
@@ -183,7 +192,9 @@ pub fn write(flag: u8, positional: &[&[u8]], named: &[(&str, &[u8])]) -> Result<
         frame.extend([name.as_bytes(), b"=", value, b"\0"].concat());
     }
     let read = match Frame::parse(&frame)? {
-        Frame::Other(_, arguments) => arguments.positional == positional && arguments.named == named,
+        Frame::Other(_, arguments) => {
+            arguments.positional == positional && arguments.named == named
+        }
         Frame::Data(_) => false,
     };
     if read { Ok(frame) } else { Err(InvalidFrame::NulInArgument) }
@@ -241,7 +252,11 @@ mod tests {
             assert!(write(flag, &[b"x"], &[]).is_err());
         }
         assert_eq!(write(b'N', &[b"a\0b"], &[]), Err(InvalidFrame::NulInArgument));
-        assert_eq!(write(b'N', &[b"a=b"], &[]), Err(InvalidFrame::NulInArgument), "it would be read as a named one");
+        assert_eq!(
+            write(b'N', &[b"a=b"], &[]),
+            Err(InvalidFrame::NulInArgument),
+            "it would be read as a named one"
+        );
         assert!(write(b'N', &[b"A=b"], &[]).is_ok(), "names have no capitals");
     }
 
@@ -250,7 +265,19 @@ mod tests {
         for (text, value) in [("0", 0), ("7", 7), ("9223372036854775807", MAX_NUMBER)] {
             assert_eq!(number(text.as_bytes()), Ok(value));
         }
-        for text in ["", "00", "07", "+7", "-7", " 7", "7 ", "0x7", "9223372036854775808", "99999999999999999999", "٣"] {
+        for text in [
+            "",
+            "00",
+            "07",
+            "+7",
+            "-7",
+            " 7",
+            "7 ",
+            "0x7",
+            "9223372036854775808",
+            "99999999999999999999",
+            "٣",
+        ] {
             assert_eq!(number(text.as_bytes()), Err(InvalidFrame::Number), "{text:?}");
         }
     }

@@ -1,4 +1,5 @@
-//! The hello: two RSA messages that make an FSS 1.0 connection one of FSS/2 (`docs/protocol.md` §13).
+//! The hello: two RSA messages that make an FSS 1.0 connection one of FSS/2 (`docs/protocol.md`
+//! §13).
 
 use zeroize::Zeroizing;
 
@@ -13,14 +14,14 @@ const VERSION: &[u8] = b"FSS/2";
 
 /// Which side says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaker {
+pub enum Role {
     /// `H`
     Client,
     /// `R`
     Server,
 }
 
-impl Speaker {
+impl Role {
     fn flag(self) -> u8 {
         match self {
             Self::Client => b'H',
@@ -40,7 +41,7 @@ pub struct Hello {
 
 impl Hello {
     /// Whether a first message asks for FSS/2, or for a version after it.
-    pub fn is_one(message: &[u8]) -> bool {
+    pub fn is_hello(message: &[u8]) -> bool {
         message.starts_with(b"H\0")
     }
 
@@ -48,7 +49,7 @@ impl Hello {
     ///
     /// # Errors
     /// [`InvalidHello`] for anything but exactly these arguments in this order.
-    pub fn parse(message: &[u8], speaker: Speaker) -> Result<Self, InvalidHello> {
+    pub fn parse(message: &[u8], speaker: Role) -> Result<Self, InvalidHello> {
         let [flag, 0, after @ ..] = message else { return Err(InvalidHello::Form) };
         if *flag != speaker.flag() {
             return Err(InvalidHello::Form);
@@ -57,22 +58,37 @@ impl Hello {
         if after.split(|&byte| byte == 0).next() != Some(VERSION) {
             return Err(InvalidHello::Version);
         }
-        let Frame::Other(_, arguments) = Frame::parse(message)? else { return Err(InvalidHello::Form) };
+        let Frame::Other(_, arguments) = Frame::parse(message)? else {
+            return Err(InvalidHello::Form);
+        };
         Self::from_arguments(&arguments)
     }
 
     fn from_arguments(arguments: &Arguments<'_>) -> Result<Self, InvalidHello> {
         let [_] = arguments.positional() else { return Err(InvalidHello::Form) };
-        let [("share", share), ("secret", secret)] = arguments.named() else { return Err(InvalidHello::Form) };
-        Ok(Self { share: frame::from_base64(share)?, secret: Zeroizing::new(frame::from_base64(secret)?) })
+        let [("share", share), ("secret", secret)] = arguments.named() else {
+            return Err(InvalidHello::Form);
+        };
+        Ok(Self {
+            share: frame::from_base64(share)?,
+            secret: Zeroizing::new(frame::from_base64(secret)?),
+        })
     }
 
     /// The plaintext of the hello.
-    pub fn encode(&self, speaker: Speaker) -> Zeroizing<Vec<u8>> {
+    pub fn encode(&self, speaker: Role) -> Zeroizing<Vec<u8>> {
         let secret = Zeroizing::new(frame::to_base64(&*self.secret));
         let share = frame::to_base64(&self.share);
-        let pieces: [&[u8]; 8] =
-            [&[speaker.flag(), 0], VERSION, b"\0share=", share.as_bytes(), b"\0secret=", secret.as_bytes(), b"\0", b""];
+        let pieces: [&[u8]; 8] = [
+            &[speaker.flag(), 0],
+            VERSION,
+            b"\0share=",
+            share.as_bytes(),
+            b"\0secret=",
+            secret.as_bytes(),
+            b"\0",
+            b"",
+        ];
         Zeroizing::new(pieces.concat())
     }
 }

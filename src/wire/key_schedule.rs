@@ -33,7 +33,7 @@ pub struct Keys {
 
 /// What one side has said: the key that it receives with, and its hello in plaintext.
 #[derive(Clone, Copy, Debug)]
-pub struct Said<'a> {
+pub struct HelloTranscript<'a> {
     /// The public key that it sent.
     pub key: &'a PublicKeyDer,
     /// The plaintext of its hello, last NUL included.
@@ -43,15 +43,23 @@ pub struct Said<'a> {
 }
 
 impl Keys {
-    /// Derives the keys; `share` is the private half of our own share, and `peer` is the public half of the other's.
+    /// Derives the keys; `share` is the private half of our own share, and `peer` is the public
+    /// half of the other's.
     ///
     /// # Errors
     /// [`CryptoFailure`] if the peer's share forces a known secret.
-    pub fn derive(share: Box<dyn Share>, peer: &Hello, client: Said<'_>, server: Said<'_>) -> Result<Self, CryptoFailure> {
+    pub fn derive(
+        share: Box<dyn Share>,
+        peer: &Hello,
+        client: HelloTranscript<'_>,
+        server: HelloTranscript<'_>,
+    ) -> Result<Self, CryptoFailure> {
         let shared = share.agree(&peer.share)?;
         let mut keys = Sha384::new();
         // As long as both from the start, so that no reallocation leaves secrets.
-        let mut hellos = Zeroizing::new(Vec::with_capacity(2 * LENGTH + client.plaintext.len() + server.plaintext.len()));
+        let mut hellos = Zeroizing::new(Vec::with_capacity(
+            2 * LENGTH + client.plaintext.len() + server.plaintext.len(),
+        ));
         for key in [client.key, server.key] {
             keys.update(length(key.as_bytes())?);
             keys.update(key.as_bytes());
@@ -61,7 +69,9 @@ impl Keys {
             hellos.extend_from_slice(plaintext);
         }
         let salt = keys.clone().chain_update(&*hellos).finalize();
-        let input = Zeroizing::new([shared.as_slice(), &*client.hello.secret, &*server.hello.secret].concat());
+        let input = Zeroizing::new(
+            [shared.as_slice(), &*client.hello.secret, &*server.hello.secret].concat(),
+        );
         let secret = Hkdf::<Sha384>::new(Some(&salt), &input);
         Ok(Self {
             client: expand(&secret, &[b"fss/2 client"])?,
@@ -87,7 +97,11 @@ impl Handshake {
     /// # Errors
     /// [`CryptoFailure`] if the key is of a length that no key has.
     pub fn with_identity(&self, identity: &PublicKeyDer) -> Result<Transcript, CryptoFailure> {
-        let digest = self.keys.clone().chain_update(length(identity.as_bytes())?).chain_update(identity.as_bytes());
+        let digest = self
+            .keys
+            .clone()
+            .chain_update(length(identity.as_bytes())?)
+            .chain_update(identity.as_bytes());
         let digest: [u8; TRANSCRIPT_LENGTH] = digest.chain_update(&*self.hellos).finalize().into();
         let binding = expand(&self.secret, &[b"fss/2 binding".as_slice(), &digest])?;
         Ok(Transcript { digest, binding })
@@ -116,13 +130,17 @@ fn length(part: &[u8]) -> Result<[u8; LENGTH], CryptoFailure> {
     u32::try_from(part.len()).map(u32::to_be_bytes).map_err(|_| CryptoFailure)
 }
 
-fn expand<const N: usize>(keys: &Hkdf<Sha384>, info: &[&[u8]]) -> Result<Zeroizing<[u8; N]>, CryptoFailure> {
+fn expand<const N: usize>(
+    keys: &Hkdf<Sha384>,
+    info: &[&[u8]],
+) -> Result<Zeroizing<[u8; N]>, CryptoFailure> {
     let mut output = Zeroizing::new([0; N]);
     keys.expand_multi_info(info, &mut *output).map_err(|_| CryptoFailure)?;
     Ok(output)
 }
 
-/// What comes after a direction's key and iv when they have been used long enough (`docs/protocol.md` §14.4).
+/// What comes after a direction's key and iv when they have been used long enough
+/// (`docs/protocol.md` §14.4).
 pub(super) fn next(traffic: &Traffic) -> Result<Traffic, CryptoFailure> {
     expand(&Hkdf::<Sha384>::new(None, &**traffic), &[b"fss/2 next"])
 }

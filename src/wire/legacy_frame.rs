@@ -1,7 +1,7 @@
 //! Frames: the plaintext of a message, `FLAG 00 ARG 00 [ARG 00]` (`docs/protocol.md` §4).
 //!
-//! Parsing borrows from the message and copies nothing. What a frame means, and whether an argument is acceptable,
-//! is for the machines to say.
+//! Parsing borrows from the message and copies nothing. What a frame means, and whether an argument
+//! is acceptable, is for the machines to say.
 //!
 //! ```
 //! use fss::wire::legacy_frame::ClientFrame;
@@ -193,7 +193,11 @@ fn split<'a>(plaintext: &'a [u8], flags: &[u8]) -> Result<(u8, Arguments<'a>), I
     }
 }
 
-fn chunk_or_finish<'a, F>(argument: &'a [u8], chunk: impl FnOnce(Base64<'a>) -> F, finish: F) -> Result<F, InvalidFrame> {
+fn chunk_or_finish<'a, F>(
+    argument: &'a [u8],
+    chunk: impl FnOnce(Base64<'a>) -> F,
+    finish: F,
+) -> Result<F, InvalidFrame> {
     match argument {
         FINISH => Ok(finish),
         text if text.len() > Base64::MAX_LENGTH => Err(InvalidFrame::ArgumentTooLong),
@@ -228,7 +232,9 @@ impl<'a> ClientFrame<'a> {
         match *self {
             Self::Upload { password } => join(plaintext, b'U', &[password]),
             Self::Download { cookie, password: None } => join(plaintext, b'D', &[cookie]),
-            Self::Download { cookie, password: Some(password) } => join(plaintext, b'D', &[cookie, password]),
+            Self::Download { cookie, password: Some(password) } => {
+                join(plaintext, b'D', &[cookie, password])
+            }
             Self::Chunk(Base64(text)) => join(plaintext, b'F', &[text]),
             Self::Finish => join(plaintext, b'F', &[FINISH]),
             Self::Received => join(plaintext, b'D', &[OK]),
@@ -334,7 +340,10 @@ mod tests {
         }
         assert_eq!(ServerFrame::parse(b"S\0Denied\0"), Err(InvalidFrame::UnknownWord));
         let mut out = Vec::new();
-        assert_eq!(ClientFrame::Upload { password: b"a\0b" }.encode(&mut out), Err(InvalidFrame::NulInArgument));
+        assert_eq!(
+            ClientFrame::Upload { password: b"a\0b" }.encode(&mut out),
+            Err(InvalidFrame::NulInArgument)
+        );
         assert!(out.is_empty());
     }
 
@@ -346,7 +355,11 @@ mod tests {
         let too_long = STANDARD.encode([7; CHUNK + 1]);
         assert_eq!(too_long.len(), longest.len(), "the text alone does not show it");
         for bad in [too_long.as_str(), "QQ", "QR==", "QQ=", "Q===", "QQ==\n", "-_==", "FIN", " "] {
-            assert_eq!(Base64(bad.as_bytes()).decode(&mut chunk), Err(InvalidFrame::Base64), "{bad:?}");
+            assert_eq!(
+                Base64(bad.as_bytes()).decode(&mut chunk),
+                Err(InvalidFrame::Base64),
+                "{bad:?}"
+            );
         }
     }
 

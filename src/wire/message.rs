@@ -1,7 +1,8 @@
-//! What requests and replies have in common: why a frame is none, and how named arguments are written.
+//! What requests and replies have in common: why a frame is none, and how named arguments are
+//! written.
 
+use super::error_code::ErrorCode;
 use super::frame::{InvalidFrame, MAX_NUMBER, to_base64, write};
-use super::refusal_code::RefusalCode;
 use crate::types::cookie::Cookie;
 use crate::types::user::InvalidUserName;
 
@@ -25,11 +26,11 @@ pub enum InvalidMessage {
 
 impl InvalidMessage {
     /// What the peer is told.
-    pub fn code(self) -> RefusalCode {
+    pub fn code(self) -> ErrorCode {
         match self {
-            Self::Frame(_) | Self::Flag => RefusalCode::Protocol,
-            Self::Arguments => RefusalCode::BadRequest,
-            Self::Name(_) => RefusalCode::NameTaken,
+            Self::Frame(_) | Self::Flag => ErrorCode::Protocol,
+            Self::Arguments => ErrorCode::BadRequest,
+            Self::Name(_) => ErrorCode::NameTaken,
         }
     }
 }
@@ -68,10 +69,13 @@ impl Named {
     }
 
     pub(super) fn frame(&self, flag: u8, positional: Option<&[u8]>) -> Vec<u8> {
-        let named: Vec<(&str, &[u8])> = self.0.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+        let named: Vec<(&str, &[u8])> =
+            self.0.iter().map(|(name, value)| (*name, value.as_slice())).collect();
         match write(flag, positional.as_slice(), &named) {
             Ok(frame) => frame,
-            Err(_) => unreachable!("names, cookies, numbers, base64 and our own sentences can be written"),
+            Err(_) => {
+                unreachable!("names, cookies, numbers, base64 and our own sentences can be written")
+            }
         }
     }
 }

@@ -1,18 +1,18 @@
-//! What goes over the wire, from the outside in: the key exchange, RSA messages with the frames of FSS 1.0
-//! or the hellos of FSS/2, and then its records with their frames.
+//! What goes over the wire, from the outside in: the key exchange, RSA messages with the frames of
+//! FSS 1.0 or the hellos of FSS/2, and then its records with their frames.
 //!
 //! Everything here works on bytes in memory and knows nothing of what a session is for.
 
-pub mod aes_channel;
+mod error_code;
+pub mod error_frame;
 pub mod frame;
 pub mod hello;
+pub mod key_exchange;
 pub mod key_schedule;
 pub mod legacy_frame;
 pub mod message;
-pub(crate) mod peer_text;
-pub mod prelude;
-pub mod refusal;
-mod refusal_code;
+pub(crate) mod peer_message;
+pub mod record;
 pub mod reply;
 pub mod request;
-pub mod rsa_channel;
+pub mod rsa_message;

@@ -1,8 +1,9 @@
-//! What a server says in FSS/2: frames with their arguments checked (`docs/protocol.md` §13, §17 to §19).
+//! What a server says in FSS/2: frames with their arguments checked (`docs/protocol.md` §13, §17 to
+//! §19).
 
+use super::error_frame::ErrorFrame;
 use super::frame::{Arguments, Frame};
 use super::message::{InvalidMessage, Named, cookie};
-use super::refusal::Refused;
 use crate::chain::ChainDigest;
 use crate::format::StoredFormat;
 use crate::sealed::Header;
@@ -12,7 +13,8 @@ use crate::types::user::{Account, UserName};
 
 /// A frame of a server. `Debug` shows no whole cookies.
 ///
-/// Three frames begin with `R OK`. Which one it is says the request that it answers, so the caller names it.
+/// Three frames begin with `R OK`. Which one it is says the request that it answers, so the caller
+/// names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
     /// `K`: the first record.
@@ -73,7 +75,7 @@ pub enum Reply<'a> {
         account: Option<Account>,
     },
     /// `E`
-    Refusal(Refused),
+    Refusal(ErrorFrame),
 }
 
 /// Who a server is, and what it takes.
@@ -98,7 +100,7 @@ pub struct ServerLimits {
 
 /// What a client waits for, by which `R` frames are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Awaited {
+pub enum ReplyContext {
     /// The answer to an upload, or to its data.
     Upload,
     /// The answer to a list.
@@ -116,7 +118,7 @@ impl<'a> Reply<'a> {
     ///
     /// # Errors
     /// [`InvalidMessage`]
-    pub fn parse(plaintext: &'a [u8], awaited: Awaited) -> Result<Self, InvalidMessage> {
+    pub fn parse(plaintext: &'a [u8], awaited: ReplyContext) -> Result<Self, InvalidMessage> {
         let (flag, arguments) = match Frame::parse(plaintext).map_err(InvalidMessage::Frame)? {
             Frame::Data(data) => return Ok(Self::Data(data)),
             Frame::Other(flag, arguments) => (flag, arguments),
@@ -125,7 +127,8 @@ impl<'a> Reply<'a> {
             (b'K', []) => Ok(Self::Welcome(Welcome {
                 identity: arguments.base64("identity")?.ok_or(InvalidMessage::Arguments)?,
                 signature: arguments.base64("signature")?.ok_or(InvalidMessage::Arguments)?,
-                limits: ServerLimits::from_arguments(&arguments)?.ok_or(InvalidMessage::Arguments)?,
+                limits: ServerLimits::from_arguments(&arguments)?
+                    .ok_or(InvalidMessage::Arguments)?,
             })),
             (b'R', [first]) => parse_result(first, &arguments, awaited),
             (b'S', [b"Challenge"]) => parse_challenge(&arguments).map(Self::Challenge),
@@ -135,7 +138,7 @@ impl<'a> Reply<'a> {
                 expires: arguments.number("expires")?,
                 legacy: is_legacy(&arguments)?,
             }),
-            (b'E', _) => Refused::from_arguments(&arguments).map(Self::Refusal),
+            (b'E', _) => ErrorFrame::from_arguments(&arguments).map(Self::Refusal),
             (b'K' | b'R' | b'S', _) => Err(InvalidMessage::Arguments),
             _ => Err(InvalidMessage::Flag),
         }
@@ -155,7 +158,10 @@ impl<'a> Reply<'a> {
             Self::Accepted { cookie, offset, window, chain, expires, keep, downloads } => {
                 named.number("offset", Some(*offset)).number("window", Some(*window));
                 write_chain(&mut named, *chain);
-                named.number("expires", *expires).number("keep", *keep).number("downloads", *downloads);
+                named
+                    .number("expires", *expires)
+                    .number("keep", *keep)
+                    .number("downloads", *downloads);
                 (b'R', Some(cookie.as_str().as_bytes()))
             }
             Self::Received { offset, chain } => {
@@ -195,7 +201,10 @@ impl<'a> Reply<'a> {
                     limits.write(&mut named);
                 }
                 if let Some(Account { name, quota, used }) = account {
-                    named.text("name", name.as_str()).number("quota", Some(*quota)).number("used", Some(*used));
+                    named
+                        .text("name", name.as_str())
+                        .number("quota", Some(*quota))
+                        .number("used", Some(*used));
                 }
                 (b'R', Some(b"OK"))
             }
@@ -206,10 +215,16 @@ impl<'a> Reply<'a> {
 
 const LEGACY: &str = "1.0";
 
-fn parse_result(first: &[u8], arguments: &Arguments<'_>, awaited: Awaited) -> Result<Reply<'static>, InvalidMessage> {
+fn parse_result(
+    first: &[u8],
+    arguments: &Arguments<'_>,
+    awaited: ReplyContext,
+) -> Result<Reply<'static>, InvalidMessage> {
     match (awaited, first) {
-        (Awaited::Upload, b"OK") => Ok(Reply::Received { offset: required(arguments, "offset")?, chain: chain(arguments)? }),
-        (Awaited::Upload, file) => Ok(Reply::Accepted {
+        (ReplyContext::Upload, b"OK") => {
+            Ok(Reply::Received { offset: required(arguments, "offset")?, chain: chain(arguments)? })
+        }
+        (ReplyContext::Upload, file) => Ok(Reply::Accepted {
             cookie: cookie(file)?,
             offset: required(arguments, "offset")?,
             window: required(arguments, "window")?,
@@ -218,20 +233,20 @@ fn parse_result(first: &[u8], arguments: &Arguments<'_>, awaited: Awaited) -> Re
             keep: arguments.number("keep")?,
             downloads: arguments.number("downloads")?,
         }),
-        (Awaited::List, b"END") => match arguments.number("more")? {
+        (ReplyContext::List, b"END") => match arguments.number("more")? {
             None => Ok(Reply::EndOfList { more: false }),
             Some(1) => Ok(Reply::EndOfList { more: true }),
             Some(_) => Err(InvalidMessage::Arguments),
         },
-        (Awaited::List, file) => Ok(Reply::Entry(Entry {
+        (ReplyContext::List, file) => Ok(Reply::Entry(Entry {
             cookie: cookie(file)?,
             size: required(arguments, "size")?,
             stored: required(arguments, "stored")?,
             expires: arguments.number("expires")?,
             downloads: arguments.number("downloads")?,
         })),
-        (Awaited::Deletion, b"OK") => Ok(Reply::Deleted),
-        (Awaited::Information, b"OK") => {
+        (ReplyContext::Deletion, b"OK") => Ok(Reply::Deleted),
+        (ReplyContext::Information, b"OK") => {
             let account = match arguments.value("name") {
                 None => None,
                 Some(name) => Some(Account {
@@ -242,13 +257,17 @@ fn parse_result(first: &[u8], arguments: &Arguments<'_>, awaited: Awaited) -> Re
             };
             Ok(Reply::Information { limits: ServerLimits::from_arguments(arguments)?, account })
         }
-        (Awaited::Deletion | Awaited::Information | Awaited::Other, _) => Err(InvalidMessage::Arguments),
+        (ReplyContext::Deletion | ReplyContext::Information | ReplyContext::Other, _) => {
+            Err(InvalidMessage::Arguments)
+        }
     }
 }
 
 fn parse_challenge(arguments: &Arguments<'_>) -> Result<StoredFormat, InvalidMessage> {
     match (arguments.bytes::<{ Header::LENGTH }>("seal")?, is_legacy(arguments)?) {
-        (Some(header), false) => Header::parse(&header).map(StoredFormat::Sealed).map_err(|_| InvalidMessage::Arguments),
+        (Some(header), false) => {
+            Header::parse(&header).map(StoredFormat::Sealed).map_err(|_| InvalidMessage::Arguments)
+        }
         (None, true) => Ok(StoredFormat::Legacy),
         _ => Err(InvalidMessage::Arguments),
     }
@@ -267,7 +286,10 @@ fn required(arguments: &Arguments<'_>, name: &str) -> Result<u64, InvalidMessage
 }
 
 fn chain(arguments: &Arguments<'_>) -> Result<Option<ChainDigest>, InvalidMessage> {
-    arguments.value("chain").map(|hex| ChainDigest::from_hex(hex).ok_or(InvalidMessage::Arguments)).transpose()
+    arguments
+        .value("chain")
+        .map(|hex| ChainDigest::from_hex(hex).ok_or(InvalidMessage::Arguments))
+        .transpose()
 }
 
 fn write_chain(named: &mut Named, chain: Option<ChainDigest>) {

@@ -1,4 +1,5 @@
-//! What a client says in FSS/2: frames with their arguments checked (`docs/protocol.md` §17 to §19).
+//! What a client says in FSS/2: frames with their arguments checked (`docs/protocol.md` §17 to
+//! §19).
 //!
 //! ```
 //! use fss::wire::request::Request;
@@ -8,9 +9,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use super::error_frame::ErrorFrame;
 use super::frame::{Arguments, Frame};
 use super::message::{InvalidMessage, Named, cookie};
-use super::refusal::Refused;
 use crate::crypto::legacy::Verifier;
 use crate::crypto::proof::Proof;
 use crate::format::NewUpload;
@@ -78,7 +79,7 @@ pub enum Request<'a> {
     /// `I`
     Information,
     /// `E`: the client cannot go on.
-    Refusal(Refused),
+    Refusal(ErrorFrame),
 }
 
 impl<'a> Request<'a> {
@@ -100,15 +101,21 @@ impl<'a> Request<'a> {
             }
             b'X' => {
                 let [file] = arguments.positional() else { return Err(InvalidMessage::Arguments) };
-                Ok(Self::Delete { cookie: cookie(file)?, proof: arguments.bytes("proof")?.map(Proof::from_bytes) })
+                Ok(Self::Delete {
+                    cookie: cookie(file)?,
+                    proof: arguments.bytes("proof")?.map(Proof::from_bytes),
+                })
             }
             b'N' => {
                 let [name] = arguments.positional() else { return Err(InvalidMessage::Arguments) };
-                Ok(Self::SignUp { name: UserName::parse(name)?, invite: arguments.bytes("invite")?.map(Invite::from_bytes) })
+                Ok(Self::SignUp {
+                    name: UserName::parse(name)?,
+                    invite: arguments.bytes("invite")?.map(Invite::from_bytes),
+                })
             }
             b'I' if arguments.positional().is_empty() => Ok(Self::Information),
             b'I' => Err(InvalidMessage::Arguments),
-            b'E' => Refused::from_arguments(&arguments).map(Self::Refusal),
+            b'E' => ErrorFrame::from_arguments(&arguments).map(Self::Refusal),
             _ => Err(InvalidMessage::Flag),
         }
     }
@@ -119,8 +126,13 @@ impl<'a> Request<'a> {
         let (flag, positional): (u8, Option<&[u8]>) = match self {
             Self::Data(data) => return [Frame::DATA_PREFIX, data].concat(),
             Self::Upload(upload) => {
-                named.bytes("seal", &upload.header.to_bytes()).bytes("verifier", upload.verifier.as_bytes());
-                named.number("size", upload.size).number("keep", upload.keep).number("downloads", upload.downloads);
+                named
+                    .bytes("seal", &upload.header.to_bytes())
+                    .bytes("verifier", upload.verifier.as_bytes());
+                named
+                    .number("size", upload.size)
+                    .number("keep", upload.keep)
+                    .number("downloads", upload.downloads);
                 (b'U', None)
             }
             Self::Resume { header, cookie, proof, offset } => {
@@ -130,7 +142,9 @@ impl<'a> Request<'a> {
             }
             Self::Challenge { cookie } => (b'D', Some(cookie.as_str().as_bytes())),
             Self::Download { cookie, proof, offset } => {
-                named.bytes("proof", proof.as_bytes()).number("offset", Some(*offset).filter(|&offset| offset > 0));
+                named
+                    .bytes("proof", proof.as_bytes())
+                    .number("offset", Some(*offset).filter(|&offset| offset > 0));
                 (b'D', Some(cookie.as_str().as_bytes()))
             }
             Self::Taken { offset } => {
@@ -167,12 +181,15 @@ fn parse_upload(arguments: &Arguments<'_>) -> Result<Request<'static>, InvalidMe
     let header = arguments.bytes::<{ Header::LENGTH }>("seal")?.ok_or(InvalidMessage::Arguments)?;
     let header = Header::parse(&header).map_err(|_| InvalidMessage::Arguments)?;
     if let Some(file) = arguments.value("cookie") {
-        let proof = arguments.bytes("proof")?.map(Proof::from_bytes).ok_or(InvalidMessage::Arguments)?;
+        let proof =
+            arguments.bytes("proof")?.map(Proof::from_bytes).ok_or(InvalidMessage::Arguments)?;
         let offset = arguments.number("offset")?.ok_or(InvalidMessage::Arguments)?;
         return Ok(Request::Resume { header, cookie: cookie(file)?, proof, offset });
     }
-    let verifier = arguments.bytes("verifier")?.map(Verifier::from_bytes).ok_or(InvalidMessage::Arguments)?;
-    let (size, keep, downloads) = (arguments.number("size")?, arguments.number("keep")?, arguments.number("downloads")?);
+    let verifier =
+        arguments.bytes("verifier")?.map(Verifier::from_bytes).ok_or(InvalidMessage::Arguments)?;
+    let (size, keep, downloads) =
+        (arguments.number("size")?, arguments.number("keep")?, arguments.number("downloads")?);
     if keep == Some(0) || downloads == Some(0) {
         return Err(InvalidMessage::Arguments);
     }

@@ -2,14 +2,16 @@
 
 use std::io::{self, Cursor, Read, Write};
 
-use fss::compress::{Damage, Decoder, Encoder, encoding_id, sample, worth_it};
+use fss::compress::{Damage, Decoder, Encoder, encoding_id, is_compressible, sample};
 use proptest::prelude::*;
 
 use crate::noise;
 
 fn compress(content: &[u8]) -> Vec<u8> {
     let mut compressed = Vec::new();
-    Encoder::new(content).and_then(|mut encoder| encoder.read_to_end(&mut compressed)).expect("it can be read");
+    Encoder::new(content)
+        .and_then(|mut encoder| encoder.read_to_end(&mut compressed))
+        .expect("it can be read");
     compressed
 }
 
@@ -49,7 +51,10 @@ fn sizes_around_the_pieces_come_back() {
         for content in [noise(size, 1), text(size), vec![0; size]] {
             let compressed = compress(&content);
             let cut = compressed.len() / 3 + 1;
-            assert!(decompress(&compressed, Some(size as u64), cut).unwrap() == content, "{size} bytes");
+            assert!(
+                decompress(&compressed, Some(size as u64), cut).unwrap() == content,
+                "{size} bytes"
+            );
             assert!(decompress(&compressed, None, 65_536).unwrap() == content, "{size} bytes");
         }
     }
@@ -99,7 +104,8 @@ fn a_bomb_is_stopped() {
             Ok(())
         }
     }
-    // A frame of any length from a short one: its blocks can be repeated, as each says the same zeros again.
+    // A frame of any length from a short one: its blocks can be repeated, as each says the same
+    // zeros again.
     let (header, block, last) = bomb();
     let announced = 1_000_000;
     let mut counter = Counter(0);
@@ -113,7 +119,8 @@ fn a_bomb_is_stopped() {
     assert!(counter.0 <= announced);
 }
 
-/// The beginning of a frame, a block of 128 KiB of zeros in four bytes, and the same as the last one.
+/// The beginning of a frame, a block of 128 KiB of zeros in four bytes, and the same as the last
+/// one.
 fn bomb() -> ([u8; 6], [u8; 4], [u8; 4]) {
     let header = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58]; // no content size, window of 2 MiB
     let block = |last: u32| {
@@ -152,7 +159,11 @@ fn the_size_must_be_the_one_that_was_said() {
 fn every_cut_is_noticed() {
     let compressed = compress(&text(5_000));
     for length in 0..compressed.len() {
-        assert_eq!(damage(decompress(&compressed[..length], None, 100)), Damage::Truncated, "{length} bytes");
+        assert_eq!(
+            damage(decompress(&compressed[..length], None, 100)),
+            Damage::Truncated,
+            "{length} bytes"
+        );
     }
 }
 
@@ -162,10 +173,13 @@ fn nothing_may_follow_nor_go_before() {
     let skippable = [0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, b'x'];
     for behind in [&b"\0"[..], &compressed, &skippable] {
         let both = [&compressed, behind].concat();
-        assert_eq!(damage(decompress(&both, None, 1)), Damage::BehindTheEnd);
-        assert_eq!(damage(decompress(&both, None, both.len())), Damage::BehindTheEnd);
+        assert_eq!(damage(decompress(&both, None, 1)), Damage::TrailingData);
+        assert_eq!(damage(decompress(&both, None, both.len())), Damage::TrailingData);
     }
-    assert_eq!(damage(decompress(&[&skippable[..], &compressed].concat(), None, 5)), Damage::BehindTheEnd);
+    assert_eq!(
+        damage(decompress(&[&skippable[..], &compressed].concat(), None, 5)),
+        Damage::TrailingData
+    );
 }
 
 #[test]
@@ -180,13 +194,16 @@ fn what_cannot_be_written_ends_it() {
         }
     }
     let mut decoder = Decoder::new(Full, None).unwrap();
-    assert_eq!(decoder.write_all(&compress(b"content")).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(
+        decoder.write_all(&compress(b"content")).unwrap_err().kind(),
+        io::ErrorKind::StorageFull
+    );
     assert_eq!(damage(decoder.finish()), Damage::NotWritten);
 }
 
 #[test]
 fn a_sample_tells_whether_it_is_worth_it() {
-    let of = |content: &[u8]| worth_it(&sample(&mut Cursor::new(content)).unwrap());
+    let of = |content: &[u8]| is_compressible(&sample(&mut Cursor::new(content)).unwrap());
     for size in [10_000, 196_608, 196_609, 1_000_000] {
         assert!(of(&text(size)), "{size} bytes of text");
         assert!(!of(&noise(size, 1)), "{size} bytes of noise");

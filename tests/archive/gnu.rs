@@ -19,8 +19,17 @@ fn gnu_tar() -> bool {
 }
 
 fn tar(arguments: &[&str], directory: &Path) -> Vec<u8> {
-    let output = Command::new("tar").args(arguments).current_dir(directory).env("LC_ALL", "C").output().expect("it is there");
-    assert!(output.status.success(), "tar {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("tar")
+        .args(arguments)
+        .current_dir(directory)
+        .env("LC_ALL", "C")
+        .output()
+        .expect("it is there");
+    assert!(
+        output.status.success(),
+        "tar {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     output.stderr
 }
 
@@ -75,7 +84,13 @@ fn old_formats_and_archives_without_their_directories_are_unpacked() {
         for what in ["a/b/file", "a", "./a"] {
             tar(&["-cf", "../packed.tar", "--format", format, what], &from);
             let stream = fs::read(place.path("packed.tar")).unwrap();
-            unpack_cut(&stream, &place.path("to"), UnpackOptions { replace: true, ..UnpackOptions::default() }, 700).unwrap();
+            unpack_cut(
+                &stream,
+                &place.path("to"),
+                UnpackOptions { replace: true, ..UnpackOptions::default() },
+                700,
+            )
+            .unwrap();
             assert_eq!(fs::read(place.path("to/a/b/file")).unwrap(), b"content", "{format} {what}");
         }
     }

@@ -1,4 +1,5 @@
-//! Archives that others have made to do harm, and damaged ones: nothing gets out, nothing is left, and the error says why.
+//! Archives that others have made to do harm, and damaged ones: nothing gets out, nothing is left,
+//! and the error says why.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -42,13 +43,27 @@ fn raw() -> Raw {
 
 #[test]
 fn names_that_lead_out() {
-    for name in
-        ["../x", "..", "a/../../x", "a/..", "a/../x", "/x", "//x", "/../x", "./../x", "../canary/secret", "a/b/../../../x"]
-    {
+    for name in [
+        "../x",
+        "..",
+        "a/../../x",
+        "a/..",
+        "a/../x",
+        "/x",
+        "//x",
+        "/../x",
+        "./../x",
+        "../canary/secret",
+        "a/b/../../../x",
+    ] {
         refuses(raw().file(name.as_bytes(), b"bad"), name, Damage::Name);
         refuses(raw().directory(name.as_bytes()), name, Damage::Name);
         refuses(raw().link(name.as_bytes(), b"first"), name, Damage::Name);
-        refuses(raw().extended(&[("path", name.as_bytes())]).file(b"harmless", b"bad"), name, Damage::Name);
+        refuses(
+            raw().extended(&[("path", name.as_bytes())]).file(b"harmless", b"bad"),
+            name,
+            Damage::Name,
+        );
         refuses(raw().long_name(name.as_bytes()).file(b"harmless", b"bad"), name, Damage::Name);
     }
     // With the prefix that ustar has for long names.
@@ -78,17 +93,35 @@ fn names_that_are_too_long() {
     let deep = "d/".repeat(MAX_DEPTH) + "x";
     refuses(long(&deep), &deep, Damage::NameTooLong);
     let target = "t".repeat(MAX_PATH + 1);
-    refuses(raw().extended(&[("linkpath", target.as_bytes())]).link(b"x", b""), "x", Damage::NameTooLong);
+    refuses(
+        raw().extended(&[("linkpath", target.as_bytes())]).link(b"x", b""),
+        "x",
+        Damage::NameTooLong,
+    );
 }
 
 #[test]
 fn links_that_lead_out() {
-    for target in ["/", "/etc/passwd", "..", "../canary", "./..", "a/..", "a/../..", "x/../../canary", "a/b/../c"] {
-        refuses(raw().link(b"x", target.as_bytes()), "x", Damage::LinkOut);
+    for target in [
+        "/",
+        "/etc/passwd",
+        "..",
+        "../canary",
+        "./..",
+        "a/..",
+        "a/../..",
+        "x/../../canary",
+        "a/b/../c",
+    ] {
+        refuses(raw().link(b"x", target.as_bytes()), "x", Damage::EscapesRoot);
     }
-    refuses(raw().link(b"a/b/x", b"../../../canary"), "a/b/x", Damage::LinkOut);
+    refuses(raw().link(b"a/b/x", b"../../../canary"), "a/b/x", Damage::EscapesRoot);
     // Each of two is harmless by its looks, and the second leads out by the first.
-    refuses(raw().link(b"a/b/c", b"../..").link(b"x", b"a/b/c/../canary"), "x", Damage::LinkOut);
+    refuses(
+        raw().link(b"a/b/c", b"../..").link(b"x", b"a/b/c/../canary"),
+        "x",
+        Damage::EscapesRoot,
+    );
 }
 
 #[test]
@@ -99,18 +132,24 @@ fn nothing_goes_through_a_link() {
         refuses(link().directory(b"x/new"), "x/new", Damage::NotADirectory);
         refuses(link().link(b"x/new", b"first"), "x/new", Damage::NotADirectory);
         refuses(link().directory(b"x"), "x", Damage::NotADirectory);
-        refuses(link().file(b"x", b"bad"), "x", Damage::Twice);
+        refuses(link().file(b"x", b"bad"), "x", Damage::Duplicate);
     }
 }
 
 /// Also not where links may lead out: the mode and time of what they lead to do not change either.
 #[test]
 fn nothing_goes_through_a_link_that_is_allowed_to_lead_out() {
-    for behind in [raw().file(b"x/secret", b"bad"), raw().directory(b"x"), raw().file(b"x", b"bad"), raw().directory(b"x/y")] {
+    for behind in [
+        raw().file(b"x/secret", b"bad"),
+        raw().directory(b"x"),
+        raw().file(b"x", b"bad"),
+        raw().directory(b"x/y"),
+    ] {
         let place = Place::new();
         let before = tree(&place.path("canary"));
         let target = place.path("canary").into_os_string().into_encoded_bytes();
-        let stream = [raw().extended(&[("linkpath", &target)]).link(b"x", b"").0, behind.end()].concat();
+        let stream =
+            [raw().extended(&[("linkpath", &target)]).link(b"x", b"").0, behind.end()].concat();
         let careless = UnpackOptions { replace: true, outward_links: true };
         assert!(unpack_cut(&stream, &place.path("out"), careless, 512).unwrap_err().is_integrity());
         place.has_only(&[]);
@@ -120,15 +159,15 @@ fn nothing_goes_through_a_link_that_is_allowed_to_lead_out() {
 
 #[test]
 fn what_is_there_is_not_replaced() {
-    refuses(raw().file(b"first", b"again"), "first", Damage::Twice);
-    refuses(raw().file(b"./first", b"again"), "./first", Damage::Twice);
-    refuses(raw().link(b"first", b"x"), "first", Damage::Twice);
+    refuses(raw().file(b"first", b"again"), "first", Damage::Duplicate);
+    refuses(raw().file(b"./first", b"again"), "./first", Damage::Duplicate);
+    refuses(raw().link(b"first", b"x"), "first", Damage::Duplicate);
     refuses(raw().directory(b"first"), "first", Damage::NotADirectory);
     refuses(raw().file(b"first/x", b""), "first/x", Damage::NotADirectory);
-    refuses(raw().directory(b"d").file(b"d", b""), "d", Damage::Twice);
-    refuses(raw().directory(b"d").link(b"d", b"first"), "d", Damage::Twice);
-    refuses(raw().file(b"d/e", b"").link(b"d", b"first").file(b"d/x", b""), "d", Damage::Twice);
-    refuses(raw().link(b"x", b"first").link(b"x", b"first"), "x", Damage::Twice);
+    refuses(raw().directory(b"d").file(b"d", b""), "d", Damage::Duplicate);
+    refuses(raw().directory(b"d").link(b"d", b"first"), "d", Damage::Duplicate);
+    refuses(raw().file(b"d/e", b"").link(b"d", b"first").file(b"d/x", b""), "d", Damage::Duplicate);
+    refuses(raw().link(b"x", b"first").link(b"x", b"first"), "x", Damage::Duplicate);
 }
 
 #[test]
@@ -162,14 +201,18 @@ fn odd_names_are_made_as_they_are_and_shown_escaped() {
     let name = b"\x1b]0;title\x07\n\r\xff\xe2\x80\xae";
     unpack(&raw().file(name, b"content").end(), &place.path("out")).unwrap();
     assert_eq!(tree(&place.path("out")).len(), 2);
-    let error = unpack(&raw().file(name, b"").file(name, b"").end(), &place.path("again")).unwrap_err().to_string();
+    let error = unpack(&raw().file(name, b"").file(name, b"").end(), &place.path("again"))
+        .unwrap_err()
+        .to_string();
     assert!(error.is_ascii() && !error.contains(char::is_control), "{error}");
     place.has_only(&["out"]);
 }
 
 #[test]
 fn sizes_that_cannot_be() {
-    let sized = |size: &'static [u8]| raw().changed(b'0', b"x", move |block| block[124..124 + size.len()].copy_from_slice(size));
+    let sized = |size: &'static [u8]| {
+        raw().changed(b'0', b"x", move |block| block[124..124 + size.len()].copy_from_slice(size))
+    };
     refuses(sized(b"77777777777"), "x", Damage::TooLarge);
     refuses(sized(b"\x80\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"), "x", Damage::TooLarge);
     refuses(sized(b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff"), "x", Damage::TooLarge);
@@ -183,13 +226,25 @@ fn sizes_that_cannot_be() {
         refuses(sized(number), "first", Damage::Number);
     }
     for size in ["18446744073709551615", "9223372036854775807", "100000"] {
-        refuses(raw().extended(&[("size", size.as_bytes())]).file(b"x", b""), "x", Damage::TooLarge);
+        refuses(
+            raw().extended(&[("size", size.as_bytes())]).file(b"x", b""),
+            "x",
+            Damage::TooLarge,
+        );
     }
     for size in ["18446744073709551616", "-1", "+1", "1e3", "0x10", "", " 1"] {
-        refuses(raw().extended(&[("size", size.as_bytes())]).file(b"x", b""), "first", Damage::Number);
+        refuses(
+            raw().extended(&[("size", size.as_bytes())]).file(b"x", b""),
+            "first",
+            Damage::Number,
+        );
     }
     for time in ["", "x", "1.2.3", "99999999999999999999"] {
-        refuses(raw().extended(&[("mtime", time.as_bytes())]).file(b"x", b""), "first", Damage::Number);
+        refuses(
+            raw().extended(&[("mtime", time.as_bytes())]).file(b"x", b""),
+            "first",
+            Damage::Number,
+        );
     }
 }
 
@@ -222,7 +277,11 @@ fn extended_headers_that_are_none() {
     refuses(raw().extended(&[("path", b"x")]), "first", Damage::ExtendedHeader);
     // What git archive writes.
     let place = Place::new();
-    unpack(&raw().entry(b'g', b"x", b"", b"12 comment=\n").file(b"y", b"").end(), &place.path("out")).unwrap();
+    unpack(
+        &raw().entry(b'g', b"x", b"", b"12 comment=\n").file(b"y", b"").end(),
+        &place.path("out"),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -232,8 +291,12 @@ fn checksums_that_are_wrong() {
     for at in (0..512).filter(|&at| at != 155) {
         let mut block = header(b'0', b"x", b"", 0);
         block[at] ^= 1;
-        let error = unpack(&raw().directory(b"d").block(&block).end(), &place.path("out")).unwrap_err();
-        assert!(matches!(error, Error::Damaged { why: Damage::NotAHeader, .. }), "byte {at}: {error}");
+        let error =
+            unpack(&raw().directory(b"d").block(&block).end(), &place.path("out")).unwrap_err();
+        assert!(
+            matches!(error, Error::Damaged { why: Damage::NotAHeader, .. }),
+            "byte {at}: {error}"
+        );
     }
     place.has_only(&[]);
     let mut block = header(b'0', b"x", b"", 0);
@@ -249,7 +312,8 @@ fn a_bomb_is_stopped() {
     let stream = raw().file(b"x", &vec![0; 100_000]).end();
     // The files, or the stream, are larger than was said.
     for limit in [0, 511, 512, 50_000, 100_000, stream.len() as u64 - 1] {
-        let mut unpack = Unpack::new(&place.path("out"), Some(limit), UnpackOptions::default()).unwrap();
+        let mut unpack =
+            Unpack::new(&place.path("out"), Some(limit), UnpackOptions::default()).unwrap();
         let error = unpack.take(&stream).unwrap_err();
         assert!(matches!(error, Error::Damaged { why: Damage::TooLarge, .. }), "{error}");
         drop(unpack);
@@ -272,8 +336,18 @@ fn nothing_is_taken_after_an_error() {
 fn what_is_cut_off_is_no_archive() {
     let place = Place::new();
     let name = "long/".repeat(30);
-    let start = raw().directory(b"./").file(b"a", &[b'a'; 1500]).directory(b"d").link(b"d/l", b"../a").file(b"empty", b"");
-    let stream = start.extended(&[("path", name.as_bytes())]).directory(b"x").long_name(b"d/last").file(b"x", b"z").end();
+    let start = raw()
+        .directory(b"./")
+        .file(b"a", &[b'a'; 1500])
+        .directory(b"d")
+        .link(b"d/l", b"../a")
+        .file(b"empty", b"");
+    let stream = start
+        .extended(&[("path", name.as_bytes())])
+        .directory(b"x")
+        .long_name(b"d/last")
+        .file(b"x", b"z")
+        .end();
     for end in (0..stream.len()).step_by(512).flat_map(|block| [block, block + 1, block + 511]) {
         let mut unpack = Unpack::new(&place.path("out"), None, UnpackOptions::default()).unwrap();
         unpack.take(&stream[..end]).unwrap();
@@ -282,18 +356,21 @@ fn what_is_cut_off_is_no_archive() {
     }
     place.has_only(&[]);
     for zeros in [1, 512, 9216] {
-        unpack(&[&stream[..], &vec![0; zeros]].concat(), &place.path(&format!("out{zeros}"))).unwrap();
+        unpack(&[&stream[..], &vec![0; zeros]].concat(), &place.path(&format!("out{zeros}")))
+            .unwrap();
     }
     for behind in [&b"x"[..], &[0; 512], &stream] {
         if behind.iter().any(|&byte| byte != 0) {
-            let error = unpack(&[&stream[..], &[0; 100], behind].concat(), &place.path("out")).unwrap_err();
-            assert!(matches!(error, Error::Damaged { why: Damage::BehindTheEnd, .. }), "{error}");
+            let error =
+                unpack(&[&stream[..], &[0; 100], behind].concat(), &place.path("out")).unwrap_err();
+            assert!(matches!(error, Error::Damaged { why: Damage::TrailingData, .. }), "{error}");
         }
     }
     place.has_only(&["out1", "out512", "out9216"]);
 }
 
-/// A directory is closed when the archive leaves it; one that comes back later opens it again, and its time stays.
+/// A directory is closed when the archive leaves it; one that comes back later opens it again, and
+/// its time stays.
 #[test]
 fn an_archive_may_come_back_to_a_directory() {
     let place = Place::new();
@@ -301,7 +378,13 @@ fn an_archive_may_come_back_to_a_directory() {
         block[100..107].copy_from_slice(b"0000500");
         block[136..147].copy_from_slice(b"00000000777");
     };
-    let stream = raw().changed(b'5', b"d", closed).file(b"d/a", b"").file(b"x", b"").file(b"d/b", b"").directory(b"e/f").end();
+    let stream = raw()
+        .changed(b'5', b"d", closed)
+        .file(b"d/a", b"")
+        .file(b"x", b"")
+        .file(b"d/b", b"")
+        .directory(b"e/f")
+        .end();
     unpack(&stream, &place.path("out")).unwrap();
     let out = tree(&place.path("out"));
     let d = &out[Path::new("d")];
@@ -311,9 +394,30 @@ fn an_archive_may_come_back_to_a_directory() {
 
 /// Pieces of archives, put together in any way.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
-    let name =
-        prop::sample::select(vec!["a", "b", "a/b", "a/b/c", "..", "../canary/secret", "/tmp/x", "./", "a/../b", "a/./b", ""]);
-    let target = prop::sample::select(vec!["a", "..", "../canary", "/", "a/b", ".", "../../canary", "b/..", ""]);
+    let name = prop::sample::select(vec![
+        "a",
+        "b",
+        "a/b",
+        "a/b/c",
+        "..",
+        "../canary/secret",
+        "/tmp/x",
+        "./",
+        "a/../b",
+        "a/./b",
+        "",
+    ]);
+    let target = prop::sample::select(vec![
+        "a",
+        "..",
+        "../canary",
+        "/",
+        "a/b",
+        ".",
+        "../../canary",
+        "b/..",
+        "",
+    ]);
     let kind = prop::sample::select(b"0000001222225555xLKgS37\0".to_vec());
     let entry = (kind, name, target, 0_usize..600).prop_map(|(kind, name, target, size)| {
         let content = match kind {
@@ -333,7 +437,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
 
 fn target_record() -> impl Strategy<Value = Vec<u8>> {
     let key = prop::sample::select(vec!["path", "linkpath", "size", "mtime"]);
-    let value = prop::sample::select(vec!["a", "a/b", "../canary/secret", "../canary", "0", "100", "-1.5"]);
+    let value =
+        prop::sample::select(vec!["a", "a/b", "../canary/secret", "../canary", "0", "100", "-1.5"]);
     (key, value).prop_map(|(key, value)| Raw::default().extended(&[(key, value.as_bytes())]).0)
 }
 

@@ -1,4 +1,5 @@
-//! Directories as tar streams, and compression: what was packed comes back, and nothing gets out of where it belongs.
+//! Directories as tar streams, and compression: what was packed comes back, and nothing gets out of
+//! where it belongs.
 
 mod compression;
 mod gnu;
@@ -52,7 +53,11 @@ impl Drop for Place {
         while let Some(path) = paths.pop() {
             let _ = fs::set_permissions(&path, Permissions::from_mode(0o700));
             let entries = fs::read_dir(path).into_iter().flatten().flatten();
-            paths.extend(entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()));
+            paths.extend(
+                entries
+                    .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                    .map(|entry| entry.path()),
+            );
         }
     }
 }
@@ -75,10 +80,15 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Thing> {
         let metadata = there.symlink_metadata().expect("it is there");
         let (mode, mtime) = (metadata.mode() & 0o7777, (metadata.mtime(), metadata.mtime_nsec()));
         let thing = if metadata.is_dir() {
-            paths.extend(fs::read_dir(&there).expect("readable").map(|entry| path.join(entry.expect("readable").file_name())));
+            paths.extend(
+                fs::read_dir(&there)
+                    .expect("readable")
+                    .map(|entry| path.join(entry.expect("readable").file_name())),
+            );
             Thing { kind: 'd', mode, mtime, content: Vec::new() }
         } else if metadata.is_symlink() {
-            let target = fs::read_link(&there).expect("it is a link").into_os_string().into_encoded_bytes();
+            let target =
+                fs::read_link(&there).expect("it is a link").into_os_string().into_encoded_bytes();
             Thing { kind: 'l', mode: 0, mtime, content: target }
         } else {
             Thing { kind: 'f', mode, mtime, content: fs::read(&there).expect("readable") }
@@ -105,7 +115,12 @@ fn pack(root: &Path) -> Vec<u8> {
 }
 
 /// Unpacks in pieces of some length.
-fn unpack_cut(stream: &[u8], target: &Path, options: UnpackOptions, cut: usize) -> Result<(), Error> {
+fn unpack_cut(
+    stream: &[u8],
+    target: &Path,
+    options: UnpackOptions,
+    cut: usize,
+) -> Result<(), Error> {
     let mut unpack = Unpack::new(target, Some(stream.len() as u64), options)?;
     stream.chunks(cut).try_for_each(|piece| unpack.take(piece))?;
     unpack.finish()
@@ -119,7 +134,8 @@ fn unpack(stream: &[u8], target: &Path) -> Result<(), Error> {
 fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         state.to_be_bytes()[0]
     };
     (0..length).map(|_| next()).collect()

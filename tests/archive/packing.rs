@@ -104,7 +104,9 @@ fn sockets_are_left_out_and_told() {
     let _socket = UnixListener::bind(from.join("run/socket")).unwrap();
     fs::write(from.join("run/file"), "").unwrap();
     let survey = Pack::new(&from).unwrap();
-    let [LeftOut { path, why: Omission::Kind }] = survey.left_out() else { panic!("{:?}", survey.left_out()) };
+    let [LeftOut { path, why: Omission::Kind }] = survey.left_out() else {
+        panic!("{:?}", survey.left_out())
+    };
     assert_eq!(path, Path::new("run/socket"));
     unpack(&pack(&from), &place.path("to")).unwrap();
     assert_eq!(tree(&place.path("to")).len(), 3);
@@ -208,7 +210,8 @@ fn more_than_eight_gib_can_be_told() {
     begin(None).take(&head).unwrap();
 }
 
-/// A name that no archive takes is as good as a file that cannot be read, and shows the same to every user.
+/// A name that no archive takes is as good as a file that cannot be read, and shows the same to
+/// every user.
 #[test]
 fn what_cannot_be_packed_does_not_keep_the_rest_from_it() {
     let place = Place::new();
@@ -222,10 +225,20 @@ fn what_cannot_be_packed_does_not_keep_the_rest_from_it() {
     fs::write(from.join("changes/always"), "x").unwrap();
     let survey = Pack::without(&from, &from.join("changes")).unwrap();
     let [changes, beyond] = survey.left_out() else { panic!("{:?}", survey.left_out()) };
-    assert!(changes.path == Path::new("changes") && matches!(changes.why, Omission::Excluded), "{changes:?}");
-    assert!(beyond.path.ends_with("beyond/it") && matches!(beyond.why, Omission::Unreadable(_)), "{beyond:?}");
+    assert!(
+        changes.path == Path::new("changes") && matches!(changes.why, Omission::Excluded),
+        "{changes:?}"
+    );
+    assert!(
+        beyond.path.ends_with("beyond/it") && matches!(beyond.why, Omission::Unreadable(_)),
+        "{beyond:?}"
+    );
     let mut archive = Vec::new();
     Pack::without(&from, &from.join("changes")).unwrap().read_to_end(&mut archive).unwrap();
     unpack(&archive, &place.path("to")).unwrap();
-    assert_eq!(tree(&place.path("to")).len(), MAX_DEPTH + 2, "the root, the directories and a file");
+    assert_eq!(
+        tree(&place.path("to")).len(),
+        MAX_DEPTH + 2,
+        "the root, the directories and a file"
+    );
 }

@@ -14,7 +14,9 @@ use crate::{Place, Thing, mark, noise, pack, tree, unpack, unpack_cut};
 
 /// A directory in which there is one of everything.
 pub(crate) fn variety(root: &Path) {
-    let put = |name: &[u8], content: &[u8]| fs::write(root.join(OsStr::from_bytes(name)), content).expect("it is new");
+    let put = |name: &[u8], content: &[u8]| {
+        fs::write(root.join(OsStr::from_bytes(name)), content).expect("it is new");
+    };
     for directory in ["", "empty", "deep", "deep/er", "private", "a.b", "a"] {
         fs::create_dir_all(root.join(directory)).expect("it is new");
     }
@@ -110,7 +112,9 @@ fn as_deep_as_allowed_comes_back_and_deeper_is_not_packed() {
     assert_eq!(tree(&place.path("to")).len(), MAX_DEPTH + 1);
     fs::create_dir_all(from.join(["d"; MAX_DEPTH + 1].iter().collect::<PathBuf>())).unwrap();
     let survey = Pack::new(&from).unwrap();
-    let [LeftOut { path, why: Omission::Unreadable(_) }] = survey.left_out() else { panic!("{:?}", survey.left_out()) };
+    let [LeftOut { path, why: Omission::Unreadable(_) }] = survey.left_out() else {
+        panic!("{:?}", survey.left_out())
+    };
     assert_eq!(path.iter().count(), MAX_DEPTH + 1);
 }
 
@@ -164,7 +168,12 @@ fn links_out_are_told_and_come_back_if_allowed() {
     let place = Place::new();
     let from = place.path("from");
     fs::create_dir_all(from.join("a/b")).unwrap();
-    let outward = [("a/absolute", "/etc/passwd"), ("a/b/out", "../../../x"), ("around", "a/../a"), ("above", "..")];
+    let outward = [
+        ("a/absolute", "/etc/passwd"),
+        ("a/b/out", "../../../x"),
+        ("around", "a/../a"),
+        ("above", ".."),
+    ];
     for (name, target) in outward {
         symlink(target, from.join(name)).unwrap();
     }
@@ -181,7 +190,8 @@ fn links_out_are_told_and_come_back_if_allowed() {
 
 fn component() -> impl Strategy<Value = Vec<u8>> {
     let byte = any::<u8>().prop_filter("no name has it", |byte| !matches!(byte, 0 | b'/'));
-    proptest::collection::vec(byte, 1..40).prop_filter("these are no names", |name| !matches!(&name[..], b"." | b".."))
+    proptest::collection::vec(byte, 1..40)
+        .prop_filter("these are no names", |name| !matches!(&name[..], b"." | b".."))
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fss::server::ServerEngine;
 use fss::{Limits, Machine, Step, Time};
-use fss_test_support::watched::Watched;
+use fss_test_support::fault_store::FaultStore;
 
 use super::*;
 
@@ -22,11 +22,15 @@ fn a_refusal_is_an_error_to_who_looks_at_no_event() {
         let client = ClientSession::new(scenario.client.clone()).with_random_numbers(SeededRng(2));
         let mut client = Scripted { client, operations: VecDeque::from([operation]) };
         let outcome = run(&mut scenario.server(store()), &mut client, b"", Wire::default());
-        assert_eq!(outcome.server, Ok(()), "that a client gives up is none of the server's trouble");
+        assert_eq!(
+            outcome.server,
+            Ok(()),
+            "that a client gives up is none of the server's trouble"
+        );
         if is_challenge {
             assert_eq!(outcome.client, Ok(()), "a decoy is no refusal");
         } else {
-            assert_eq!(code(outcome.client), Some(RefusalCode::Refused));
+            assert_eq!(code(outcome.client), Some(ErrorCode::Refused));
         }
     }
 }
@@ -35,11 +39,14 @@ fn a_refusal_is_an_error_to_who_looks_at_no_event() {
 fn needing() -> ServerEngine {
     let scenario = Scenario::fast();
     // The same random numbers make the same bytes.
-    let recorded = scenario.run(store(), vec![Operation::List { after: None }], b"", Wire::default()).from_client;
-    let (mut engine, mut rest) = (ServerEngine::with_rng(scenario.server.clone(), SeededRng(scenario.seed)), &recorded[..]);
+    let recorded = scenario
+        .run(store(), vec![Operation::List { after: None }], b"", Wire::default())
+        .from_client;
+    let (mut engine, mut rest) =
+        (ServerEngine::with_rng(scenario.server.clone(), SeededRng(scenario.seed)), &recorded[..]);
     loop {
         match engine.poll(Time::ZERO).expect("it goes well") {
-            Step::Need(_) => return engine,
+            Step::Request(_) => return engine,
             Step::Send => {
                 let count = engine.buffers().1.len();
                 engine.sent(count);
@@ -56,7 +63,8 @@ fn needing() -> ServerEngine {
     }
 }
 
-/// Polls without answering, as a driver does that ignores `Step::Need`; gives how that ends, if it does.
+/// Polls without answering, as a driver does that ignores `Step::Request`; gives how that ends, if
+/// it does.
 fn ignores(engine: &mut ServerEngine, between: Duration) -> Option<Error> {
     let mut now = Time::ZERO;
     for _ in 0..100_000 {
@@ -91,7 +99,7 @@ fn a_store_that_keeps_what_is_written_stalls_no_upload() {
     limits.record_buffers = 4;
     let fast = Scenario::fast();
     let scenario = Scenario { server: fast.server.clone().with_limits(limits), ..fast };
-    let store = Watched::keeping(store());
+    let store = FaultStore::keeping(store());
     for _ in 0..16 {
         let outcome = scenario.upload(store.clone(), &file(600_000), Wire::default());
         assert_eq!((outcome.client, outcome.server), (Ok(()), Ok(())));

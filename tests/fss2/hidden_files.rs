@@ -1,9 +1,10 @@
-//! Who has not the password learns nothing of whether a file is there: the same bytes, after the same work (§16, §18).
+//! Who has not the password learns nothing of whether a file is there: the same bytes, after the
+//! same work (§16, §18).
 
 use fss::store::StoredFormat;
-use fss::wire::reply::{Awaited, Reply};
+use fss::wire::reply::{Reply, ReplyContext};
 use fss_test_support::counting::Counting;
-use fss_test_support::watched::Watched;
+use fss_test_support::fault_store::FaultStore;
 
 use super::*;
 
@@ -21,23 +22,29 @@ struct Seen {
 
 /// Asks a server of its own, for so many wrong passwords would be slowed down.
 fn ask(store: &MemoryStore, request: impl FnOnce(&[u8; 32]) -> Request<'static>) -> Seen {
-    let (counting, watched) = (Counting::new(NoSecurity), Watched::new(store.clone()));
+    let (counting, fault_store) = (Counting::new(InsecureCrypto), FaultStore::new(store.clone()));
     let scenario = Scenario { server: Scenario::with(&counting).server, ..Scenario::of_stranger() };
-    let mut hand = scenario.with_client_by_hand(watched.clone());
-    let request = hand.sealed(&request(hand.binding()).encode());
-    hand.say_raw(&request);
-    let length = hand.said().len();
-    let frame = hand.hear();
-    assert_eq!(hand.hear_if_any(), None);
-    Seen { frame, length, asked: watched.asked(), crypto: [counting.opened(), counting.sealed(), counting.aead()] }
+    let mut scripted = scenario.with_client_by_hand(fault_store.clone());
+    let request = scripted.sealed(&request(scripted.binding()).encode());
+    scripted.say_raw(&request);
+    let length = scripted.said().len();
+    let frame = scripted.hear();
+    assert_eq!(scripted.hear_if_any(), None);
+    Seen {
+        frame,
+        length,
+        asked: fault_store.asked(),
+        crypto: [counting.opened(), counting.sealed(), counting.aead()],
+    }
 }
 
-/// A store with a file, a pending upload, and a file whose only delivery is claimed by somebody else.
+/// A store with a file, a pending upload, and a file whose only delivery is claimed by somebody
+/// else.
 struct Files {
     store: MemoryStore,
     pending: Cookie,
     claimed: Cookie,
-    download: Box<dyn fss::store::Download>,
+    download: Box<dyn fss::store::FileReader>,
 }
 
 impl Files {
@@ -51,13 +58,18 @@ impl Files {
         let (pending, claimed) = (begin(None), begin(Some(1)));
         let (pending, claimed_cookie) = (pending.cookie().clone(), claimed.cookie().clone());
         claimed.commit().expect("the store works");
-        let mut download = store.open(&claimed_cookie).expect("the store works").expect("it is there");
+        let mut download =
+            store.open(&claimed_cookie).expect("the store works").expect("it is there");
         assert_eq!(download.claim(&fss::crypto::Fingerprint::from_bytes([7; 32])), Ok(true));
         Self { store, pending, claimed: claimed_cookie, download }
     }
 
     /// What the answers to a request with a wrong proof, or none, have in common.
-    fn assert_same(&self, request: impl Fn(&[u8; 32], &Cookie) -> Request<'static>, others: &[&Cookie]) -> Seen {
+    fn assert_same(
+        &self,
+        request: impl Fn(&[u8; 32], &Cookie) -> Request<'static>,
+        others: &[&Cookie],
+    ) -> Seen {
         let there = ask(&self.store, |binding| request(binding, &cookie()));
         for other in [&unknown()].iter().chain(others) {
             assert_eq!(ask(&self.store, |binding| request(binding, other)), there, "{other}");
@@ -104,21 +116,26 @@ fn a_deletion_with_a_wrong_password_looks_like_one_of_no_file() {
             proof: password.map(|password| proof(password, binding, cookie)),
         };
         let seen = files.assert_same(request, &[&files.pending, &files.claimed]);
-        assert_eq!((seen.frame.as_slice(), seen.asked.as_slice()), (REFUSED, ["remove owned", "open"].as_slice()));
+        assert_eq!(
+            (seen.frame.as_slice(), seen.asked.as_slice()),
+            (REFUSED, ["remove owned", "open"].as_slice())
+        );
     }
     assert_eq!(files.store.len(), 2);
 }
 
-/// An owner whose answer was lost asks once more, and is told that it is done; to anybody else the cookie is unknown.
+/// An owner whose answer was lost asks once more, and is told that it is done; to anybody else the
+/// cookie is unknown.
 #[test]
 fn a_deletion_can_be_repeated_by_the_owner_alone() {
     let files = Files::new();
     let delete = |scenario: Scenario, cookie: &Cookie| {
-        let mut hand = scenario.with_client_by_hand(files.store.clone());
-        let request = hand.sealed(&Request::Delete { cookie: cookie.clone(), proof: None }.encode());
-        hand.say_raw(&request);
-        hand.said();
-        hand.hear()
+        let mut scripted = scenario.with_client_by_hand(files.store.clone());
+        let request =
+            scripted.sealed(&Request::Delete { cookie: cookie.clone(), proof: None }.encode());
+        scripted.say_raw(&request);
+        scripted.said();
+        scripted.hear()
     };
     let own = files.claimed.clone();
     drop(files.download);
@@ -147,31 +164,43 @@ fn a_resume_with_a_wrong_password_looks_like_one_of_no_upload() {
         offset: 0,
     };
     let seen = files.assert_same(request, &[&files.pending, &files.claimed]);
-    assert_eq!((seen.frame.as_slice(), seen.asked.as_slice()), (REFUSED, ["find upload"].as_slice()));
+    assert_eq!(
+        (seen.frame.as_slice(), seen.asked.as_slice()),
+        (REFUSED, ["find upload"].as_slice())
+    );
 }
 
-/// Right password, wrong header: the upload is not touched, and the answer says no more than that of a wrong password.
+/// Right password, wrong header: the upload is not touched, and the answer says no more than that
+/// of a wrong password.
 #[test]
 fn a_resume_with_another_header_is_refused_in_the_same_words() {
     let files = Files::new();
-    let header = Header::from_parts(Cost::USUAL, [1; 16], [3; 32]);
+    let header = Header::from_parts(Cost::DEFAULT, [1; 16], [3; 32]);
     let seen = ask(&files.store, |binding| Request::Resume {
         header,
         cookie: files.pending.clone(),
         proof: proof(1, binding, &files.pending),
         offset: 0,
     });
-    assert_eq!((seen.frame.as_slice(), seen.asked.as_slice()), (REFUSED, ["find upload"].as_slice()));
+    assert_eq!(
+        (seen.frame.as_slice(), seen.asked.as_slice()),
+        (REFUSED, ["find upload"].as_slice())
+    );
 }
 
-/// No proof fits a decoy, not even one that is made of its verifier by who has stolen the server's secret.
+/// No proof fits a decoy, not even one that is made of its verifier by who has stolen the server's
+/// secret.
 #[test]
 fn the_right_proof_for_a_decoy_is_refused() {
     let verifier = Decoys::from_secret([9; 32]).verifier(&unknown());
     for delete in [false, true] {
         let seen = ask(&store(), |binding| {
             let (cookie, proof) = (unknown(), Proof::new(&verifier, binding, &unknown()));
-            if delete { Request::Delete { cookie, proof: Some(proof) } } else { Request::Download { cookie, proof, offset: 0 } }
+            if delete {
+                Request::Delete { cookie, proof: Some(proof) }
+            } else {
+                Request::Download { cookie, proof, offset: 0 }
+            }
         });
         assert_eq!(seen.frame, REFUSED);
     }
@@ -179,8 +208,12 @@ fn the_right_proof_for_a_decoy_is_refused() {
 
 fn challenged(store: &MemoryStore, cookie: &Cookie) -> Header {
     let seen = ask(store, |_| Request::Challenge { cookie: cookie.clone() });
-    assert_eq!((seen.asked.as_slice(), seen.crypto[2]), (["format"].as_slice(), 3), "K, request, answer");
-    match Reply::parse(&seen.frame, Awaited::Other) {
+    assert_eq!(
+        (seen.asked.as_slice(), seen.crypto[2]),
+        (["format"].as_slice(), 3),
+        "K, request, answer"
+    );
+    match Reply::parse(&seen.frame, ReplyContext::Other) {
         Ok(Reply::Challenge(StoredFormat::Sealed(header))) => header,
         other => panic!("{other:?}"),
     }
@@ -194,7 +227,7 @@ fn decoys_look_like_headers_and_stay_the_same() {
     let decoys = cookies.each_ref().map(|cookie| challenged(&files.store, cookie));
     for (number, (cookie, decoy)) in cookies.iter().zip(&decoys).enumerate() {
         assert_eq!(challenged(&files.store, cookie), *decoy, "asking twice gives the same");
-        assert_eq!(decoy.cost(), Cost::USUAL);
+        assert_eq!(decoy.cost(), Cost::DEFAULT);
         for other in &decoys[..number] {
             assert!(decoy.salt() != other.salt() && decoy.file_id() != other.file_id());
         }
@@ -206,9 +239,13 @@ fn decoys_look_like_headers_and_stay_the_same() {
 #[test]
 fn a_challenge_of_no_file_looks_like_one_of_a_file() {
     let files = Files::new();
-    let [there, decoy] = [cookie(), unknown()].map(|cookie| ask(&files.store, |_| Request::Challenge { cookie }));
+    let [there, decoy] =
+        [cookie(), unknown()].map(|cookie| ask(&files.store, |_| Request::Challenge { cookie }));
     assert_eq!(there.frame.len(), decoy.frame.len());
-    assert_eq!((there.length, there.asked, there.crypto), (decoy.length, decoy.asked, decoy.crypto));
+    assert_eq!(
+        (there.length, there.asked, there.crypto),
+        (decoy.length, decoy.asked, decoy.crypto)
+    );
 }
 
 /// The decoys of a file are there before it and after it.

@@ -1,19 +1,20 @@
-//! Clients that break the rules: a declared refusal, nothing stored that was not sent whole, nothing lost that was there.
+//! Clients that break the rules: a declared refusal, nothing stored that was not sent whole,
+//! nothing lost that was there.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 use std::time::Duration;
 
-use fss::chain::PIECE;
-use fss::sealed::MAX_PIECE;
+use fss::chain::SEALED_CHUNK_LEN;
+use fss::sealed::MAX_SEALED_CHUNK;
 use fss::server::ServerEvent;
-use fss::wire::aes_channel::MAX_PLAINTEXT;
-use fss::wire::reply::{Awaited, Reply};
+use fss::wire::record::MAX_PLAINTEXT;
+use fss::wire::reply::{Reply, ReplyContext};
 use fss::{Limits, Machine as _, Step, Time};
 
 use super::*;
 
-type Server = Hand<'static, ServerSession<MemoryStore>>;
+type Server = ScriptedPeer<'static, ServerSession<MemoryStore>>;
 
 fn limited(change: impl FnOnce(&mut Limits)) -> Scenario {
     let mut limits = Limits::default();
@@ -30,10 +31,13 @@ fn connected() -> (Server, MemoryStore) {
 /// An upload that has begun.
 fn uploading(scenario: &Scenario, size: Option<u64>) -> (Server, MemoryStore) {
     let store = store();
-    let mut hand = scenario.with_client_by_hand(store.clone());
-    let answer = hand.ask(&Request::Upload(NewUpload { size, ..new_upload() }));
-    assert!(matches!(Reply::parse(&answer, Awaited::Upload), Ok(Reply::Accepted { offset: 0, chain: None, .. })));
-    (hand, store)
+    let mut scripted = scenario.with_client_by_hand(store.clone());
+    let answer = scripted.ask(&Request::Upload(NewUpload { size, ..new_upload() }));
+    assert!(matches!(
+        Reply::parse(&answer, ReplyContext::Upload),
+        Ok(Reply::Accepted { offset: 0, chain: None, .. })
+    ));
+    (scripted, store)
 }
 
 fn data(length: usize) -> Vec<u8> {
@@ -41,20 +45,23 @@ fn data(length: usize) -> Vec<u8> {
 }
 
 /// The server refuses, ends the connection, and shows nobody what it got; it could be resumed.
-fn assert_refused((mut hand, store): (Server, MemoryStore), code: RefusalCode, why: Refusal) {
-    assert_eq!(hand.hear_refusal().code, Some(code));
-    assert_eq!(hand.leave(), Err(why.into()));
+fn assert_refused((mut scripted, store): (Server, MemoryStore), code: ErrorCode, why: Refusal) {
+    assert_eq!(scripted.hear_refusal().code, Some(code));
+    assert_eq!(scripted.leave(), Err(why.into()));
     assert_eq!((store.len(), store.pending()), (0, 1));
 }
 
 #[test]
 fn who_sends_more_than_the_window_breaks_the_protocol() {
     let scenario = limited(|limits| limits.upload_window = 0);
-    let (mut hand, store) = uploading(&scenario, None);
-    hand.say(&data(4 * MAX_PIECE));
-    assert!(matches!(Reply::parse(&hand.hear(), Awaited::Upload), Ok(Reply::Received { .. })), "4 pieces are always within");
-    hand.say(&data(MAX_PLAINTEXT - 2));
-    assert_refused((hand, store), RefusalCode::Protocol, Refusal::BeyondWindow);
+    let (mut scripted, store) = uploading(&scenario, None);
+    scripted.say(&data(4 * MAX_SEALED_CHUNK));
+    assert!(
+        matches!(Reply::parse(&scripted.hear(), ReplyContext::Upload), Ok(Reply::Received { .. })),
+        "4 pieces are always within"
+    );
+    scripted.say(&data(MAX_PLAINTEXT - 2));
+    assert_refused((scripted, store), ErrorCode::Protocol, Refusal::BeyondWindow);
 }
 
 /// Counts how often it was woken.
@@ -67,12 +74,14 @@ impl Wake for Woken {
     }
 }
 
-/// Long records are bounded over all connections: one more waits, without reading, until a buffer is given back.
+/// Long records are bounded over all connections: one more waits, without reading, until a buffer
+/// is given back.
 #[test]
 fn a_record_waits_while_all_buffers_are_lent() {
     let scenario = limited(|limits| limits.record_buffers = 2);
     let mut hands = [(); 3].map(|()| uploading(&scenario, None).0);
-    let [mut first, mut second, third] = hands.each_mut().map(|hand| hand.sealed(&data(200_000)));
+    let [mut first, mut second, third] =
+        hands.each_mut().map(|scripted| scripted.sealed(&data(200_000)));
     let rest = [first.split_off(5000), second.split_off(5000)];
     hands[0].say_raw(&first);
     hands[1].say_raw(&second);
@@ -84,7 +93,11 @@ fn a_record_waits_while_all_buffers_are_lent() {
     room.copy_from_slice(&third[..count]);
     server.received(count);
     for _ in 0..3 {
-        assert_eq!(server.poll(Time::ZERO), Ok(Step::Wait(Duration::from_secs(1))), "who is woken need not look often");
+        assert_eq!(
+            server.poll(Time::ZERO),
+            Ok(Step::Sleep(Duration::from_secs(1))),
+            "who is woken need not look often"
+        );
     }
     assert!(server.buffers().0.is_empty(), "there is no room to read into");
     assert_eq!(woken.0.load(Ordering::Relaxed), 0);
@@ -92,66 +105,82 @@ fn a_record_waits_while_all_buffers_are_lent() {
     assert_eq!(woken.0.load(Ordering::Relaxed), 1, "a buffer is there");
     hands[2].say_raw(&third[count..]);
     hands[1].say_raw(&rest[1]);
-    for hand in &mut hands {
-        assert!(hand.ask(&Request::Data(b"")).starts_with(b"R\0OK\0offset=200000\0chain="));
+    for scripted in &mut hands {
+        assert!(scripted.ask(&Request::Data(b"")).starts_with(b"R\0OK\0offset=200000\0chain="));
     }
 }
 
 #[test]
 fn an_upload_must_end_where_it_said() {
-    for (size, parts) in [(10, vec![11]), (10, vec![10, 1]), (10, vec![9, 0]), (10, vec![0]), (0, vec![1])] {
-        let (mut hand, store) = uploading(&Scenario::fast(), Some(size));
+    for (size, parts) in
+        [(10, vec![11]), (10, vec![10, 1]), (10, vec![9, 0]), (10, vec![0]), (0, vec![1])]
+    {
+        let (mut scripted, store) = uploading(&Scenario::fast(), Some(size));
         for length in parts {
-            hand.say(&data(length));
+            scripted.say(&data(length));
         }
-        assert_refused((hand, store), RefusalCode::BadRequest, Refusal::OtherSize);
+        assert_refused((scripted, store), ErrorCode::BadRequest, Refusal::OtherSize);
     }
 }
 
 #[test]
 fn an_upload_of_no_size_must_not_outgrow_the_largest_file() {
-    let (mut hand, store) = uploading(&limited(|limits| limits.largest_file = 1000), None);
-    hand.say(&data(1000));
-    assert_eq!(hand.end(), None);
-    hand.say(&data(1));
-    assert_refused((hand, store), RefusalCode::TooLarge, Refusal::FileTooLarge { limit: 1000 });
+    let (mut scripted, store) = uploading(&limited(|limits| limits.largest_file = 1000), None);
+    scripted.say(&data(1000));
+    assert_eq!(scripted.end(), None);
+    scripted.say(&data(1));
+    assert_refused((scripted, store), ErrorCode::TooLarge, Refusal::FileTooLarge { limit: 1000 });
 }
 
-/// The server does not look into the bytes (§17.4): what is no sealed file is stored, and no client of ours takes it.
+/// The server does not look into the bytes (§17.4): what is no sealed file is stored, and no client
+/// of ours takes it.
 #[test]
 fn an_upload_of_nothing_is_stored_and_given_back_as_such() {
-    let (mut hand, store) = uploading(&Scenario::fast(), None);
-    hand.say(&data(0));
-    assert!(matches!(Reply::parse(&hand.hear(), Awaited::Upload), Ok(Reply::Received { offset: 0, chain: Some(_) })));
-    let approval = hand.ask(&download_by_hand(&hand, 1, &cookie()));
-    assert!(matches!(Reply::parse(&approval, Awaited::Other), Ok(Reply::Approved { size: 0, .. })));
-    assert_eq!(hand.hear(), b"F\0");
-    hand.say(&Request::Taken { offset: 0 }.encode());
-    assert!(matches!(hand.events.last(), Some(ServerEvent::Delivered { bytes: 0, .. })));
+    let (mut scripted, store) = uploading(&Scenario::fast(), None);
+    scripted.say(&data(0));
+    assert!(matches!(
+        Reply::parse(&scripted.hear(), ReplyContext::Upload),
+        Ok(Reply::Received { offset: 0, chain: Some(_) })
+    ));
+    let approval = scripted.ask(&download_by_hand(&scripted, 1, &cookie()));
+    assert!(matches!(
+        Reply::parse(&approval, ReplyContext::Other),
+        Ok(Reply::Approved { size: 0, .. })
+    ));
+    assert_eq!(scripted.hear(), b"F\0");
+    scripted.say(&Request::Taken { offset: 0 }.encode());
+    assert!(matches!(scripted.events.last(), Some(ServerEvent::Delivered { bytes: 0, .. })));
     let outcome = Scenario::fast().download(&store, Wire::default());
     assert_eq!(outcome.client, Err(fss::Integrity::Chain.into()));
 }
 
 #[test]
 fn data_behind_the_end_of_a_file_breaks_the_protocol_and_the_file_stays() {
-    let (mut hand, store) = uploading(&Scenario::fast(), None);
-    let all = [data(10), data(0), data(1)].map(|frame| hand.sealed(&frame)).concat();
-    hand.say_raw(&all);
-    assert!(matches!(Reply::parse(&hand.hear(), Awaited::Upload), Ok(Reply::Received { offset: 10, chain: Some(_) })));
-    assert_eq!(hand.hear_refusal().code, Some(RefusalCode::Protocol));
+    let (mut scripted, store) = uploading(&Scenario::fast(), None);
+    let all = [data(10), data(0), data(1)].map(|frame| scripted.sealed(&frame)).concat();
+    scripted.say_raw(&all);
+    assert!(matches!(
+        Reply::parse(&scripted.hear(), ReplyContext::Upload),
+        Ok(Reply::Received { offset: 10, chain: Some(_) })
+    ));
+    assert_eq!(scripted.hear_refusal().code, Some(ErrorCode::Protocol));
     assert_eq!((store.len(), sealed_bytes(&store)), (1, vec![5; 10]));
 }
 
-/// An acknowledgement at the latest when an eighth of the window has come (§17.8), and never one that goes back.
+/// An acknowledgement at the latest when an eighth of the window has come (§17.8), and never one
+/// that goes back.
 #[test]
 fn a_client_with_data_never_waits() {
-    let (mut hand, _) = uploading(&Scenario::fast(), None);
+    let (mut scripted, _) = uploading(&Scenario::fast(), None);
     let (mut sent, mut acknowledged) = (0, 0);
-    for length in [5000, 300_000 - 1, 4097, 200_000, 263_000, 263_000].into_iter().cycle().take(60) {
-        length_in_parts(length).for_each(|part| hand.say(&data(part)));
+    for length in [5000, 300_000 - 1, 4097, 200_000, 263_000, 263_000].into_iter().cycle().take(60)
+    {
+        length_in_parts(length).for_each(|part| scripted.say(&data(part)));
         sent += length as u64;
-        while let Some(frame) = hand.hear_if_any() {
-            let Ok(Reply::Received { offset, chain: None }) = Reply::parse(&frame, Awaited::Upload) else {
+        while let Some(frame) = scripted.hear_if_any() {
+            let Ok(Reply::Received { offset, chain: None }) =
+                Reply::parse(&frame, ReplyContext::Upload)
+            else {
                 panic!("{}", frame.escape_ascii())
             };
             assert!((acknowledged + 1..=sent).contains(&offset));
@@ -169,51 +198,54 @@ fn length_in_parts(length: usize) -> impl Iterator<Item = usize> {
 
 #[test]
 fn an_upload_that_is_left_is_pending_and_not_to_be_seen() {
-    for farewell in [None, Some(Request::Refusal(fss::wire::refusal::Refused::new(RefusalCode::Storage, None)))] {
-        let (mut hand, store) = uploading(&Scenario::fast(), Some(100));
-        hand.say(&data(50));
+    for farewell in [
+        None,
+        Some(Request::Refusal(fss::wire::error_frame::ErrorFrame::new(ErrorCode::Storage, None))),
+    ] {
+        let (mut scripted, store) = uploading(&Scenario::fast(), Some(100));
+        scripted.say(&data(50));
         if let Some(frame) = farewell {
-            hand.say(&frame.encode());
+            scripted.say(&frame.encode());
         }
-        assert!(hand.leave().is_err());
-        assert_eq!(hand.hear_raw(), b"", "whoever goes is told nothing");
+        assert!(scripted.leave().is_err());
+        assert_eq!(scripted.hear_raw(), b"", "whoever goes is told nothing");
         assert_eq!((store.len(), store.pending()), (0, 1));
-        let mut hand = Scenario::fast().with_client_by_hand(store);
-        assert_eq!(hand.ask(&Request::List { after: None }), b"R\0END\0");
-        hand.say(&download_by_hand(&hand, 1, &cookie()).encode());
-        assert_eq!(hand.hear_refusal().code, Some(RefusalCode::Refused));
+        let mut scripted = Scenario::fast().with_client_by_hand(store);
+        assert_eq!(scripted.ask(&Request::List { after: None }), b"R\0END\0");
+        scripted.say(&download_by_hand(&scripted, 1, &cookie()).encode());
+        assert_eq!(scripted.hear_refusal().code, Some(ErrorCode::Refused));
     }
 }
 
 /// A file that is longer than the window of a download, and so much of it as was sent.
 fn downloading() -> (Server, u64) {
-    let (mut hand, store) = connected();
+    let (mut scripted, store) = connected();
     put(&store, vec![5; 20 << 20]);
-    let approval = hand.ask(&download_by_hand(&hand, 1, &cookie()));
-    assert!(matches!(Reply::parse(&approval, Awaited::Other), Ok(Reply::Approved { .. })));
-    let sent = bytes_of_file(&mut hand);
-    (hand, sent)
+    let approval = scripted.ask(&download_by_hand(&scripted, 1, &cookie()));
+    assert!(matches!(Reply::parse(&approval, ReplyContext::Other), Ok(Reply::Approved { .. })));
+    let sent = bytes_of_file(&mut scripted);
+    (scripted, sent)
 }
 
-fn bytes_of_file(hand: &mut Server) -> u64 {
-    std::iter::from_fn(|| hand.hear_if_any()).map(|frame| frame.len() as u64 - 2).sum()
+fn bytes_of_file(scripted: &mut Server) -> u64 {
+    std::iter::from_fn(|| scripted.hear_if_any()).map(|frame| frame.len() as u64 - 2).sum()
 }
 
 /// §18.7: 8 MiB beyond what is acknowledged, in whole records.
 #[test]
 fn a_server_sends_no_more_than_the_window_of_a_download() {
-    let (mut hand, mut sent) = downloading();
+    let (mut scripted, mut sent) = downloading();
     let mut taken = 0;
     while sent < 20 << 20 {
         let ahead = sent - taken;
-        assert!(ahead <= 8 << 20 && ahead + 4 * PIECE > 8 << 20, "{ahead}");
+        assert!(ahead <= 8 << 20 && ahead + 4 * SEALED_CHUNK_LEN > 8 << 20, "{ahead}");
         taken += 3_000_000;
-        hand.say(&Request::Taken { offset: taken }.encode());
-        sent += bytes_of_file(&mut hand);
+        scripted.say(&Request::Taken { offset: taken }.encode());
+        sent += bytes_of_file(&mut scripted);
     }
     assert_eq!(sent, 20 << 20);
-    hand.say(&Request::Taken { offset: sent }.encode());
-    assert!(matches!(hand.events.last(), Some(ServerEvent::Delivered { .. })));
+    scripted.say(&Request::Taken { offset: sent }.encode());
+    assert!(matches!(scripted.events.last(), Some(ServerEvent::Delivered { .. })));
 }
 
 #[test]
@@ -226,28 +258,37 @@ fn acknowledgements_of_what_was_not_sent_or_that_go_back_break_the_protocol() {
         |_| vec![i64::MAX.unsigned_abs()],
     ] as [fn(u64) -> Vec<u64>; 5]
     {
-        let (mut hand, sent) = downloading();
+        let (mut scripted, sent) = downloading();
         for offset in offsets(sent) {
-            bytes_of_file(&mut hand);
-            hand.say(&Request::Taken { offset }.encode());
+            bytes_of_file(&mut scripted);
+            scripted.say(&Request::Taken { offset }.encode());
         }
-        let last = std::iter::from_fn(|| hand.hear_if_any()).last().expect("it says something");
-        assert_eq!(last, fss::wire::refusal::Refused::new(RefusalCode::Protocol, None).encode());
-        assert!(!hand.events.iter().any(|event| matches!(event, ServerEvent::Delivered { .. })));
+        let last = std::iter::from_fn(|| scripted.hear_if_any()).last().expect("it says something");
+        assert_eq!(
+            last,
+            fss::wire::error_frame::ErrorFrame::new(ErrorCode::Protocol, None).encode()
+        );
+        assert!(
+            !scripted.events.iter().any(|event| matches!(event, ServerEvent::Delivered { .. }))
+        );
     }
 }
 
 /// The last acknowledgement is sent exactly once (§18.8).
 #[test]
 fn a_file_is_delivered_once() {
-    let mut hand = Scenario::fast().with_client_by_hand(stored(b"tiny"));
-    hand.ask(&download_by_hand(&hand, 1, &cookie()));
-    let size = bytes_of_file(&mut hand);
+    let mut scripted = Scenario::fast().with_client_by_hand(stored(b"tiny"));
+    scripted.ask(&download_by_hand(&scripted, 1, &cookie()));
+    let size = bytes_of_file(&mut scripted);
     for _ in 0..2 {
-        hand.say(&Request::Taken { offset: size }.encode());
+        scripted.say(&Request::Taken { offset: size }.encode());
     }
-    assert_eq!(hand.hear_refusal().code, Some(RefusalCode::Protocol));
-    let delivered = hand.events.iter().filter(|event| matches!(event, ServerEvent::Delivered { .. })).count();
+    assert_eq!(scripted.hear_refusal().code, Some(ErrorCode::Protocol));
+    let delivered = scripted
+        .events
+        .iter()
+        .filter(|event| matches!(event, ServerEvent::Delivered { .. }))
+        .count();
     assert_eq!(delivered, 1);
 }
 
@@ -255,20 +296,34 @@ fn a_file_is_delivered_once() {
 fn offsets_of_a_download_are_those_of_pieces_or_the_end() {
     let store = stored(&file(150_000));
     let size = sealed_bytes(&store).len() as u64;
-    let mut hand = Scenario::fast().with_client_by_hand(store);
-    let at = |hand: &Server, offset| Request::Download { cookie: cookie(), proof: proof(1, hand.binding(), &cookie()), offset };
-    for offset in [1, PIECE - 1, PIECE + 1, size - 1, size + 1, 4 * PIECE, i64::MAX.unsigned_abs()] {
-        let request = at(&hand, offset);
-        hand.say(&request.encode());
-        assert_eq!(hand.hear_refusal().code, Some(RefusalCode::BadRequest), "{offset}");
+    let mut scripted = Scenario::fast().with_client_by_hand(store);
+    let at = |scripted: &Server, offset| Request::Download {
+        cookie: cookie(),
+        proof: proof(1, scripted.binding(), &cookie()),
+        offset,
+    };
+    for offset in [
+        1,
+        SEALED_CHUNK_LEN - 1,
+        SEALED_CHUNK_LEN + 1,
+        size - 1,
+        size + 1,
+        4 * SEALED_CHUNK_LEN,
+        i64::MAX.unsigned_abs(),
+    ] {
+        let request = at(&scripted, offset);
+        scripted.say(&request.encode());
+        assert_eq!(scripted.hear_refusal().code, Some(ErrorCode::BadRequest), "{offset}");
     }
-    for offset in [0, PIECE, 2 * PIECE, size] {
-        let approval = hand.ask(&at(&hand, offset));
-        assert!(matches!(Reply::parse(&approval, Awaited::Other), Ok(Reply::Approved { size: whole, .. }) if whole == size));
-        assert_eq!(bytes_of_file(&mut hand), size - offset, "{offset}");
-        hand.say(&Request::Taken { offset: size }.encode());
+    for offset in [0, SEALED_CHUNK_LEN, 2 * SEALED_CHUNK_LEN, size] {
+        let approval = scripted.ask(&at(&scripted, offset));
+        assert!(
+            matches!(Reply::parse(&approval, ReplyContext::Other), Ok(Reply::Approved { size: whole, .. }) if whole == size)
+        );
+        assert_eq!(bytes_of_file(&mut scripted), size - offset, "{offset}");
+        scripted.say(&Request::Taken { offset: size }.encode());
     }
-    assert_eq!(hand.leave(), Ok(()));
+    assert_eq!(scripted.leave(), Ok(()));
 }
 
 /// A store with so many files of one owner.
@@ -278,11 +333,11 @@ fn with_files(count: u64) -> MemoryStore {
     store
 }
 
-fn list(hand: &mut Server, after: Option<Cookie>) -> (Vec<Cookie>, bool) {
-    hand.say(&Request::List { after }.encode());
+fn list(scripted: &mut Server, after: Option<Cookie>) -> (Vec<Cookie>, bool) {
+    scripted.say(&Request::List { after }.encode());
     let mut cookies = Vec::new();
     loop {
-        match Reply::parse(&hand.hear(), Awaited::List) {
+        match Reply::parse(&scripted.hear(), ReplyContext::List) {
             Ok(Reply::Entry(entry)) => cookies.push(entry.cookie),
             Ok(Reply::EndOfList { more }) => return (cookies, more),
             other => panic!("{other:?}"),
@@ -292,10 +347,10 @@ fn list(hand: &mut Server, after: Option<Cookie>) -> (Vec<Cookie>, bool) {
 
 #[test]
 fn a_list_is_cut_into_answers_of_256() {
-    let mut hand = Scenario::fast().with_client_by_hand(with_files(600));
+    let mut scripted = Scenario::fast().with_client_by_hand(with_files(600));
     let (mut all, mut lengths, mut after) = (Vec::new(), Vec::new(), None);
     loop {
-        let (cookies, more) = list(&mut hand, after);
+        let (cookies, more) = list(&mut scripted, after);
         lengths.push(cookies.len());
         all.extend(cookies);
         if !more {
@@ -304,15 +359,18 @@ fn a_list_is_cut_into_answers_of_256() {
         after = all.last().cloned();
     }
     assert_eq!(lengths, [256, 256, 88]);
-    assert!(all.is_sorted_by_key(|cookie| cookie.as_str().parse::<u64>().expect("it is an index")), "oldest first");
+    assert!(
+        all.is_sorted_by_key(|cookie| cookie.as_str().parse::<u64>().expect("it is an index")),
+        "oldest first"
+    );
 }
 
 #[test]
 fn a_list_of_exactly_256_has_no_more() {
-    let mut hand = Scenario::fast().with_client_by_hand(with_files(256));
-    let (cookies, more) = list(&mut hand, None);
+    let mut scripted = Scenario::fast().with_client_by_hand(with_files(256));
+    let (cookies, more) = list(&mut scripted, None);
     assert_eq!((cookies.len(), more), (256, false));
-    assert_eq!(list(&mut hand, cookies.last().cloned()), (vec![], false));
+    assert_eq!(list(&mut scripted, cookies.last().cloned()), (vec![], false));
 }
 
 /// Whose file it is, or whether there is one, is not told (§19.1).
@@ -325,7 +383,7 @@ fn nobody_lists_or_deletes_the_files_of_others() {
     let delete = |cookie| Request::Delete { cookie, proof: None };
     for request in [after(cookie()), after(unknown()), delete(cookie()), delete(unknown())] {
         stranger.say(&request.encode());
-        assert_eq!(stranger.hear_refusal().code, Some(RefusalCode::Refused), "{request:?}");
+        assert_eq!(stranger.hear_refusal().code, Some(ErrorCode::Refused), "{request:?}");
     }
     let right = proof(1, stranger.binding(), &cookie());
     assert_eq!(stranger.ask(&Request::Delete { cookie: cookie(), proof: Some(right) }), b"R\0OK\0");
@@ -333,16 +391,23 @@ fn nobody_lists_or_deletes_the_files_of_others() {
     let mut owner = Scenario::fast().with_client_by_hand(store.clone());
     assert_eq!(owner.ask(&delete(Cookie::from_index(2))), b"R\0OK\0", "who owns it needs no proof");
     owner.say(&after(Cookie::from_index(2)).encode());
-    assert_eq!(owner.hear_refusal().code, Some(RefusalCode::Refused), "it is gone: the client begins anew");
+    assert_eq!(
+        owner.hear_refusal().code,
+        Some(ErrorCode::Refused),
+        "it is gone: the client begins anew"
+    );
     assert_eq!(store.len(), 1);
 }
 
-/// Several clients may download a file at once, and one that is removed meanwhile is read to its end (§18.9).
+/// Several clients may download a file at once, and one that is removed meanwhile is read to its
+/// end (§18.9).
 #[test]
 fn a_file_that_is_deleted_is_still_read_by_who_has_begun() {
     let store = with_files(1);
-    let (mut reader, mut owner) =
-        (Scenario::fast().with_client_by_hand(store.clone()), Scenario::fast().with_client_by_hand(store.clone()));
+    let (mut reader, mut owner) = (
+        Scenario::fast().with_client_by_hand(store.clone()),
+        Scenario::fast().with_client_by_hand(store.clone()),
+    );
     reader.ask(&download_by_hand(&reader, 1, &cookie()));
     assert_eq!(owner.ask(&Request::Delete { cookie: cookie(), proof: None }), b"R\0OK\0");
     assert_eq!(bytes_of_file(&mut reader), 100);

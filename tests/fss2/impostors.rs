@@ -2,12 +2,12 @@
 
 use fss::Secret;
 use fss::crypto::{CryptoFailure, PrivateKey, PublicKeyDer};
-use fss::wire::aes_channel::{Direction, PREFIX};
-use fss::wire::hello::{Hello, Speaker};
-use fss::wire::key_schedule::{Keys, Said};
+use fss::wire::hello::{Hello, Role};
+use fss::wire::key_schedule::{HelloTranscript, Keys};
+use fss::wire::record::{Direction, PREFIX};
 use fss::wire::reply::{Reply, Welcome};
 use fss::{Machine as _, Step, Time};
-use fss_test_support::hand::{LIMITS, open_message};
+use fss_test_support::scripted_peer::{LIMITS, open_message};
 use rand_core::{CryptoRng, Rng as _};
 
 use super::*;
@@ -16,16 +16,17 @@ use super::*;
 const KEY: usize = 450;
 
 /// A client that is to upload, and has heard this as the server's key.
-fn meet(client: ClientSession, transport: &PublicKeyDer) -> Hand<'static, Scripted> {
-    let mut hand = hand(client);
-    hand.exchange_key_for(transport.as_bytes());
-    hand
+fn meet(client: ClientSession, transport: &PublicKeyDer) -> ScriptedPeer<'static, Scripted> {
+    let mut scripted = hand(client);
+    scripted.exchange_key_for(transport.as_bytes());
+    scripted
 }
 
-/// A server that a test speaks for, with the recorded identity, and a client that is to upload to it.
-fn hand(client: ClientSession) -> Hand<'static, Scripted> {
+/// A server that a test speaks for, with the recorded identity, and a client that is to upload to
+/// it.
+fn hand(client: ClientSession) -> ScriptedPeer<'static, Scripted> {
     let operations = VecDeque::from([Operation::Upload(upload(Some(4)))]);
-    Hand::new_server(Scripted { client, operations }, Scenario::fast().server, b"tiny")
+    ScriptedPeer::new_server(Scripted { client, operations }, Scenario::fast().server, b"tiny")
 }
 
 fn expecting_the_server() -> ClientSession {
@@ -34,51 +35,68 @@ fn expecting_the_server() -> ClientSession {
 }
 
 /// How a client ends that hears this as the server's first record. It must say and report nothing.
-fn ends_silently(mut hand: Hand<'_, Scripted>, welcome: Welcome) -> Result<(), Error> {
-    hand.hear_raw();
-    hand.say(&Reply::Welcome(welcome).encode());
-    let end = hand.leave();
-    assert_eq!((hand.hear_raw(), &hand.events), (vec![], &vec![]), "not a record, and nothing to store");
-    assert_eq!(hand.machine.client.server_key(), None);
+fn ends_silently(mut scripted: ScriptedPeer<'_, Scripted>, welcome: Welcome) -> Result<(), Error> {
+    scripted.hear_raw();
+    scripted.say(&Reply::Welcome(welcome).encode());
+    let end = scripted.leave();
+    assert_eq!(
+        (scripted.hear_raw(), &scripted.events),
+        (vec![], &vec![]),
+        "not a record, and nothing to store"
+    );
+    assert_eq!(scripted.machine.client.server_key(), None);
     end
 }
 
 /// An identity that differs from the pinned one gets no record, though it has signed (§13.9).
 #[test]
 fn a_server_with_another_identity_than_the_pinned_one_gets_no_record() {
-    let (expected, impostor) = (Scenario::fast().server.identity().public_key().fingerprint(), identity(9));
-    let mut hand = hand(expecting_the_server()).greeted();
-    let signed = hand.know(impostor.public_key());
+    let (expected, impostor) =
+        (Scenario::fast().server.identity().public_key().fingerprint(), identity(9));
+    let mut scripted = hand(expecting_the_server()).greeted();
+    let signed = scripted.know(impostor.public_key());
     let signature = impostor.sign(&signed, &mut SeededRng(1)).expect("it signs");
     let identity = impostor.public_key().as_bytes().to_vec();
-    let end = ends_silently(hand, Welcome { identity, signature, limits: LIMITS });
-    assert_eq!(end, Err(Error::ServerKeyChanged { expected, got: impostor.public_key().fingerprint() }));
+    let end = ends_silently(scripted, Welcome { identity, signature, limits: LIMITS });
+    assert_eq!(
+        end,
+        Err(Error::ServerKeyChanged { expected, got: impostor.public_key().fingerprint() })
+    );
 }
 
-/// A man in the middle has a transport key of his own, and the true server's identity without its private half.
+/// A man in the middle has a transport key of his own, and the true server's identity without its
+/// private half.
 #[test]
 fn an_identity_that_has_not_signed_for_this_connection_gets_no_record() {
     let scenario = Scenario::fast();
     let of_another_connection = hand(scenario.client()).greeted().welcome();
     let client = scenario.client.identity();
-    let transport = keys::transport(&NoSecurity);
+    let transport = keys::transport(&InsecureCrypto);
     for pinned in [true, false] {
-        let greeted = || hand(if pinned { expecting_the_server() } else { Scenario::fast().client() }).greeted();
+        let greeted = || {
+            hand(if pinned { expecting_the_server() } else { Scenario::fast().client() }).greeted()
+        };
         let honest = greeted().welcome();
         // Another client hello would do; here another transport key.
         let mut elsewhere = hand(Scenario { seed: 50, ..Scenario::fast() }.client()).greeted();
         let elsewhere = elsewhere.welcome();
         let signed = greeted().know(scenario.server.identity().public_key());
-        let [by_client, by_transport] = [client, &transport].map(|key| key.sign(&signed, &mut SeededRng(1)).expect("it signs"));
+        let [by_client, by_transport] =
+            [client, &transport].map(|key| key.sign(&signed, &mut SeededRng(1)).expect("it signs"));
         let mut flipped = honest.signature.clone();
         flipped[40] ^= 1;
-        for signature in [elsewhere.signature, by_client, by_transport, flipped, vec![], vec![0; 256]] {
+        for signature in
+            [elsewhere.signature, by_client, by_transport, flipped, vec![], vec![0; 256]]
+        {
             let end = ends_silently(greeted(), Welcome { signature, ..honest.clone() });
             assert_eq!(end, Err(Error::ServerNotProved));
         }
-        let mut hand = greeted();
-        hand.say(&Reply::Welcome(honest).encode());
-        assert!(matches!(hand.events[..], [ClientEvent::ServerKey(_), ClientEvent::Connected(_)]), "the true one is taken");
+        let mut scripted = greeted();
+        scripted.say(&Reply::Welcome(honest).encode());
+        assert!(
+            matches!(scripted.events[..], [ClientEvent::ServerKey(_), ClientEvent::Connected(_)]),
+            "the true one is taken"
+        );
     }
     assert_eq!(of_another_connection.limits, LIMITS);
 }
@@ -87,36 +105,42 @@ fn an_identity_that_has_not_signed_for_this_connection_gets_no_record() {
 #[test]
 fn the_identity_is_neither_the_transport_key_nor_the_clients_and_has_its_one_form() {
     let scenario = Scenario::fast();
-    for key in [keys::transport(&NoSecurity), Arc::clone(scenario.client.identity())] {
-        let mut hand = hand(scenario.client()).greeted();
-        let signed = hand.know(key.public_key());
+    for key in [keys::transport(&InsecureCrypto), Arc::clone(scenario.client.identity())] {
+        let mut scripted = hand(scenario.client()).greeted();
+        let signed = scripted.know(key.public_key());
         let signature = key.sign(&signed, &mut SeededRng(1)).expect("it signs");
         let identity = key.public_key().as_bytes().to_vec();
-        assert_eq!(ends_silently(hand, Welcome { identity, signature, limits: LIMITS }), Err(Error::ServerNotProved));
+        assert_eq!(
+            ends_silently(scripted, Welcome { identity, signature, limits: LIMITS }),
+            Err(Error::ServerNotProved)
+        );
     }
     for identity in versions::keys_of_other_forms(scenario.server.identity().public_key()) {
         let key = PublicKeyDer::parse(&identity).expect("FSS 1.0 takes it");
-        let mut hand = hand(scenario.client()).greeted();
-        let signed = hand.know(&key);
+        let mut scripted = hand(scenario.client()).greeted();
+        let signed = scripted.know(&key);
         let mut signature = [key.fingerprint().as_bytes(), signed.as_slice()].concat();
         signature.resize(256, 0);
-        assert_eq!(ends_silently(hand, Welcome { identity, signature, limits: LIMITS }), Err(Error::ServerNotProved));
+        assert_eq!(
+            ends_silently(scripted, Welcome { identity, signature, limits: LIMITS }),
+            Err(Error::ServerNotProved)
+        );
     }
     for identity in [vec![], vec![7; 294]] {
-        let mut hand = hand(scenario.client()).greeted();
-        let welcome = Welcome { identity, ..hand.welcome() };
-        assert_eq!(ends_silently(hand, welcome), Err(Error::ServerNotProved));
+        let mut scripted = hand(scenario.client()).greeted();
+        let welcome = Welcome { identity, ..scripted.welcome() };
+        assert_eq!(ends_silently(scripted, welcome), Err(Error::ServerNotProved));
     }
 }
 
 /// Who does not take the key for the server's does not poll again, and nothing has gone out.
 #[test]
 fn the_identity_is_reported_before_the_first_record_goes_out() {
-    let mut hand = hand(Scenario::fast().client()).greeted();
-    let welcome = hand.welcome();
-    hand.hear_raw();
-    let record = hand.sealed(&Reply::Welcome(welcome).encode());
-    let client = &mut hand.machine;
+    let mut scripted = hand(Scenario::fast().client()).greeted();
+    let welcome = scripted.welcome();
+    scripted.hear_raw();
+    let record = scripted.sealed(&Reply::Welcome(welcome).encode());
+    let client = &mut scripted.machine;
     client.buffers().0[..record.len()].copy_from_slice(&record);
     client.received(record.len());
     let expected = Scenario::fast().server.identity().public_key().fingerprint();
@@ -126,27 +150,34 @@ fn the_identity_is_reported_before_the_first_record_goes_out() {
 
 #[test]
 fn the_hello_goes_out_before_anybody_is_known() {
-    let mut hand = meet(expecting_the_server(), keys::transport(&NoSecurity).public_key());
-    assert!(Hello::parse(&hand.hear_message(), Speaker::Client).is_ok());
+    let mut scripted = meet(expecting_the_server(), keys::transport(&InsecureCrypto).public_key());
+    assert!(Hello::parse(&scripted.hear_message(), Role::Client).is_ok());
 }
 
 #[test]
 fn a_mirror_gets_nothing_but_the_key_that_it_sends_back() {
     let scenario = Scenario::fast();
-    let mut hand = meet(scenario.client(), scenario.client.identity().public_key());
-    assert_eq!(hand.leave(), Err(Error::OwnKey));
-    assert_eq!((hand.hear_raw(), hand.events), (vec![], vec![]));
+    let mut scripted = meet(scenario.client(), scenario.client.identity().public_key());
+    assert_eq!(scripted.leave(), Err(Error::OwnKey));
+    assert_eq!((scripted.hear_raw(), scripted.events), (vec![], vec![]));
 }
 
 /// A transport key may have any exponent, but there is one encoding of it (§13.1).
 #[test]
 fn a_transport_key_that_is_not_in_its_one_form_gets_nothing_but_the_clients_key() {
-    let [other_exponent, no_parameters] = versions::keys_of_other_forms(keys::transport(&NoSecurity).public_key());
-    let mut hand = meet(Scenario::fast().client(), &PublicKeyDer::parse(&no_parameters).expect("FSS 1.0 takes it"));
-    assert_eq!(hand.leave(), Err(Refusal::KeyForm.into()));
-    assert_eq!((hand.hear_raw(), hand.events), (vec![], vec![]));
-    let mut hand = meet(Scenario::fast().client(), &PublicKeyDer::parse(&other_exponent).expect("FSS 1.0 takes it"));
-    assert!(Hello::parse(&hand.hear_message(), Speaker::Client).is_ok());
+    let [other_exponent, no_parameters] =
+        versions::keys_of_other_forms(keys::transport(&InsecureCrypto).public_key());
+    let mut scripted = meet(
+        Scenario::fast().client(),
+        &PublicKeyDer::parse(&no_parameters).expect("FSS 1.0 takes it"),
+    );
+    assert_eq!(scripted.leave(), Err(Refusal::KeyNotCanonical.into()));
+    assert_eq!((scripted.hear_raw(), scripted.events), (vec![], vec![]));
+    let mut scripted = meet(
+        Scenario::fast().client(),
+        &PublicKeyDer::parse(&other_exponent).expect("FSS 1.0 takes it"),
+    );
+    assert!(Hello::parse(&scripted.hear_message(), Role::Client).is_ok());
 }
 
 /// Both hellos and whose they are, of a recorded connection.
@@ -163,7 +194,7 @@ impl Recording {
         let outcome = scenario.upload(store(), b"tiny", Wire::default());
         assert_eq!(outcome.client, Ok(()));
         // With both private RSA keys the hellos are read.
-        let client = open_message(&keys::transport(&NoSecurity), &outcome.from_client[KEY..]);
+        let client = open_message(&keys::transport(&InsecureCrypto), &outcome.from_client[KEY..]);
         let server = open_message(scenario.client.identity(), &outcome.from_server[KEY..]);
         let records = [(&outcome.from_client, client.1), (&outcome.from_server, server.1)];
         let records = records.map(|(sent, used)| first_record(&sent[KEY + used..]));
@@ -173,15 +204,26 @@ impl Recording {
     /// Whether the first record of each side opens for who has this half of the client's share.
     fn opens_with(&self, private: [u8; 32]) -> [bool; 2] {
         let [client, server] = [&self.hellos[0], &self.hellos[1]];
-        let client_hello = Hello::parse(client, Speaker::Client).expect("it is one");
-        let server_hello = Hello::parse(server, Speaker::Server).expect("it is one");
+        let client_hello = Hello::parse(client, Role::Client).expect("it is one");
+        let server_hello = Hello::parse(server, Role::Server).expect("it is one");
         let provider = self.scenario.client.provider();
-        let (client_key, server_key) = (self.scenario.client.identity(), keys::transport(&NoSecurity));
-        let client = Said { key: client_key.public_key(), plaintext: client, hello: &client_hello };
-        let server = Said { key: server_key.public_key(), plaintext: server, hello: &server_hello };
-        let keys = Keys::derive(provider.share(&private), &server_hello, client, server).expect("the share is sound");
-        [(keys.client, &self.records[0]), (keys.server, &self.records[1])]
-            .map(|(key, record)| Direction::new(Arc::clone(provider), key).open(&mut record.clone()).is_ok())
+        let (client_key, server_key) =
+            (self.scenario.client.identity(), keys::transport(&InsecureCrypto));
+        let client = HelloTranscript {
+            key: client_key.public_key(),
+            plaintext: client,
+            hello: &client_hello,
+        };
+        let server = HelloTranscript {
+            key: server_key.public_key(),
+            plaintext: server,
+            hello: &server_hello,
+        };
+        let keys = Keys::derive(provider.share(&private), &server_hello, client, server)
+            .expect("the share is sound");
+        [(keys.client, &self.records[0]), (keys.server, &self.records[1])].map(|(key, record)| {
+            Direction::new(Arc::clone(provider), key).open(&mut record.clone()).is_ok()
+        })
     }
 }
 
@@ -202,32 +244,40 @@ fn a_recorded_connection_stays_closed_for_who_gets_both_rsa_keys() {
     }
 }
 
-/// What an impostor learns is worth nothing on another connection: proofs are bound to theirs (§16.2).
+/// What an impostor learns is worth nothing on another connection: proofs are bound to theirs
+/// (§16.2).
 #[test]
 fn a_proof_is_worth_nothing_on_another_connection() {
     let (store, scenario) = (stored(b"secret"), Scenario::of_stranger());
     let mut first = scenario.with_client_by_hand(&store);
     let proof = download_by_hand(&first, 1, &cookie());
-    let mut second =
-        Hand::as_client(ServerSession::with_rng(&store, scenario.server.clone(), SeededRng(5)), scenario.client.clone());
+    let mut second = ScriptedPeer::as_client(
+        ServerSession::with_rng(&store, scenario.server.clone(), SeededRng(5)),
+        scenario.client.clone(),
+    );
     second.say(&proof.encode());
-    assert_eq!(second.hear_refusal().code, Some(RefusalCode::Refused));
+    assert_eq!(second.hear_refusal().code, Some(ErrorCode::Refused));
     assert!(first.ask(&proof).starts_with(b"S\0Approved\0"), "on its own it is good");
 }
 
-/// A client's key is sent in clear, so anybody can send it: without the private half nothing can be said or read.
+/// A client's key is sent in clear, so anybody can send it: without the private half nothing can be
+/// said or read.
 #[test]
 fn who_sends_the_key_of_somebody_else_cannot_say_a_word() {
     let scenario = Scenario::with(&fss::crypto::rustcrypto::RustCrypto);
-    let mut hand = Hand::new(scenario.server(store()), scenario.server.clone(), &[]);
-    hand.exchange_key_for(scenario.client.identity().public_key().as_bytes());
+    let mut scripted = ScriptedPeer::new(scenario.server(store()), scenario.server.clone(), &[]);
+    scripted.exchange_key_for(scenario.client.identity().public_key().as_bytes());
     let share = scenario.client.provider().share(&[3; 32]);
-    hand.say_message(&Hello { share: share.public(), secret: [4; 32].into() }.encode(Speaker::Client));
+    scripted
+        .say_message(&Hello { share: share.public(), secret: [4; 32].into() }.encode(Role::Client));
     // The server's secret is sealed to the key that was sent, so its records cannot be made.
-    hand.say_raw(&[0, 0, 0, 18]);
-    hand.say_raw(&[7; 18]);
-    assert_eq!(hand.leave(), Err(Error::RecordDoesNotOpen));
-    assert!(matches!(hand.events[..], [fss::server::ServerEvent::ClientKey(_)]), "nobody is proved");
+    scripted.say_raw(&[0, 0, 0, 18]);
+    scripted.say_raw(&[7; 18]);
+    assert_eq!(scripted.leave(), Err(Error::RecordDoesNotOpen));
+    assert!(
+        matches!(scripted.events[..], [fss::server::ServerEvent::ClientKey(_)]),
+        "nobody is proved"
+    );
 }
 
 /// A key in a device: it signs, and nothing else.
@@ -261,10 +311,16 @@ impl PrivateKey for InDevice {
 fn an_identity_that_only_signs_is_enough_for_a_server() {
     let provider = fss::crypto::aws_lc::AwsLc;
     let identity = Arc::new(InDevice(keys::server(&provider)));
-    let server = Config::new(Arc::new(provider), identity).with_decoys(Decoys::from_secret([9; 32]));
+    let server =
+        Config::new(Arc::new(provider), identity).with_decoys(Decoys::from_secret([9; 32]));
     let scenario = Scenario { server, ..Scenario::with(&provider) };
     let client = scenario.client().expecting(scenario.server.identity().public_key().fingerprint());
     let operations = [Operation::Upload(upload(Some(4))), Operation::Download(download())].into();
-    let outcome = run(&mut scenario.server(store()), &mut Scripted { client, operations }, b"tiny", Wire::default());
+    let outcome = run(
+        &mut scenario.server(store()),
+        &mut Scripted { client, operations },
+        b"tiny",
+        Wire::default(),
+    );
     assert_eq!((outcome.client, outcome.server, outcome.file), (Ok(()), Ok(()), b"tiny".to_vec()));
 }

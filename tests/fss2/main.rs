@@ -29,13 +29,13 @@ use fss::crypto::proof::Proof;
 use fss::sealed::{Cost, Header, Key, Metadata};
 use fss::server::Decoys;
 use fss::store::{NewFile, NewUpload, Retention, Store, UserName};
-use fss::wire::refusal::RefusalCode;
+use fss::wire::error_frame::ErrorCode;
 use fss::wire::request::Request;
-use fss::{Config, Cookie, Error, IndexCookies, MemoryStore, Refusal, ServerSession};
+use fss::{Config, Cookie, Error, MemoryStore, Refusal, SequentialCookies, ServerSession};
 use fss_test_support::clock::Clock;
-use fss_test_support::hand::Hand;
-use fss_test_support::no_security::{NoSecurity, identity};
-use fss_test_support::pair::{Outcome, Scripted, Wire, run};
+use fss_test_support::insecure_crypto::{InsecureCrypto, identity};
+use fss_test_support::scripted_peer::ScriptedPeer;
+use fss_test_support::sim_net::{Outcome, Scripted, Wire, run};
 use fss_test_support::{keys, rng::SeededRng};
 
 /// Machines move between threads, and live as long as their owner likes.
@@ -47,7 +47,7 @@ const _: () = {
 
 /// A store whose first upload gets the cookie 1, in which time stands still.
 fn store() -> MemoryStore {
-    MemoryStore::with_clock(IndexCookies, Retention::Forever, Clock::default())
+    MemoryStore::with_clock(SequentialCookies, Retention::Forever, Clock::default())
 }
 
 fn cookie() -> Cookie {
@@ -67,12 +67,13 @@ fn file(size: usize) -> Vec<u8> {
 }
 
 fn header() -> Header {
-    Header::from_parts(Cost::USUAL, [1; 16], [2; 32])
+    Header::from_parts(Cost::DEFAULT, [1; 16], [2; 32])
 }
 
-/// The key that a password would give, without the time it takes. The files of these tests have that of password 1.
+/// The key that a password would give, without the time it takes. The files of these tests have
+/// that of password 1.
 fn key(password: u8) -> Key {
-    Key::from_secrets(&[password; 32], &[password.wrapping_add(1); 32], &NoSecurity)
+    Key::from_secrets(&[password; 32], &[password.wrapping_add(1); 32], &InsecureCrypto)
 }
 
 fn metadata() -> Metadata {
@@ -81,7 +82,14 @@ fn metadata() -> Metadata {
 
 fn upload(size: Option<usize>) -> Upload {
     let size = size.map(|size| size as u64);
-    Upload { header: header(), key: key(1), metadata: metadata(), size, keep: None, downloads: None }
+    Upload {
+        header: header(),
+        key: key(1),
+        metadata: metadata(),
+        size,
+        keep: None,
+        downloads: None,
+    }
 }
 
 fn download() -> Download {
@@ -102,7 +110,8 @@ fn sealed_bytes(store: &MemoryStore) -> Vec<u8> {
     file.read(0, size).expect("it can be read").to_vec()
 }
 
-/// Puts whatever bytes into a store, behind the header of a file, as a damaged disk or a hostile server has them.
+/// Puts whatever bytes into a store, behind the header of a file, as a damaged disk or a hostile
+/// server has them.
 fn put(store: &MemoryStore, sealed: Vec<u8>) {
     let owner = Scenario::fast().client.identity().public_key().fingerprint();
     let file = NewFile::Sealed { upload: new_upload(), owner };
@@ -113,7 +122,13 @@ fn put(store: &MemoryStore, sealed: Vec<u8>) {
 
 /// What a client asks for with [`upload`].
 fn new_upload() -> NewUpload {
-    NewUpload { header: header(), verifier: key(1).verifier().clone(), size: None, keep: None, downloads: None }
+    NewUpload {
+        header: header(),
+        verifier: key(1).verifier().clone(),
+        size: None,
+        keep: None,
+        downloads: None,
+    }
 }
 
 fn proof(password: u8, binding: &[u8; 32], cookie: &Cookie) -> Proof {
@@ -131,16 +146,20 @@ impl Scenario {
     fn with(provider: &(impl CryptoProvider + Clone + 'static)) -> Self {
         let provider: Arc<dyn CryptoProvider> = Arc::new(provider.clone());
         let client = Config::new(Arc::clone(&provider), keys::client(&*provider));
-        Self { server: keys::server_config(provider).with_decoys(Decoys::from_secret([9; 32])), client, seed: 1 }
+        Self {
+            server: keys::server_config(provider).with_decoys(Decoys::from_secret([9; 32])),
+            client,
+            seed: 1,
+        }
     }
 
     fn fast() -> Self {
-        Self::with(&NoSecurity)
+        Self::with(&InsecureCrypto)
     }
 
     /// The client is somebody else than the owner of the files.
     fn of_stranger() -> Self {
-        Self { client: Config::new(Arc::new(NoSecurity), identity(1)), ..Self::fast() }
+        Self { client: Config::new(Arc::new(InsecureCrypto), identity(1)), ..Self::fast() }
     }
 
     fn server<S: Store>(&self, store: S) -> ServerSession<S> {
@@ -148,7 +167,9 @@ impl Scenario {
     }
 
     fn client(&self) -> ClientSession {
-        ClientSession::new(self.client.clone()).continue_after_refusals().with_random_numbers(SeededRng(self.seed + 1))
+        ClientSession::new(self.client.clone())
+            .continue_after_refusals()
+            .with_random_numbers(SeededRng(self.seed + 1))
     }
 
     /// A client that does these operations, and then closes.
@@ -156,7 +177,13 @@ impl Scenario {
         Scripted { client: self.client(), operations: VecDeque::from(operations) }
     }
 
-    fn run(&self, store: impl Store, operations: Vec<Operation>, source: &[u8], wire: Wire) -> Outcome<ClientEvent> {
+    fn run(
+        &self,
+        store: impl Store,
+        operations: Vec<Operation>,
+        source: &[u8],
+        wire: Wire,
+    ) -> Outcome<ClientEvent> {
         run(&mut self.server(store), &mut self.scripted(operations), source, wire)
     }
 
@@ -169,23 +196,35 @@ impl Scenario {
     }
 
     /// A server of ours, and a client that the test speaks for.
-    fn with_client_by_hand<S: Store>(&self, store: S) -> Hand<'static, ServerSession<S>> {
-        Hand::as_client(self.server(store), self.client.clone())
+    fn with_client_by_hand<S: Store>(&self, store: S) -> ScriptedPeer<'static, ServerSession<S>> {
+        ScriptedPeer::as_client(self.server(store), self.client.clone())
     }
 
     /// A client of ours that has sent its first request, and a server that the test speaks for.
-    fn with_server_by_hand<'a>(&self, operation: Operation, source: &'a [u8]) -> Hand<'a, Scripted> {
-        Hand::as_server(self.scripted(vec![operation]), self.server.clone(), source)
+    fn with_server_by_hand<'a>(
+        &self,
+        operation: Operation,
+        source: &'a [u8],
+    ) -> ScriptedPeer<'a, Scripted> {
+        ScriptedPeer::as_server(self.scripted(vec![operation]), self.server.clone(), source)
     }
 }
 
 /// What a client that is spoken for by hand asks to download the file with.
-fn download_by_hand<S: Store>(hand: &Hand<'_, ServerSession<S>>, password: u8, cookie: &Cookie) -> Request<'static> {
-    Request::Download { cookie: cookie.clone(), proof: proof(password, hand.binding(), cookie), offset: 0 }
+fn download_by_hand<S: Store>(
+    scripted: &ScriptedPeer<'_, ServerSession<S>>,
+    password: u8,
+    cookie: &Cookie,
+) -> Request<'static> {
+    Request::Download {
+        cookie: cookie.clone(),
+        proof: proof(password, scripted.binding(), cookie),
+        offset: 0,
+    }
 }
 
 /// Why a machine ended that was refused.
-fn code(end: Result<(), Error>) -> Option<RefusalCode> {
+fn code(end: Result<(), Error>) -> Option<ErrorCode> {
     match end {
         Err(Error::PeerRefused(refused)) => refused.code,
         other => panic!("it was not refused: {other:?}"),

@@ -1,4 +1,5 @@
-//! P14: whatever clients do one after another, the server has what a map from cookies to bytes would have.
+//! P14: whatever clients do one after another, the server has what a map from cookies to bytes
+//! would have.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +48,7 @@ struct Unfinished {
 }
 
 /// The model, and what it is compared with.
-struct World<S> {
+struct Harness<S> {
     store: S,
     scenario: Scenario,
     files: BTreeMap<Cookie, Vec<u8>>,
@@ -56,9 +57,15 @@ struct World<S> {
     uploads: u8,
 }
 
-impl<S: Store> World<S> {
+impl<S: Store> Harness<S> {
     fn new(store: S) -> Self {
-        Self { store, scenario: Scenario::fast(), files: BTreeMap::new(), unfinished: Vec::new(), uploads: 0 }
+        Self {
+            store,
+            scenario: Scenario::fast(),
+            files: BTreeMap::new(),
+            unfinished: Vec::new(),
+            uploads: 0,
+        }
     }
 
     fn run(&self, operation: Operation, source: &[u8], wire: Wire) -> Outcome<ClientEvent> {
@@ -76,7 +83,12 @@ impl<S: Store> World<S> {
         self.note(outcome, content, Vec::new());
     }
 
-    fn note(&mut self, outcome: Outcome<ClientEvent>, content: Vec<u8>, mut noted: Vec<(u64, fss::chain::ChainDigest)>) {
+    fn note(
+        &mut self,
+        outcome: Outcome<ClientEvent>,
+        content: Vec<u8>,
+        mut noted: Vec<(u64, fss::chain::ChainDigest)>,
+    ) {
         let mut begun = None;
         for event in outcome.client_events {
             match event {
@@ -84,7 +96,8 @@ impl<S: Store> World<S> {
                     noted.retain(|(at, _)| *at <= offset);
                     begun = Some(cookie);
                 }
-                ClientEvent::Checkpoint { offset, chain } | ClientEvent::Finishing { offset, chain } => {
+                ClientEvent::Checkpoint { offset, chain }
+                | ClientEvent::Finishing { offset, chain } => {
                     noted.push((offset, chain));
                 }
                 ClientEvent::Uploaded { cookie, .. } => {
@@ -103,7 +116,8 @@ impl<S: Store> World<S> {
         if self.unfinished.is_empty() {
             return;
         }
-        let Unfinished { cookie, content, noted } = self.unfinished.remove(pick % self.unfinished.len());
+        let Unfinished { cookie, content, noted } =
+            self.unfinished.remove(pick % self.unfinished.len());
         let resume = Resume { upload: upload(Some(content.len())), cookie, noted: noted.clone() };
         // No file here has a checkpoint, so the server has all of it or begins anew.
         let outcome = self.run(Operation::Resume(resume), &content, Wire::default());
@@ -112,7 +126,9 @@ impl<S: Store> World<S> {
     }
 
     fn download(&self, pick: usize) {
-        let Some((cookie, content)) = self.files.iter().nth(pick % self.files.len().max(1)) else { return };
+        let Some((cookie, content)) = self.files.iter().nth(pick % self.files.len().max(1)) else {
+            return;
+        };
         let download = Download { cookie: cookie.clone(), ..download() };
         let outcome = self.run(Operation::Download(download), &[], Wire::default());
         assert_eq!(outcome.client, Ok(()));
@@ -120,13 +136,20 @@ impl<S: Store> World<S> {
     }
 
     fn delete(&mut self, pick: usize) {
-        let Some(cookie) = self.files.keys().nth(pick % self.files.len().max(1)).cloned() else { return };
-        let outcome = self.run(Operation::Delete { cookie: cookie.clone(), verifier: None }, &[], Wire::default());
+        let Some(cookie) = self.files.keys().nth(pick % self.files.len().max(1)).cloned() else {
+            return;
+        };
+        let outcome = self.run(
+            Operation::Delete { cookie: cookie.clone(), verifier: None },
+            &[],
+            Wire::default(),
+        );
         assert_eq!(outcome.client_events.last(), Some(&ClientEvent::Deleted));
         self.files.remove(&cookie);
     }
 
-    /// The files that the server lists are those of the model, and those that it completed without the client hearing of it.
+    /// The files that the server lists are those of the model, and those that it completed without
+    /// the client hearing of it.
     fn list(&self) {
         let outcome = self.run(Operation::List { after: None }, &[], Wire::default());
         let listed: Vec<Cookie> = outcome
@@ -138,39 +161,44 @@ impl<S: Store> World<S> {
             })
             .collect();
         let is_known = |cookie: &Cookie| {
-            self.files.contains_key(cookie) || self.unfinished.iter().any(|unfinished| unfinished.cookie == *cookie)
+            self.files.contains_key(cookie)
+                || self.unfinished.iter().any(|unfinished| unfinished.cookie == *cookie)
         };
-        assert!(self.files.keys().all(|cookie| listed.contains(cookie)) && listed.iter().all(is_known), "{listed:?}");
+        assert!(
+            self.files.keys().all(|cookie| listed.contains(cookie)) && listed.iter().all(is_known),
+            "{listed:?}"
+        );
     }
 }
 
 /// Does all, and looks at every file in the end. `restart` closes and opens the store.
 fn agree<S: Store>(store: S, actions: Vec<Action>, mut restart: impl FnMut(S) -> S) {
-    let mut world = World::new(store);
+    let mut harness = Harness::new(store);
     for action in actions {
         match action {
             Action::Upload(size) => {
-                let content = world.content(size);
-                world.upload(content, Wire::default());
+                let content = harness.content(size);
+                harness.upload(content, Wire::default());
             }
             Action::Break(size, at) => {
-                let content = world.content(size);
+                let content = harness.content(size);
                 let at = at % (size + 1000);
-                world.upload(content, Wire { to_server: Some(at), ..Wire::default() });
+                harness.upload(content, Wire { to_server: Some(at), ..Wire::default() });
             }
             Action::BreakAnswer(size, at) => {
-                let content = world.content(size);
-                world.upload(content, Wire { to_client: Some(900 + at % 900), ..Wire::default() });
+                let content = harness.content(size);
+                harness
+                    .upload(content, Wire { to_client: Some(900 + at % 900), ..Wire::default() });
             }
-            Action::Resume(pick) => world.resume(pick),
-            Action::Download(pick) => world.download(pick),
-            Action::Delete(pick) => world.delete(pick),
-            Action::List => world.list(),
-            Action::Restart => world = World { store: restart(world.store), ..world },
+            Action::Resume(pick) => harness.resume(pick),
+            Action::Download(pick) => harness.download(pick),
+            Action::Delete(pick) => harness.delete(pick),
+            Action::List => harness.list(),
+            Action::Restart => harness = Harness { store: restart(harness.store), ..harness },
         }
     }
-    world.list();
-    (0..world.files.len()).for_each(|pick| world.download(pick));
+    harness.list();
+    (0..harness.files.len()).for_each(|pick| harness.download(pick));
 }
 
 proptest! {
@@ -184,7 +212,7 @@ proptest! {
     #[test]
     fn p14_a_directory_is_a_map(actions in actions()) {
         let directory = tempfile::tempdir().expect("a directory");
-        let open = || OpenOptions::default().cookies(IndexCookies).open(directory.path()).expect("it opens");
+        let open = || OpenOptions::default().cookies(SequentialCookies).open(directory.path()).expect("it opens");
         agree(open(), actions, |store: EmbeddedStore| {
             drop(store);
             open()

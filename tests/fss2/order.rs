@@ -1,19 +1,20 @@
-//! Every frame in every state: what is not its turn ends the connection with `code=protocol`, and does nothing else.
+//! Every frame in every state: what is not its turn ends the connection with `code=protocol`, and
+//! does nothing else.
 
-use fss::chain::{ChainDigest, PIECE};
+use fss::chain::{ChainDigest, SEALED_CHUNK_LEN};
 use fss::sealed::stored_length;
 use fss::server::ServerEvent;
 use fss::store::StoredFormat;
 use fss::store::{Account, Entry};
-use fss::wire::refusal::Refused;
+use fss::wire::error_frame::ErrorFrame;
 use fss::wire::reply::{Reply, Welcome};
-use fss::{Machine as _, Moment, Step, Time};
-use fss_test_support::hand::LIMITS;
+use fss::{Machine as _, Phase, Step, Time};
+use fss_test_support::scripted_peer::LIMITS;
 
 use super::*;
 
-type Server = Hand<'static, ServerSession<MemoryStore>>;
-type Client = Hand<'static, Scripted>;
+type Server = ScriptedPeer<'static, ServerSession<MemoryStore>>;
+type Client = ScriptedPeer<'static, Scripted>;
 
 /// What is no frame of either side.
 fn broken_frames() -> Vec<(&'static str, Vec<u8>)> {
@@ -23,7 +24,11 @@ fn broken_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("unknown flag", b"Z\0".to_vec()),
         ("hello", b"H\0FSS/2\0".to_vec()),
         ("not ended", b"I\0x=y".to_vec()),
-        ("too many arguments", [b"L\0".to_vec(), (0..33).flat_map(|i| format!("x{i}=\0").into_bytes()).collect()].concat()),
+        (
+            "too many arguments",
+            [b"L\0".to_vec(), (0..33).flat_map(|i| format!("x{i}=\0").into_bytes()).collect()]
+                .concat(),
+        ),
         ("a name twice", b"L\0x=1\0x=1\0".to_vec()),
         ("positional behind named", b"L\0x=1\0y\0".to_vec()),
     ]
@@ -34,7 +39,10 @@ fn frames_of_a_client() -> Vec<(&'static str, Vec<u8>)> {
     let name = UserName::parse(b"somebody").expect("it is a name");
     let requests = [
         ("upload", Request::Upload(new_upload())),
-        ("resume", Request::Resume { header: header(), cookie: cookie(), proof: proof.clone(), offset: 0 }),
+        (
+            "resume",
+            Request::Resume { header: header(), cookie: cookie(), proof: proof.clone(), offset: 0 },
+        ),
         ("challenge", Request::Challenge { cookie: cookie() }),
         ("download", Request::Download { cookie: cookie(), proof, offset: 0 }),
         ("list", Request::List { after: None }),
@@ -52,13 +60,20 @@ fn frames_of_a_server() -> Vec<(&'static str, Vec<u8>)> {
     let chain = Some(ChainDigest::from_bytes([7; 32]));
     let entry = Entry { cookie: cookie(), size: 1, stored: 1, expires: None, downloads: None };
     let replies = [
-        ("welcome", Reply::Welcome(Welcome { identity: vec![1; 294], signature: vec![2; 256], limits: LIMITS })),
+        (
+            "welcome",
+            Reply::Welcome(Welcome {
+                identity: vec![1; 294],
+                signature: vec![2; 256],
+                limits: LIMITS,
+            }),
+        ),
         (
             "accepted",
             Reply::Accepted {
                 cookie: cookie(),
                 offset: 0,
-                window: PIECE,
+                window: SEALED_CHUNK_LEN,
                 chain: None,
                 expires: None,
                 keep: None,
@@ -69,7 +84,15 @@ fn frames_of_a_server() -> Vec<(&'static str, Vec<u8>)> {
         ("stored", Reply::Received { offset: 0, chain }),
         ("challenge", Reply::Challenge(StoredFormat::Sealed(header()))),
         ("challenge 1.0", Reply::Challenge(StoredFormat::Legacy)),
-        ("approved", Reply::Approved { size: stored_length(100_000), chain: None, expires: None, legacy: false }),
+        (
+            "approved",
+            Reply::Approved {
+                size: stored_length(100_000),
+                chain: None,
+                expires: None,
+                legacy: false,
+            },
+        ),
         ("data", Reply::Data(b"data")),
         ("end", Reply::Data(b"")),
         ("entry", Reply::Entry(entry)),
@@ -86,40 +109,48 @@ fn account() -> Account {
 }
 
 /// The last thing that was said is that the protocol was broken.
-fn assert_broken<M: fss_test_support::pair::Served>(hand: &mut Hand<'_, M>, what: &str) {
+fn assert_broken<M: fss_test_support::sim_net::Served>(
+    scripted: &mut ScriptedPeer<'_, M>,
+    what: &str,
+) {
     assert!(
-        matches!(hand.end(), Some(Err(Error::UnexpectedFrame { .. } | Error::InvalidMessage(_)))),
+        matches!(
+            scripted.end(),
+            Some(Err(Error::UnexpectedFrame { .. } | Error::InvalidMessage(_)))
+        ),
         "{what}: {:?}",
-        hand.end()
+        scripted.end()
     );
-    let last = std::iter::from_fn(|| hand.hear_if_any()).last();
-    assert_eq!(last, Some(Refused::new(RefusalCode::Protocol, None).encode()), "{what}");
+    let last = std::iter::from_fn(|| scripted.hear_if_any()).last();
+    assert_eq!(last, Some(ErrorFrame::new(ErrorCode::Protocol, None).encode()), "{what}");
 }
 
 /// Says each frame to a server in a state of its own, but those whose turn it is.
-fn server_refuses_all_but(expected: &[&str], state: impl Fn(&World) -> Server) {
-    let world = World::new();
-    for (name, frame) in frames_of_a_client().into_iter().chain(frames_of_a_server()).chain(broken_frames()) {
+fn server_refuses_all_but(expected: &[&str], state: impl Fn(&Harness) -> Server) {
+    let harness = Harness::new();
+    for (name, frame) in
+        frames_of_a_client().into_iter().chain(frames_of_a_server()).chain(broken_frames())
+    {
         if expected.contains(&name) {
             continue;
         }
-        let mut hand = state(&world);
-        let before = hand.events.len();
-        hand.say(&frame);
-        assert_broken(&mut hand, name);
+        let mut scripted = state(&harness);
+        let before = scripted.events.len();
+        scripted.say(&frame);
+        assert_broken(&mut scripted, name);
         let proved = |event: &ServerEvent| matches!(event, ServerEvent::ClientProved(_));
-        assert!(hand.events[before..].iter().all(proved), "{name}: {:?}", hand.events);
+        assert!(scripted.events[before..].iter().all(proved), "{name}: {:?}", scripted.events);
     }
 }
 
-/// A server's world, in which all connections of a test are.
-struct World {
+/// A server's harness, in which all connections of a test are.
+struct Harness {
     scenario: Scenario,
     /// With a tiny file, which is the first, and one that is longer than a window.
     store: MemoryStore,
 }
 
-impl World {
+impl Harness {
     fn new() -> Self {
         let store = stored(b"tiny");
         put(&store, vec![0; 9 << 20]);
@@ -131,23 +162,28 @@ impl World {
     }
 
     fn uploading(&self) -> Server {
-        let mut hand = self.at_rest();
-        hand.ask(&Request::Upload(new_upload()));
-        hand
+        let mut scripted = self.at_rest();
+        scripted.ask(&Request::Upload(new_upload()));
+        scripted
     }
 
     /// A resume of an upload that was complete.
     fn complete(&self) -> Server {
-        let mut hand = self.at_rest();
-        let proof = proof(1, hand.binding(), &cookie());
-        hand.ask(&Request::Resume { header: header(), cookie: cookie(), proof, offset: PIECE });
-        hand
+        let mut scripted = self.at_rest();
+        let proof = proof(1, scripted.binding(), &cookie());
+        scripted.ask(&Request::Resume {
+            header: header(),
+            cookie: cookie(),
+            proof,
+            offset: SEALED_CHUNK_LEN,
+        });
+        scripted
     }
 
     fn downloading(&self, cookie: &Cookie) -> Server {
-        let mut hand = self.at_rest();
-        hand.ask(&download_by_hand(&hand, 1, cookie));
-        hand
+        let mut scripted = self.at_rest();
+        scripted.ask(&download_by_hand(&scripted, 1, cookie));
+        scripted
     }
 
     /// A download of which all was sent and nothing is acknowledged.
@@ -161,44 +197,47 @@ impl World {
     }
 }
 
-const REQUESTS: [&str; 8] = ["upload", "resume", "challenge", "download", "list", "delete", "sign up", "information"];
+const REQUESTS: [&str; 8] =
+    ["upload", "resume", "challenge", "download", "list", "delete", "sign up", "information"];
 
 #[test]
 fn a_server_at_rest_takes_requests_only() {
-    server_refuses_all_but(&REQUESTS, World::at_rest);
+    server_refuses_all_but(&REQUESTS, Harness::at_rest);
 }
 
 #[test]
 fn a_server_in_an_upload_takes_data_only() {
-    server_refuses_all_but(&["data", "end"], World::uploading);
+    server_refuses_all_but(&["data", "end"], Harness::uploading);
 }
 
 #[test]
 fn a_server_with_a_complete_upload_takes_its_end_only() {
-    server_refuses_all_but(&["data", "end"], World::complete);
-    let mut hand = World::new().complete();
-    hand.say(&Request::Data(b"more").encode());
-    assert_eq!(hand.hear_refusal().code, Some(RefusalCode::BadRequest), "§17.13");
-    assert_eq!(hand.leave(), Err(Refusal::OtherSize.into()));
+    server_refuses_all_but(&["data", "end"], Harness::complete);
+    let mut scripted = Harness::new().complete();
+    scripted.say(&Request::Data(b"more").encode());
+    assert_eq!(scripted.hear_refusal().code, Some(ErrorCode::BadRequest), "§17.13");
+    assert_eq!(scripted.leave(), Err(Refusal::OtherSize.into()));
 }
 
 #[test]
 fn a_server_in_a_download_takes_acknowledgements_only() {
-    server_refuses_all_but(&["taken"], World::sent);
-    server_refuses_all_but(&["taken"], World::sending);
+    server_refuses_all_but(&["taken"], Harness::sent);
+    server_refuses_all_but(&["taken"], Harness::sending);
 }
 
 /// Says each frame to a client in a state of its own, but those whose turn it is.
 fn client_refuses_all_but(expected: &[&str], state: impl Fn() -> Client) {
-    for (name, frame) in frames_of_a_server().into_iter().chain(frames_of_a_client()).chain(broken_frames()) {
+    for (name, frame) in
+        frames_of_a_server().into_iter().chain(frames_of_a_client()).chain(broken_frames())
+    {
         if expected.contains(&name) {
             continue;
         }
-        let mut hand = state();
-        let before = hand.events.len();
-        hand.say(&frame);
-        assert_broken(&mut hand, name);
-        assert_eq!(hand.events[before..], [], "{name}");
+        let mut scripted = state();
+        let before = scripted.events.len();
+        scripted.say(&frame);
+        assert_broken(&mut scripted, name);
+        assert_eq!(scripted.events[before..], [], "{name}");
     }
 }
 
@@ -211,76 +250,114 @@ fn a_client_that_has_asked_takes_the_answer_only() {
     let of = |cookie| Operation::Delete { cookie, verifier: None };
     client_refuses_all_but(&["limits again"], || asking(Operation::Information));
     // Arguments that are not known are ignored, so that the protocol can grow.
-    client_refuses_all_but(&["deleted", "received", "stored", "limits again", "account"], || asking(of(cookie())));
+    client_refuses_all_but(&["deleted", "received", "stored", "limits again", "account"], || {
+        asking(of(cookie()))
+    });
     client_refuses_all_but(&["entry", "end of list"], || asking(Operation::List { after: None }));
-    client_refuses_all_but(&["challenge", "challenge 1.0"], || asking(Operation::Challenge { cookie: cookie() }));
+    client_refuses_all_but(&["challenge", "challenge 1.0"], || {
+        asking(Operation::Challenge { cookie: cookie() })
+    });
     client_refuses_all_but(&["approved"], || asking(Operation::Download(download())));
     client_refuses_all_but(&["accepted"], || asking(Operation::Upload(upload(None))));
     let name = || UserName::parse(b"somebody").expect("it is a name");
-    client_refuses_all_but(&["account"], || asking(Operation::SignUp { name: name(), invite: None }));
+    client_refuses_all_but(&["account"], || {
+        asking(Operation::SignUp { name: name(), invite: None })
+    });
 }
 
 #[test]
 fn a_client_in_a_list_takes_its_rest_only() {
     client_refuses_all_but(&["entry", "end of list"], || {
-        let mut hand = asking(Operation::List { after: None });
+        let mut scripted = asking(Operation::List { after: None });
         let entry = Entry { cookie: cookie(), size: 1, stored: 1, expires: None, downloads: None };
-        hand.say(&Reply::Entry(entry).encode());
-        hand
+        scripted.say(&Reply::Entry(entry).encode());
+        scripted
     });
 }
 
 #[test]
 fn a_client_in_a_download_takes_data_only() {
     client_refuses_all_but(&["data", "end"], || {
-        let mut hand = asking(Operation::Download(download()));
-        hand.say(&Reply::Approved { size: stored_length(100_000), chain: None, expires: None, legacy: false }.encode());
-        hand
+        let mut scripted = asking(Operation::Download(download()));
+        scripted.say(
+            &Reply::Approved {
+                size: stored_length(100_000),
+                chain: None,
+                expires: None,
+                legacy: false,
+            }
+            .encode(),
+        );
+        scripted
     });
 }
 
 fn accepted(source: &'static [u8]) -> Client {
-    let mut hand = Scenario::fast().with_server_by_hand(Operation::Upload(upload(None)), source);
-    hand.say(
-        &Reply::Accepted { cookie: cookie(), offset: 0, window: PIECE, chain: None, expires: None, keep: None, downloads: None }
-            .encode(),
+    let mut scripted =
+        Scenario::fast().with_server_by_hand(Operation::Upload(upload(None)), source);
+    scripted.say(
+        &Reply::Accepted {
+            cookie: cookie(),
+            offset: 0,
+            window: SEALED_CHUNK_LEN,
+            chain: None,
+            expires: None,
+            keep: None,
+            downloads: None,
+        }
+        .encode(),
     );
-    hand
+    scripted
 }
 
 #[test]
 fn a_client_in_an_upload_takes_acknowledgements_only() {
-    // More than the window: the client waits for an acknowledgement. And little: it waits for the last one.
+    // More than the window: the client waits for an acknowledgement. And little: it waits for the
+    // last one.
     static LONG: [u8; 200_000] = [5; 200_000];
     client_refuses_all_but(&["received"], || accepted(&LONG));
     client_refuses_all_but(&["received", "stored"], || accepted(b"tiny"));
 }
 
-/// A client sends no record before it has opened `K` (§13.9), not even to say that something else came.
+/// A client sends no record before it has opened `K` (§13.9), not even to say that something else
+/// came.
 #[test]
 fn a_client_that_hears_anything_but_who_the_server_is_says_nothing() {
     let greeted = || {
         let scenario = Scenario::fast();
-        Hand::up_to_hello(scenario.scripted(vec![Operation::Information]), scenario.server, &[])
+        ScriptedPeer::up_to_hello(
+            scenario.scripted(vec![Operation::Information]),
+            scenario.server,
+            &[],
+        )
     };
-    for (name, frame) in frames_of_a_server().into_iter().chain(frames_of_a_client()).chain(broken_frames()) {
+    for (name, frame) in
+        frames_of_a_server().into_iter().chain(frames_of_a_client()).chain(broken_frames())
+    {
         if name == "welcome" {
             continue;
         }
-        let mut hand = greeted();
-        hand.say(&frame);
-        assert!(matches!(hand.leave(), Err(Error::UnexpectedFrame { .. } | Error::InvalidMessage(_))), "{name}");
-        assert_eq!((hand.hear_raw(), hand.events.len()), (vec![], 0), "{name}");
+        let mut scripted = greeted();
+        scripted.say(&frame);
+        assert!(
+            matches!(
+                scripted.leave(),
+                Err(Error::UnexpectedFrame { .. } | Error::InvalidMessage(_))
+            ),
+            "{name}"
+        );
+        assert_eq!((scripted.hear_raw(), scripted.events.len()), (vec![], 0), "{name}");
     }
-    let mut hand = greeted();
-    hand.say_raw(&[&[0, 0, 0, 18], [9; 18].as_slice()].concat());
-    assert_eq!((hand.leave(), hand.hear_raw()), (Err(Error::RecordDoesNotOpen), vec![]));
+    let mut scripted = greeted();
+    scripted.say_raw(&[&[0, 0, 0, 18], [9; 18].as_slice()].concat());
+    assert_eq!((scripted.leave(), scripted.hear_raw()), (Err(Error::RecordDoesNotOpen), vec![]));
 }
 
 /// Ten operations on one connection, with refusals between them.
 #[test]
 fn operations_follow_one_another_on_one_connection() {
-    let outcome = Scenario::fast().run(store(), properties::everything(Some(4)), b"tiny", Wire::default());
+    let outcome =
+        Scenario::fast().run(store(), properties::everything(Some(4)), b"tiny", Wire::default());
     assert_eq!((outcome.client, outcome.server), (Ok(()), Ok(())));
     let kinds: Vec<_> = outcome.client_events.iter().map(kind).collect();
     let expected = [
@@ -323,13 +400,19 @@ fn kind(event: &ClientEvent) -> &'static str {
     }
 }
 
-/// A client that sends the next request before the last frame of the operation before is served in order all the same.
+/// A client that sends the next request before the last frame of the operation before is served in
+/// order all the same.
 #[test]
 fn two_requests_at_once_are_answered_one_after_the_other() {
-    let mut hand = World::new().at_rest();
-    let both = [hand.sealed(&Request::List { after: None }.encode()), hand.sealed(&Request::Information.encode())].concat();
-    hand.say_raw(&both);
-    let frames: Vec<_> = std::iter::from_fn(|| hand.hear_if_any()).map(|frame| frame[..4].to_vec()).collect();
+    let mut scripted = Harness::new().at_rest();
+    let both = [
+        scripted.sealed(&Request::List { after: None }.encode()),
+        scripted.sealed(&Request::Information.encode()),
+    ]
+    .concat();
+    scripted.say_raw(&both);
+    let frames: Vec<_> =
+        std::iter::from_fn(|| scripted.hear_if_any()).map(|frame| frame[..4].to_vec()).collect();
     assert_eq!(frames, [b"R\x001\0", b"R\x002\0", b"R\0EN", b"R\0OK"]);
 }
 
@@ -337,27 +420,35 @@ fn two_requests_at_once_are_answered_one_after_the_other() {
 #[test]
 fn a_server_that_goes_after_the_last_answer_is_no_error_for_who_has_finished() {
     for has_finished in [true, false] {
-        let mut hand = asking(Operation::Information);
+        let mut scripted = asking(Operation::Information);
         if has_finished {
-            hand.machine.client.finish();
+            scripted.machine.client.finish();
         }
-        let answer = hand.sealed(&Reply::Information { limits: Some(LIMITS), account: None }.encode());
-        let client = &mut hand.machine.client;
+        let answer =
+            scripted.sealed(&Reply::Information { limits: Some(LIMITS), account: None }.encode());
+        let client = &mut scripted.machine.client;
         client.buffers().0[..answer.len()].copy_from_slice(&answer);
         client.received(answer.len());
         client.received(0);
         assert!(matches!(client.poll(Time::ZERO), Ok(Step::Event(ClientEvent::Account { .. }))));
-        assert_eq!(hand.leave(), if has_finished { Ok(()) } else { Err(Error::Disconnected(Moment::Rest)) });
+        assert_eq!(
+            scripted.leave(),
+            if has_finished { Ok(()) } else { Err(Error::Disconnected(Phase::Rest)) }
+        );
     }
 }
 
 /// What is sent in one piece with the end of a file is the next request.
 #[test]
 fn a_request_may_follow_the_last_acknowledgement_at_once() {
-    let mut hand = World::new().sent();
+    let mut scripted = Harness::new().sent();
     let plaintext = metadata().encode().expect("it is short").len() + b"tiny".len();
     let end = Request::Taken { offset: stored_length(plaintext as u64) };
-    let both = [hand.sealed(&end.encode()), hand.sealed(&Request::Information.encode())];
-    hand.say_raw(&both.concat());
-    assert!(std::iter::from_fn(|| hand.hear_if_any()).last().is_some_and(|frame| frame.starts_with(b"R\0OK\0largest")));
+    let both = [scripted.sealed(&end.encode()), scripted.sealed(&Request::Information.encode())];
+    scripted.say_raw(&both.concat());
+    assert!(
+        std::iter::from_fn(|| scripted.hear_if_any())
+            .last()
+            .is_some_and(|frame| frame.starts_with(b"R\0OK\0largest"))
+    );
 }

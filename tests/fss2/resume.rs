@@ -1,11 +1,12 @@
-//! Uploads and downloads that break off go on, from what both sides have noted and from nothing else (§17.10 to §17.16).
+//! Uploads and downloads that break off go on, from what both sides have noted and from nothing
+//! else (§17.10 to §17.16).
 
 use fss::Integrity;
-use fss::chain::{CHECKPOINT, Chain, ChainDigest, PIECE};
+use fss::chain::{CHECKPOINT, Chain, ChainDigest, SEALED_CHUNK_LEN};
 use fss::client::{Received, Resume};
 use fss::sealed::{CHUNK, stored_length};
 use fss::store::LEASE;
-use fss::wire::reply::{Awaited, Reply};
+use fss::wire::reply::{Reply, ReplyContext};
 
 use super::*;
 
@@ -14,7 +15,9 @@ type Noted = Vec<(u64, ChainDigest)>;
 
 fn noted(events: &[ClientEvent]) -> Noted {
     let note = |event: &ClientEvent| match *event {
-        ClientEvent::Checkpoint { offset, chain } | ClientEvent::Finishing { offset, chain } => Some((offset, chain)),
+        ClientEvent::Checkpoint { offset, chain } | ClientEvent::Finishing { offset, chain } => {
+            Some((offset, chain))
+        }
         _ => None,
     };
     events.iter().filter_map(note).collect()
@@ -53,13 +56,21 @@ impl Broken {
     fn unacknowledged(size: usize, is_known: bool) -> Self {
         let operation = Operation::Upload(upload(is_known.then_some(size)));
         let whole = Scenario::fast().run(store(), vec![operation], &file(size), Wire::default());
-        Self::cut(size, is_known, Wire { to_client: Some(whole.from_server.len() - 1), ..Wire::default() })
+        Self::cut(
+            size,
+            is_known,
+            Wire { to_client: Some(whole.from_server.len() - 1), ..Wire::default() },
+        )
     }
 
     /// Goes on with what was noted; the source is read from `position` on.
     fn resume_with(&self, noted: Noted, position: usize) -> Outcome<ClientEvent> {
         // Another seed, as another run of a program has: nonces are never used again.
-        let scenario = Scenario { seed: 50, server: self.scenario.server.clone(), client: self.scenario.client.clone() };
+        let scenario = Scenario {
+            seed: 50,
+            server: self.scenario.server.clone(),
+            client: self.scenario.client.clone(),
+        };
         let resume = Resume { upload: upload(self.size), cookie: cookie(), noted };
         scenario.run(
             &self.store,
@@ -73,9 +84,15 @@ impl Broken {
     fn resume(&self, noted: Noted, position: usize) {
         let outcome = self.resume_with(noted, position);
         let goes_on_there = |event: &ClientEvent| matches!(event, ClientEvent::UploadStarted { position: there, .. } if *there == position as u64);
-        assert!(outcome.client_events.iter().any(goes_on_there), "{position}: {:?}", outcome.client_events);
+        assert!(
+            outcome.client_events.iter().any(goes_on_there),
+            "{position}: {:?}",
+            outcome.client_events
+        );
         assert_eq!((outcome.client, outcome.server), (Ok(()), Ok(())));
-        assert!(outcome.client_events.iter().any(|event| matches!(event, ClientEvent::Uploaded { .. })));
+        assert!(
+            outcome.client_events.iter().any(|event| matches!(event, ClientEvent::Uploaded { .. }))
+        );
         self.assert_whole();
     }
 
@@ -117,7 +134,12 @@ fn an_upload_goes_on_more_than_once() {
     let resume = Resume { upload: upload(broken.size), cookie: cookie(), noted: noted.clone() };
     let wire = Wire { to_server: Some(18 << 20), ..Wire::default() };
     let source = &broken.content[content_at(256)..];
-    let again = Scenario { seed: 30, ..Scenario::fast() }.run(&broken.store, vec![Operation::Resume(resume)], source, wire);
+    let again = Scenario { seed: 30, ..Scenario::fast() }.run(
+        &broken.store,
+        vec![Operation::Resume(resume)],
+        source,
+        wire,
+    );
     assert!(again.client.is_err());
     noted.extend(self::noted(&again.client_events));
     // What it has noted last has not come to the server.
@@ -132,13 +154,21 @@ fn a_file_that_ends_at_a_checkpoint_goes_on_to_its_end() {
     for is_known in [true, false] {
         let operation = Operation::Upload(upload(is_known.then_some(size)));
         let whole = Scenario::fast().run(store(), vec![operation], &file(size), Wire::default());
-        let broken = Broken::cut(size, is_known, Wire { to_server: Some(whole.from_client.len() - 1), ..Wire::default() });
-        assert_eq!(broken.noted.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), [CHECKPOINT; 2]);
+        let broken = Broken::cut(
+            size,
+            is_known,
+            Wire { to_server: Some(whole.from_client.len() - 1), ..Wire::default() },
+        );
+        assert_eq!(
+            broken.noted.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(),
+            [CHECKPOINT; 2]
+        );
         broken.resume(broken.noted.clone(), size);
     }
 }
 
-/// A lost acknowledgement must not lose the file (§17.13): the end is told once more, and nothing else is sent.
+/// A lost acknowledgement must not lose the file (§17.13): the end is told once more, and nothing
+/// else is sent.
 #[test]
 fn a_complete_upload_is_acknowledged_once_more() {
     for size in [0, 4, content_at(1), content_at(1) + 1, content_at(4), 300_000] {
@@ -165,7 +195,11 @@ fn a_noted_chain_that_is_not_the_servers_is_an_integrity_error() {
     let broken = Broken::after(SIZE, 17 << 20);
     let wrong = vec![(CHECKPOINT, ChainDigest::from_bytes([7; 32]))];
     assert_eq!(broken.resume_with(wrong, 0).client, Err(Integrity::Chain.into()));
-    assert_eq!((broken.store.len(), broken.store.pending()), (0, 1), "it can still be resumed by who noted it rightly");
+    assert_eq!(
+        (broken.store.len(), broken.store.pending()),
+        (0, 1),
+        "it can still be resumed by who noted it rightly"
+    );
     broken.resume(broken.noted.clone(), content_at(256));
 }
 
@@ -186,14 +220,17 @@ fn a_resume_needs_the_password_and_not_the_key() {
     broken.scenario.client = Scenario::of_stranger().client;
     broken.resume(vec![], 0);
     let mut owner = Scenario::fast().with_client_by_hand(&broken.store);
-    assert!(owner.ask(&Request::List { after: None }).starts_with(b"R\x001\0"), "who began it owns it");
+    assert!(
+        owner.ask(&Request::List { after: None }).starts_with(b"R\x001\0"),
+        "who began it owns it"
+    );
 }
 
-type Server = Hand<'static, ServerSession<MemoryStore>>;
+type Server = ScriptedPeer<'static, ServerSession<MemoryStore>>;
 
-fn resume_by_hand(hand: &mut Server, offset: u64) -> Vec<u8> {
-    let proof = proof(1, hand.binding(), &cookie());
-    hand.ask(&Request::Resume { header: header(), cookie: cookie(), proof, offset })
+fn resume_by_hand(scripted: &mut Server, offset: u64) -> Vec<u8> {
+    let proof = proof(1, scripted.binding(), &cookie());
+    scripted.ask(&Request::Resume { header: header(), cookie: cookie(), proof, offset })
 }
 
 /// An upload that one connection has begun and another one goes on with.
@@ -203,7 +240,10 @@ fn superseded() -> (Server, Server, MemoryStore) {
     old.ask(&Request::Upload(new_upload()));
     old.say(&Request::Data(&[b'o'; 5000]).encode());
     let answer = resume_by_hand(&mut new, 0);
-    assert!(matches!(Reply::parse(&answer, Awaited::Upload), Ok(Reply::Accepted { offset: 0, chain: None, .. })));
+    assert!(matches!(
+        Reply::parse(&answer, ReplyContext::Upload),
+        Ok(Reply::Accepted { offset: 0, chain: None, .. })
+    ));
     (old, new, store)
 }
 
@@ -214,13 +254,16 @@ fn a_resume_takes_over() {
         let (mut old, mut new, store) = superseded();
         new.say(&Request::Data(&[b'n'; 5000]).encode());
         old.say(&Request::Data(frame).encode());
-        assert_eq!(old.hear_refusal().code, Some(RefusalCode::Superseded));
+        assert_eq!(old.hear_refusal().code, Some(ErrorCode::Superseded));
         assert!(old.leave().is_err());
         drop(old);
         assert_eq!((store.len(), store.pending()), (0, 1));
         new.say(&Request::Data(b"new").encode());
         let end = new.ask(&Request::Data(b""));
-        assert!(matches!(Reply::parse(&end, Awaited::Upload), Ok(Reply::Received { offset: 5003, chain: Some(_) })));
+        assert!(matches!(
+            Reply::parse(&end, ReplyContext::Upload),
+            Ok(Reply::Received { offset: 5003, chain: Some(_) })
+        ));
         assert_eq!(sealed_bytes(&store), [&[b'n'; 5000][..], b"new"].concat());
     }
 }
@@ -230,7 +273,7 @@ fn who_was_taken_over_hears_so_even_when_the_file_is_complete() {
     let (mut old, mut new, store) = superseded();
     new.ask(&Request::Data(b""));
     old.say(&Request::Data(b"").encode());
-    assert_eq!(old.hear_refusal().code, Some(RefusalCode::Superseded));
+    assert_eq!(old.hear_refusal().code, Some(ErrorCode::Superseded));
     assert_eq!(sealed_bytes(&store), b"");
 }
 
@@ -239,22 +282,26 @@ fn who_was_taken_over_hears_so_even_when_the_file_is_complete() {
 fn a_resume_takes_over_from_its_own_past() {
     let (old, new, store) = superseded();
     drop((old, new));
-    let mut hand = Scenario::fast().with_client_by_hand(store.clone());
-    resume_by_hand(&mut hand, 0);
-    hand.say(&Request::Data(b"whole").encode());
-    hand.ask(&Request::Data(b""));
-    resume_by_hand(&mut hand, 5);
-    hand.say(&Request::Data(b"more").encode());
-    assert_eq!(hand.hear_refusal().code, Some(RefusalCode::BadRequest), "data behind what is complete");
+    let mut scripted = Scenario::fast().with_client_by_hand(store.clone());
+    resume_by_hand(&mut scripted, 0);
+    scripted.say(&Request::Data(b"whole").encode());
+    scripted.ask(&Request::Data(b""));
+    resume_by_hand(&mut scripted, 5);
+    scripted.say(&Request::Data(b"more").encode());
+    assert_eq!(
+        scripted.hear_refusal().code,
+        Some(ErrorCode::BadRequest),
+        "data behind what is complete"
+    );
     assert_eq!(sealed_bytes(&store), b"whole");
 }
 
 /// A store with a clock, and an upload begun in it.
 fn begun() -> (MemoryStore, Clock) {
     let clock = Clock::default();
-    let store = MemoryStore::with_clock(IndexCookies, Retention::Forever, clock.clone());
-    let mut hand = Scenario::fast().with_client_by_hand(store.clone());
-    hand.ask(&Request::Upload(new_upload()));
+    let store = MemoryStore::with_clock(SequentialCookies, Retention::Forever, clock.clone());
+    let mut scripted = Scenario::fast().with_client_by_hand(store.clone());
+    scripted.ask(&Request::Upload(new_upload()));
     (store, clock)
 }
 
@@ -263,21 +310,28 @@ fn an_upload_is_forgotten_when_its_lease_ends_and_a_resume_renews_it() {
     let (store, clock) = begun();
     for _ in 0..3 {
         clock.advance(LEASE.as_secs() - 1);
-        let mut hand = Scenario::fast().with_client_by_hand(store.clone());
-        assert!(resume_by_hand(&mut hand, 0).starts_with(b"R\0"));
+        let mut scripted = Scenario::fast().with_client_by_hand(store.clone());
+        assert!(resume_by_hand(&mut scripted, 0).starts_with(b"R\0"));
     }
     clock.advance(LEASE.as_secs());
-    let mut hand = Scenario::fast().with_client_by_hand(store.clone());
-    assert_eq!(resume_by_hand(&mut hand, 0), fss::wire::refusal::Refused::new(RefusalCode::Refused, None).encode());
+    let mut scripted = Scenario::fast().with_client_by_hand(store.clone());
+    assert_eq!(
+        resume_by_hand(&mut scripted, 0),
+        fss::wire::error_frame::ErrorFrame::new(ErrorCode::Refused, None).encode()
+    );
     assert_eq!(store.pending(), 0);
 }
 
 /// What a download leaves that broke off after so many pieces.
 fn earlier(store: &MemoryStore, pieces: u64) -> Option<Received> {
     let mut chain = Chain::new(&header().to_bytes());
-    let length = usize::try_from(pieces * PIECE).expect("it is small");
+    let length = usize::try_from(pieces * SEALED_CHUNK_LEN).expect("it is small");
     chain.update(&sealed_bytes(store)[..length]);
-    (pieces > 0).then(|| Received { offset: chain.position(), chain: chain.digest(), metadata: metadata() })
+    (pieces > 0).then(|| Received {
+        offset: chain.position(),
+        chain: chain.digest(),
+        metadata: metadata(),
+    })
 }
 
 /// A client that has whole chunks of a file asks for the rest.
@@ -286,17 +340,25 @@ fn a_download_goes_on_after_the_chunks_that_are_there() {
     for size in [content_at(4), content_at(4) + 100] {
         let (scenario, content) = (Scenario::fast(), file(size));
         let store = stored(&content);
-        let pieces = (sealed_bytes(&store).len() as u64 - 1) / PIECE;
+        let pieces = (sealed_bytes(&store).len() as u64 - 1) / SEALED_CHUNK_LEN;
         for chunks in 0..=pieces {
             let rest = Download { earlier: earlier(&store, chunks), ..download() };
-            let outcome = scenario.run(&store, vec![Operation::Download(rest)], &[], Wire::default());
+            let outcome =
+                scenario.run(&store, vec![Operation::Download(rest)], &[], Wire::default());
             assert_eq!((outcome.client, outcome.server), (Ok(()), Ok(())), "{chunks}");
             assert!(outcome.file == content[content_at(chunks)..], "{chunks}");
             let whole = Some(content.len() as u64);
-            let started = ClientEvent::DownloadStarted { metadata: Some(metadata()), size: whole, expires: None };
+            let started = ClientEvent::DownloadStarted {
+                metadata: Some(metadata()),
+                size: whole,
+                expires: None,
+            };
             assert!(outcome.client_events.contains(&started), "{chunks}");
             let size = outcome.file.len() as u64;
-            assert_eq!(outcome.client_events.last(), Some(&ClientEvent::Downloaded { size, guessed: false }));
+            assert_eq!(
+                outcome.client_events.last(),
+                Some(&ClientEvent::Downloaded { size, guessed: false })
+            );
         }
     }
 }
@@ -323,14 +385,21 @@ fn a_download_that_broke_off_goes_on() {
 fn a_download_that_goes_on_is_of_the_same_file() {
     let store = stored(&file(200_000));
     let other = Some(ChainDigest::from_bytes([7; 32]));
-    let operation = Operation::Download(Download { earlier: earlier(&store, 1), chain: other, ..download() });
-    assert_eq!(Scenario::fast().run(&store, vec![operation], &[], Wire::default()).client, Err(Integrity::Chain.into()));
+    let operation =
+        Operation::Download(Download { earlier: earlier(&store, 1), chain: other, ..download() });
+    assert_eq!(
+        Scenario::fast().run(&store, vec![operation], &[], Wire::default()).client,
+        Err(Integrity::Chain.into())
+    );
 }
 
-/// Every 256 pieces, with all before them handed out; and never where the file ends, for no chunk would show that.
+/// Every 256 pieces, with all before them handed out; and never where the file ends, for no chunk
+/// would show that.
 #[test]
 fn a_download_reports_checkpoints_that_a_chunk_follows() {
-    for (size, checkpoints) in [(content_at(256), 0), (content_at(256) + 1, 1), (content_at(512), 1), (content_at(513), 2)] {
+    for (size, checkpoints) in
+        [(content_at(256), 0), (content_at(256) + 1, 1), (content_at(512), 1), (content_at(513), 2)]
+    {
         let store = stored(&file(size));
         let outcome = Scenario::fast().download(&store, Wire::default());
         let noted = noted(&outcome.client_events);
@@ -342,7 +411,8 @@ fn a_download_reports_checkpoints_that_a_chunk_follows() {
     }
 }
 
-/// When a checkpoint is reported, exactly what is before it was handed out: that is what is made durable and noted.
+/// When a checkpoint is reported, exactly what is before it was handed out: that is what is made
+/// durable and noted.
 #[test]
 fn a_checkpoint_of_a_download_speaks_of_what_was_handed_out() {
     let content = file(content_at(300));
@@ -364,6 +434,7 @@ fn a_checkpoint_of_a_download_speaks_of_what_was_handed_out() {
 fn checkpoints_are_noted_at_every_256_pieces() {
     let size = content_at(512) + 1;
     let outcome = Scenario::fast().upload(store(), &file(size), Wire::default());
-    let offsets: Vec<u64> = noted(&outcome.client_events).into_iter().map(|(offset, _)| offset).collect();
+    let offsets: Vec<u64> =
+        noted(&outcome.client_events).into_iter().map(|(offset, _)| offset).collect();
     assert_eq!(offsets, [CHECKPOINT, 2 * CHECKPOINT, stored_length(512 * CHUNK as u64 + 1)]);
 }

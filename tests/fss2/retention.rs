@@ -6,7 +6,7 @@ use fss::client::legacy;
 use fss::crypto::legacy::FileKey;
 use fss::server::ServerEvent;
 use fss::store::{CLAIM_LEASE, Entry};
-use fss::wire::reply::{Awaited, Reply};
+use fss::wire::reply::{Reply, ReplyContext};
 use fss::{Password, RandomCookies};
 
 use super::*;
@@ -15,13 +15,14 @@ use super::*;
 fn keeping(retention: Retention) -> (MemoryStore, Clock) {
     let clock = Clock::default();
     clock.advance(1000);
-    (MemoryStore::with_clock(IndexCookies, retention, clock.clone()), clock)
+    (MemoryStore::with_clock(SequentialCookies, retention, clock.clone()), clock)
 }
 
 /// Uploads a file that is to be kept so long, and gives what the server says of its end.
 fn upload_for(store: &MemoryStore, keep: Option<u64>, downloads: Option<u64>) -> Option<u64> {
     let upload = Upload { keep, downloads, ..upload(Some(4)) };
-    let outcome = Scenario::fast().run(store, vec![Operation::Upload(upload)], b"tiny", Wire::default());
+    let outcome =
+        Scenario::fast().run(store, vec![Operation::Upload(upload)], b"tiny", Wire::default());
     assert_eq!(outcome.client, Ok(()));
     let started = |event: &ClientEvent| match event {
         ClientEvent::UploadStarted { expires, .. } => Some(*expires),
@@ -38,29 +39,43 @@ fn is_downloaded(store: &MemoryStore) -> bool {
 }
 
 /// A download that has been approved, and is not acknowledged.
-fn begin(store: &MemoryStore) -> Option<Hand<'static, ServerSession<MemoryStore>>> {
+fn begin(store: &MemoryStore) -> Option<ScriptedPeer<'static, ServerSession<MemoryStore>>> {
     begin_as(&Scenario::fast(), store)
 }
 
 /// The same by a client with a key of its own.
-fn begin_by(client: u8, store: &MemoryStore) -> Option<Hand<'static, ServerSession<MemoryStore>>> {
-    begin_as(&Scenario { client: Config::new(Arc::new(NoSecurity), identity(client)), ..Scenario::fast() }, store)
+fn begin_by(
+    client: u8,
+    store: &MemoryStore,
+) -> Option<ScriptedPeer<'static, ServerSession<MemoryStore>>> {
+    begin_as(
+        &Scenario {
+            client: Config::new(Arc::new(InsecureCrypto), identity(client)),
+            ..Scenario::fast()
+        },
+        store,
+    )
 }
 
-fn begin_as(scenario: &Scenario, store: &MemoryStore) -> Option<Hand<'static, ServerSession<MemoryStore>>> {
-    let mut hand = scenario.with_client_by_hand(store.clone());
-    let answer = hand.ask(&download_by_hand(&hand, 1, &cookie()));
-    matches!(Reply::parse(&answer, Awaited::Other), Ok(Reply::Approved { .. })).then_some(hand)
+fn begin_as(
+    scenario: &Scenario,
+    store: &MemoryStore,
+) -> Option<ScriptedPeer<'static, ServerSession<MemoryStore>>> {
+    let mut scripted = scenario.with_client_by_hand(store.clone());
+    let answer = scripted.ask(&download_by_hand(&scripted, 1, &cookie()));
+    matches!(Reply::parse(&answer, ReplyContext::Other), Ok(Reply::Approved { .. }))
+        .then_some(scripted)
 }
 
-fn acknowledge(hand: &mut Hand<'static, ServerSession<MemoryStore>>) {
-    let size = hand.hear().len() as u64 - 2;
-    hand.say(&Request::Taken { offset: size }.encode());
-    assert!(matches!(hand.events.last(), Some(ServerEvent::Delivered { .. })));
+fn acknowledge(scripted: &mut ScriptedPeer<'static, ServerSession<MemoryStore>>) {
+    let size = scripted.hear().len() as u64 - 2;
+    scripted.say(&Request::Taken { offset: size }.encode());
+    assert!(matches!(scripted.events.last(), Some(ServerEvent::Delivered { .. })));
 }
 
 fn entries(store: &MemoryStore) -> Vec<Entry> {
-    let outcome = Scenario::fast().run(store, vec![Operation::List { after: None }], &[], Wire::default());
+    let outcome =
+        Scenario::fast().run(store, vec![Operation::List { after: None }], &[], Wire::default());
     let entry = |event| if let ClientEvent::Listed(entry) = event { Some(entry) } else { None };
     outcome.client_events.into_iter().filter_map(entry).collect()
 }
@@ -79,7 +94,10 @@ fn deliveries_are_counted_down_in_lists() {
     let (store, _) = keeping(Retention::Forever);
     upload_for(&store, None, Some(3));
     for left in [3, 2, 1] {
-        assert_eq!(entries(&store).iter().map(|entry| entry.downloads).collect::<Vec<_>>(), [Some(left)]);
+        assert_eq!(
+            entries(&store).iter().map(|entry| entry.downloads).collect::<Vec<_>>(),
+            [Some(left)]
+        );
         assert!(is_downloaded(&store));
     }
     assert_eq!(entries(&store), []);
@@ -90,7 +108,8 @@ fn deliveries_are_counted_down_in_lists() {
 fn no_more_clients_download_at_once_than_there_are_deliveries() {
     let (store, clock) = keeping(Retention::Forever);
     upload_for(&store, None, Some(2));
-    let (mut first, second) = (begin_by(1, &store).expect("one is left"), begin_by(2, &store).expect("another is left"));
+    let (mut first, second) =
+        (begin_by(1, &store).expect("one is left"), begin_by(2, &store).expect("another is left"));
     assert!(begin_by(3, &store).is_none());
     drop(second);
     assert!(begin_by(3, &store).is_none(), "who broke off may come back");
@@ -103,16 +122,16 @@ fn no_more_clients_download_at_once_than_there_are_deliveries() {
     assert!(store.is_empty());
 }
 
-/// However often and however the connection ends without the last acknowledgement: four cuts by somebody in between, who has
-/// no key, used to destroy a file.
+/// However often and however the connection ends without the last acknowledgement: four cuts by
+/// somebody in between, who has no key, used to destroy a file.
 #[test]
 fn no_broken_download_uses_a_delivery_up() {
-    type End = fn(Hand<'static, ServerSession<MemoryStore>>);
+    type End = fn(ScriptedPeer<'static, ServerSession<MemoryStore>>);
     let ends: [End; 4] = [
         drop,
-        |mut hand| assert!(hand.leave().is_err()),
-        |mut hand| hand.say(b"I\0"),
-        |mut hand| hand.let_pass(Duration::from_secs(60)),
+        |mut scripted| assert!(scripted.leave().is_err()),
+        |mut scripted| scripted.say(b"I\0"),
+        |mut scripted| scripted.let_pass(Duration::from_secs(60)),
     ];
     for end in ends {
         let (store, _) = keeping(Retention::Forever);
@@ -174,14 +193,20 @@ fn what_is_refused_claims_nothing() {
     upload_for(&store, None, None);
     for _ in 0..10 {
         // A server of its own, for so many wrong passwords would be slowed down.
-        let mut hand = Scenario::fast().with_client_by_hand(store.clone());
-        let wrong = download_by_hand(&hand, 2, &cookie());
-        let offset = Request::Download { cookie: cookie(), proof: proof(1, hand.binding(), &cookie()), offset: 5 };
-        for (request, code) in [(wrong, RefusalCode::Refused), (offset, RefusalCode::BadRequest)] {
-            hand.say(&request.encode());
-            assert_eq!(hand.hear_refusal().code, Some(code));
+        let mut scripted = Scenario::fast().with_client_by_hand(store.clone());
+        let wrong = download_by_hand(&scripted, 2, &cookie());
+        let offset = Request::Download {
+            cookie: cookie(),
+            proof: proof(1, scripted.binding(), &cookie()),
+            offset: 5,
+        };
+        for (request, code) in [(wrong, ErrorCode::Refused), (offset, ErrorCode::BadRequest)] {
+            scripted.say(&request.encode());
+            assert_eq!(scripted.hear_refusal().code, Some(code));
         }
-        assert!(hand.ask(&Request::Challenge { cookie: cookie() }).starts_with(b"S\0Challenge\0"));
+        assert!(
+            scripted.ask(&Request::Challenge { cookie: cookie() }).starts_with(b"S\0Challenge\0")
+        );
     }
     assert!(is_downloaded(&store));
 }
@@ -191,27 +216,41 @@ fn a_server_that_keeps_until_downloaded_gives_one_delivery_whatever_is_asked() {
     for downloads in [None, Some(1), Some(100)] {
         let (store, _) = keeping(Retention::UntilDownloaded);
         assert_eq!(upload_for(&store, Some(60), downloads), Some(1060));
-        assert_eq!(entries(&store).iter().map(|entry| entry.downloads).collect::<Vec<_>>(), [Some(1)]);
+        assert_eq!(
+            entries(&store).iter().map(|entry| entry.downloads).collect::<Vec<_>>(),
+            [Some(1)]
+        );
         assert!(is_downloaded(&store));
         assert!(store.is_empty());
     }
 }
 
-/// The smaller of what the client asks and the server keeps; it is told where §17.6, §18.6 and §19.1 say.
+/// The smaller of what the client asks and the server keeps; it is told where §17.6, §18.6 and
+/// §19.1 say.
 #[test]
 fn a_file_expires_and_everybody_was_told_when() {
     let hour = Retention::For(Duration::from_secs(3600));
-    for (retention, keep, seconds) in
-        [(Retention::Forever, Some(60), 60), (hour, Some(60), 60), (hour, Some(9999), 3600), (hour, None, 3600)]
-    {
+    for (retention, keep, seconds) in [
+        (Retention::Forever, Some(60), 60),
+        (hour, Some(60), 60),
+        (hour, Some(9999), 3600),
+        (hour, None, 3600),
+    ] {
         let (store, clock) = keeping(retention);
         let expires = Some(1000 + seconds);
         assert_eq!(upload_for(&store, keep, None), expires);
-        assert_eq!(entries(&store).iter().map(|entry| (entry.stored, entry.expires)).collect::<Vec<_>>(), [(1000, expires)]);
+        assert_eq!(
+            entries(&store).iter().map(|entry| (entry.stored, entry.expires)).collect::<Vec<_>>(),
+            [(1000, expires)]
+        );
         clock.advance(seconds - 1);
         let outcome = Scenario::fast().download(&store, Wire::default());
         let (metadata, size) = (Some(metadata()), 4);
-        assert!(outcome.client_events.contains(&ClientEvent::DownloadStarted { metadata, size: Some(size), expires }));
+        assert!(outcome.client_events.contains(&ClientEvent::DownloadStarted {
+            metadata,
+            size: Some(size),
+            expires
+        }));
         clock.advance(1);
         assert!(!is_downloaded(&store));
         assert_eq!((entries(&store), store.len()), (vec![], 0));
@@ -226,10 +265,10 @@ fn a_file_expires_and_everybody_was_told_when() {
 #[test]
 fn the_time_of_a_file_begins_with_its_completion() {
     let (store, clock) = keeping(Retention::Forever);
-    let mut hand = Scenario::fast().with_client_by_hand(store.clone());
-    hand.ask(&Request::Upload(NewUpload { keep: Some(60), ..new_upload() }));
+    let mut scripted = Scenario::fast().with_client_by_hand(store.clone());
+    scripted.ask(&Request::Upload(NewUpload { keep: Some(60), ..new_upload() }));
     clock.advance(500);
-    hand.ask(&Request::Data(b""));
+    scripted.ask(&Request::Data(b""));
     assert_eq!(entries(&store)[0].expires, Some(1560));
 }
 
@@ -238,11 +277,11 @@ fn the_time_of_a_file_begins_with_its_completion() {
 fn a_download_outlives_the_file() {
     let (store, clock) = keeping(Retention::Forever);
     upload_for(&store, Some(60), None);
-    let mut hand = begin(&store).expect("it is there");
+    let mut scripted = begin(&store).expect("it is there");
     clock.advance(60);
     assert!(store.is_empty());
-    acknowledge(&mut hand);
-    assert_eq!(hand.leave(), Ok(()));
+    acknowledge(&mut scripted);
+    assert_eq!(scripted.leave(), Ok(()));
 }
 
 /// A file of 1.0 on such a server goes with the last `D OK` of either version (§25.9).
@@ -251,29 +290,45 @@ fn a_file_of_1_0_is_removed_by_a_delivery_of_fss_2() {
     let (store, _) = keeping(Retention::UntilDownloaded);
     let password = Password::new("correct horse").expect("it is valid");
     let scenario = Scenario::fast();
-    let mut client = legacy::ClientSession::upload(scenario.client.clone(), &password);
-    assert_eq!(run(&mut scenario.server(&store), &mut client, b"a file", Wire::default()).client, Ok(()));
+    let mut client = legacy::LegacySession::upload(scenario.client.clone(), &password);
+    assert_eq!(
+        run(&mut scenario.server(&store), &mut client, b"a file", Wire::default()).client,
+        Ok(())
+    );
     for is_acknowledged in [false, true] {
-        let mut hand = scenario.with_client_by_hand(store.clone());
-        let proof = Proof::new(&FileKey::derive(&password).verifier(), hand.binding(), &cookie());
-        hand.ask(&Request::Download { cookie: cookie(), proof, offset: 0 });
+        let mut scripted = scenario.with_client_by_hand(store.clone());
+        let proof =
+            Proof::new(&FileKey::derive(&password).verifier(), scripted.binding(), &cookie());
+        scripted.ask(&Request::Download { cookie: cookie(), proof, offset: 0 });
         if is_acknowledged {
-            acknowledge(&mut hand);
+            acknowledge(&mut scripted);
         }
-        drop(hand);
+        drop(scripted);
         assert_eq!(store.len(), usize::from(!is_acknowledged));
     }
 }
 
-/// Cookies of files that are gone are not given out again where they are random; nothing of them is left to be seen.
+/// Cookies of files that are gone are not given out again where they are random; nothing of them is
+/// left to be seen.
 #[test]
 fn a_file_that_is_gone_leaves_nothing() {
-    let store = MemoryStore::with_clock(RandomCookies, Retention::UntilDownloaded, Clock::default());
+    let store =
+        MemoryStore::with_clock(RandomCookies, Retention::UntilDownloaded, Clock::default());
     let outcome = Scenario::fast().upload(&store, b"tiny", Wire::default());
-    let Some(ClientEvent::Uploaded { cookie, .. }) = outcome.client_events.last() else { panic!("{:?}", outcome.client) };
+    let Some(ClientEvent::Uploaded { cookie, .. }) = outcome.client_events.last() else {
+        panic!("{:?}", outcome.client)
+    };
     let of = || Download { cookie: cookie.clone(), ..download() };
-    let operations = vec![Operation::Download(of()), Operation::Download(of()), Operation::List { after: Some(cookie.clone()) }];
+    let operations = vec![
+        Operation::Download(of()),
+        Operation::Download(of()),
+        Operation::List { after: Some(cookie.clone()) },
+    ];
     let outcome = Scenario::fast().run(&store, operations, &[], Wire::default());
-    let refused = outcome.client_events.iter().filter(|event| matches!(event, ClientEvent::Refused(_))).count();
+    let refused = outcome
+        .client_events
+        .iter()
+        .filter(|event| matches!(event, ClientEvent::Refused(_)))
+        .count();
     assert_eq!((outcome.client, refused), (Ok(()), 2));
 }

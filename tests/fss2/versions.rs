@@ -5,23 +5,27 @@ use fss::crypto::PublicKeyDer;
 use fss::crypto::legacy::FileKey;
 use fss::server::ServerEvent;
 use fss::store::StoredFormat;
+use fss::wire::error_frame::ErrorFrame;
 use fss::wire::frame::to_base64;
 use fss::wire::hello::InvalidHello;
-use fss::wire::refusal::Refused;
-use fss::wire::reply::{Awaited, Reply};
+use fss::wire::reply::{Reply, ReplyContext};
 use fss::{OpaqueCookie, Password, Versions};
-use fss_test_support::no_security::block;
-use fss_test_support::watched::Watched;
+use fss_test_support::fault_store::FaultStore;
+use fss_test_support::insecure_crypto::block;
 
 use super::*;
 
-/// The same key in forms that FSS 1.0 takes and FSS/2 does not: another exponent, and parameters that are left out.
+/// The same key in forms that FSS 1.0 takes and FSS/2 does not: another exponent, and parameters
+/// that are left out.
 pub(crate) fn keys_of_other_forms(key: &PublicKeyDer) -> [Vec<u8>; 2] {
     let mut exponent = key.as_bytes().to_vec();
     *exponent.last_mut().expect("it is not empty") = 3;
     let mut parameters = key.as_bytes().to_vec();
     // SEQUENCE of 0x122 bytes { SEQUENCE of 13 { OID of 9, NULL }, BIT STRING … }
-    assert_eq!((&parameters[..6], &parameters[17..19]), (&[0x30, 0x82, 1, 0x22, 0x30, 13][..], &[5, 0][..]));
+    assert_eq!(
+        (&parameters[..6], &parameters[17..19]),
+        (&[0x30, 0x82, 1, 0x22, 0x30, 13][..], &[5, 0][..])
+    );
     (parameters[3], parameters[5]) = (0x20, 11);
     parameters.drain(17..19);
     [exponent, parameters]
@@ -39,23 +43,27 @@ fn hello(arguments: &str) -> Vec<u8> {
 }
 
 /// A server that has heard a client's key.
-fn server_with_a_key(client: &[u8]) -> Hand<'static, ServerSession<MemoryStore>> {
+fn server_with_a_key(client: &[u8]) -> ScriptedPeer<'static, ServerSession<MemoryStore>> {
     let scenario = Scenario::fast();
-    let mut hand = Hand::new(scenario.server(store()), scenario.client, &[]);
-    hand.exchange_key_for(client);
-    hand
+    let mut scripted = ScriptedPeer::new(scenario.server(store()), scenario.client, &[]);
+    scripted.exchange_key_for(client);
+    scripted
 }
 
-fn server_that_knows_the_client() -> Hand<'static, ServerSession<MemoryStore>> {
+fn server_that_knows_the_client() -> ScriptedPeer<'static, ServerSession<MemoryStore>> {
     server_with_a_key(Scenario::fast().client.identity().public_key().as_bytes())
 }
 
 /// What a refused hello is answered with, and how the server ends.
-fn refusal(hand: &mut Hand<'_, ServerSession<MemoryStore>>) -> (Option<RefusalCode>, Error) {
-    let answer = hand.hear_message();
-    let Ok(Reply::Refusal(refused)) = Reply::parse(&answer, Awaited::Other) else { panic!("it is no refusal") };
-    assert_eq!(hand.hear_raw(), b"", "nothing else");
-    (refused.code, hand.leave().expect_err("it is refused"))
+fn refusal(
+    scripted: &mut ScriptedPeer<'_, ServerSession<MemoryStore>>,
+) -> (Option<ErrorCode>, Error) {
+    let answer = scripted.hear_message();
+    let Ok(Reply::Refusal(refused)) = Reply::parse(&answer, ReplyContext::Other) else {
+        panic!("it is no refusal")
+    };
+    assert_eq!(scripted.hear_raw(), b"", "nothing else");
+    (refused.code, scripted.leave().expect_err("it is refused"))
 }
 
 #[test]
@@ -73,10 +81,14 @@ fn a_hello_of_another_version_is_refused_as_that_whatever_follows() {
         "H|FSS/3|not ended",
         "H|FSS/3",
     ] {
-        let mut hand = server_that_knows_the_client();
-        hand.say_message(&hello(text));
-        let (code, error) = refusal(&mut hand);
-        assert_eq!((code, error), (Some(RefusalCode::Version), InvalidHello::Version.into()), "{text}");
+        let mut scripted = server_that_knows_the_client();
+        scripted.say_message(&hello(text));
+        let (code, error) = refusal(&mut scripted);
+        assert_eq!(
+            (code, error),
+            (Some(ErrorCode::Version), InvalidHello::Version.into()),
+            "{text}"
+        );
     }
 }
 
@@ -100,53 +112,63 @@ fn a_hello_of_any_other_form_breaks_the_protocol() {
         &zero,
         &order_one,
     ] {
-        let mut hand = server_that_knows_the_client();
-        hand.say_message(&hello(text));
-        let (code, error) = refusal(&mut hand);
-        assert_eq!(code, Some(RefusalCode::Protocol), "{text}");
+        let mut scripted = server_that_knows_the_client();
+        scripted.say_message(&hello(text));
+        let (code, error) = refusal(&mut scripted);
+        assert_eq!(code, Some(ErrorCode::Protocol), "{text}");
         assert!(matches!(error, Error::InvalidHello(_)), "{text}: {error:?}");
     }
 }
 
-/// One content block and the end mark: opening it costs the server no more, and the end mark is not opened (§13.6).
+/// One content block and the end mark: opening it costs the server no more, and the end mark is not
+/// opened (§13.6).
 #[test]
 fn a_hello_of_three_blocks_is_refused() {
     let text = hello("H|FSS/2|SHARE|SECRET|");
-    let mut hand = server_that_knows_the_client();
-    hand.say_raw(&[block(&text[..50]), block(&text[50..]), block(&[])].concat());
-    assert_eq!(refusal(&mut hand).0, Some(RefusalCode::Protocol));
-    let mut hand = server_that_knows_the_client();
-    hand.say_raw(&[block(&text), block(&[])].concat());
-    assert!(hand.hear_message().starts_with(b"R\0FSS/2\0"), "in two it is good");
+    let mut scripted = server_that_knows_the_client();
+    scripted.say_raw(&[block(&text[..50]), block(&text[50..]), block(&[])].concat());
+    assert_eq!(refusal(&mut scripted).0, Some(ErrorCode::Protocol));
+    let mut scripted = server_that_knows_the_client();
+    scripted.say_raw(&[block(&text), block(&[])].concat());
+    assert!(scripted.hear_message().starts_with(b"R\0FSS/2\0"), "in two it is good");
 }
 
 #[test]
 fn a_hello_from_a_key_that_is_not_in_its_one_form_is_refused() {
     for der in keys_of_other_forms(Scenario::fast().client.identity().public_key()) {
-        let mut hand = server_with_a_key(&der);
-        hand.say_message(&hello("H|FSS/2|SHARE|SECRET|"));
-        assert_eq!(refusal(&mut hand), (Some(RefusalCode::Protocol), Refusal::KeyForm.into()));
-        let mut hand = server_with_a_key(&der);
-        hand.say_message(b"U\0password\0");
-        assert_eq!(hand.hear_message(), b"R\x001\0", "FSS 1.0 takes it");
+        let mut scripted = server_with_a_key(&der);
+        scripted.say_message(&hello("H|FSS/2|SHARE|SECRET|"));
+        assert_eq!(
+            refusal(&mut scripted),
+            (Some(ErrorCode::Protocol), Refusal::KeyNotCanonical.into())
+        );
+        let mut scripted = server_with_a_key(&der);
+        scripted.say_message(b"U\0password\0");
+        assert_eq!(scripted.hear_message(), b"R\x001\0", "FSS 1.0 takes it");
     }
 }
 
 /// How a client ends that hears this instead of a server's hello, and what it says to it.
 fn client_hears(message: &[u8]) -> (Result<(), Error>, Vec<u8>) {
     let scenario = Scenario::fast();
-    let mut hand = Hand::new_server(scenario.scripted(vec![Operation::Information]), scenario.server, &[]);
-    hand.exchange_keys();
-    hand.hear_message();
-    hand.say_message(message);
-    let end = hand.leave();
-    assert_eq!(hand.events, [], "it is not connected");
-    (end, hand.hear_raw())
+    let mut scripted = ScriptedPeer::new_server(
+        scenario.scripted(vec![Operation::Information]),
+        scenario.server,
+        &[],
+    );
+    scripted.exchange_keys();
+    scripted.hear_message();
+    scripted.say_message(message);
+    let end = scripted.leave();
+    assert_eq!(scripted.events, [], "it is not connected");
+    (end, scripted.hear_raw())
 }
 
 #[test]
 fn a_client_takes_no_other_hello_and_says_nothing_more() {
-    for text in ["R|", "R|FSS/3|SHARE|SECRET|", "R|FSS/2|SECRET|SHARE|", "R|FSS/2|SHARE|SECRET|x=y|"] {
+    for text in
+        ["R|", "R|FSS/3|SHARE|SECRET|", "R|FSS/2|SECRET|SHARE|", "R|FSS/2|SHARE|SECRET|x=y|"]
+    {
         let (end, said) = client_hears(&hello(text));
         assert!(matches!(end, Err(Error::InvalidHello(_))), "{text}: {end:?}");
         assert_eq!(said, b"", "{text}");
@@ -159,8 +181,8 @@ fn a_client_takes_no_other_hello_and_says_nothing_more() {
 
 #[test]
 fn a_client_reports_why_its_hello_was_refused() {
-    for code in [RefusalCode::Version, RefusalCode::Protocol, RefusalCode::Busy] {
-        let refused = Refused::new(code, None);
+    for code in [ErrorCode::Version, ErrorCode::Protocol, ErrorCode::Busy] {
+        let refused = ErrorFrame::new(code, None);
         assert_eq!(client_hears(&refused.encode()), (Err(Error::PeerRefused(refused)), vec![]));
     }
 }
@@ -174,17 +196,29 @@ fn speaking(versions: Versions) -> Scenario {
     Scenario { server: scenario.server.clone().with_versions(versions), ..scenario }
 }
 
-fn run_legacy(scenario: &Scenario, store: impl Store, mut client: legacy::ClientSession) -> Outcome<legacy::ClientEvent> {
+fn run_legacy(
+    scenario: &Scenario,
+    store: impl Store,
+    mut client: legacy::LegacySession,
+) -> Outcome<legacy::LegacyEvent> {
     run(&mut scenario.server(store), &mut client, b"a file of 1.0", Wire::default())
 }
 
-fn legacy_upload(scenario: &Scenario, store: impl Store) -> Outcome<legacy::ClientEvent> {
-    run_legacy(scenario, store, legacy::ClientSession::upload(scenario.client.clone(), &password()))
+fn legacy_upload(scenario: &Scenario, store: impl Store) -> Outcome<legacy::LegacyEvent> {
+    run_legacy(scenario, store, legacy::LegacySession::upload(scenario.client.clone(), &password()))
 }
 
-fn legacy_download(scenario: &Scenario, store: impl Store, cookie: Cookie) -> Outcome<legacy::ClientEvent> {
+fn legacy_download(
+    scenario: &Scenario,
+    store: impl Store,
+    cookie: Cookie,
+) -> Outcome<legacy::LegacyEvent> {
     let cookie = OpaqueCookie::from(cookie);
-    run_legacy(scenario, store, legacy::ClientSession::download(scenario.client.clone(), &cookie, &password(), None))
+    run_legacy(
+        scenario,
+        store,
+        legacy::LegacySession::download(scenario.client.clone(), &cookie, &password(), None),
+    )
 }
 
 fn told(end: Result<(), Error>) -> String {
@@ -207,20 +241,24 @@ fn a_server_of_1_0_refuses_a_hello_in_clear_and_the_client_says_so() {
 #[test]
 fn a_server_of_fss_2_alone_refuses_1_0_in_its_words() {
     let (scenario, store) = (speaking(Versions::Fss2), store());
-    for end in [legacy_upload(&scenario, &store).client, legacy_download(&scenario, &store, cookie()).client] {
+    for end in [
+        legacy_upload(&scenario, &store).client,
+        legacy_download(&scenario, &store, cookie()).client,
+    ] {
         assert_eq!(told(end), "Failed to proceed with the selected operation");
     }
     assert!(store.is_empty() && store.pending() == 0);
     assert_eq!(scenario.upload(&store, b"tiny", Wire::default()).client, Ok(()));
 }
 
-/// Towards FSS 1.0 a sealed or a pending file does not exist (§23.2): the same text, the same bytes, the same steps.
+/// Towards FSS 1.0 a sealed or a pending file does not exist (§23.2): the same text, the same
+/// bytes, the same steps.
 #[test]
 fn a_client_of_1_0_cannot_tell_a_sealed_file_from_none() {
     let (scenario, memory) = (Scenario::fast(), stored(b"sealed"));
     let mut pending = scenario.with_client_by_hand(&memory);
     pending.ask(&Request::Upload(new_upload()));
-    let store = Watched::new(memory.clone());
+    let store = FaultStore::new(memory.clone());
     let answers = [cookie(), Cookie::from_index(2), unknown()].map(|cookie| {
         // A server of its own for each, so that none is slowed down.
         let outcome = legacy_download(&Scenario::fast(), &store, cookie);
@@ -233,51 +271,63 @@ fn a_client_of_1_0_cannot_tell_a_sealed_file_from_none() {
 }
 
 /// A connection of FSS/2 by hand to a server with one file of 1.0.
-fn with_a_file_of_1_0() -> (Hand<'static, ServerSession<MemoryStore>>, MemoryStore) {
+fn with_a_file_of_1_0() -> (ScriptedPeer<'static, ServerSession<MemoryStore>>, MemoryStore) {
     let (scenario, store) = (Scenario::fast(), store());
     assert_eq!(legacy_upload(&scenario, &store).client, Ok(()));
     (scenario.with_client_by_hand(store.clone()), store)
 }
 
-fn legacy_proof(hand: &Hand<'_, ServerSession<MemoryStore>>) -> Proof {
-    Proof::new(&FileKey::derive(&password()).verifier(), hand.binding(), &cookie())
+fn legacy_proof(scripted: &ScriptedPeer<'_, ServerSession<MemoryStore>>) -> Proof {
+    Proof::new(&FileKey::derive(&password()).verifier(), scripted.binding(), &cookie())
 }
 
 /// §18.10: the stored bytes as they are.
 #[test]
 fn a_file_of_1_0_can_be_downloaded_with_a_proof() {
-    let (mut hand, store) = with_a_file_of_1_0();
+    let (mut scripted, store) = with_a_file_of_1_0();
     assert_eq!(
-        Reply::parse(&hand.ask(&Request::Challenge { cookie: cookie() }), Awaited::Other),
+        Reply::parse(&scripted.ask(&Request::Challenge { cookie: cookie() }), ReplyContext::Other),
         Ok(Reply::Challenge(StoredFormat::Legacy))
     );
-    let request = Request::Download { cookie: cookie(), proof: legacy_proof(&hand), offset: 0 };
-    let approval = hand.ask(&request);
-    let Ok(Reply::Approved { size: 16, legacy: true, .. }) = Reply::parse(&approval, Awaited::Other) else {
+    let request = Request::Download { cookie: cookie(), proof: legacy_proof(&scripted), offset: 0 };
+    let approval = scripted.ask(&request);
+    let Ok(Reply::Approved { size: 16, legacy: true, .. }) =
+        Reply::parse(&approval, ReplyContext::Other)
+    else {
         panic!("{}", approval.escape_ascii())
     };
-    let stored = store.open(&cookie()).expect("it works").expect("it is there").read(0, 16).expect("it works");
-    assert_eq!([hand.hear(), hand.hear()], [[b"F\0", &stored[..]].concat(), b"F\0".to_vec()]);
-    hand.say(&Request::Taken { offset: 16 }.encode());
-    assert_eq!(hand.leave(), Ok(()));
-    assert!(matches!(hand.events.last(), Some(ServerEvent::Delivered { bytes: 16, .. })));
+    let stored = store
+        .open(&cookie())
+        .expect("it works")
+        .expect("it is there")
+        .read(0, 16)
+        .expect("it works");
+    assert_eq!(
+        [scripted.hear(), scripted.hear()],
+        [[b"F\0", &stored[..]].concat(), b"F\0".to_vec()]
+    );
+    scripted.say(&Request::Taken { offset: 16 }.encode());
+    assert_eq!(scripted.leave(), Ok(()));
+    assert!(matches!(scripted.events.last(), Some(ServerEvent::Delivered { bytes: 16, .. })));
 }
 
 #[test]
 fn a_file_of_1_0_can_be_deleted_with_a_proof_and_not_without() {
-    let (mut hand, store) = with_a_file_of_1_0();
-    hand.say(&Request::Delete { cookie: cookie(), proof: None }.encode());
-    assert_eq!(hand.hear_refusal().code, Some(RefusalCode::Refused), "nobody owns it");
-    let proof = Some(legacy_proof(&hand));
-    assert_eq!(hand.ask(&Request::Delete { cookie: cookie(), proof }), Reply::Deleted.encode());
+    let (mut scripted, store) = with_a_file_of_1_0();
+    scripted.say(&Request::Delete { cookie: cookie(), proof: None }.encode());
+    assert_eq!(scripted.hear_refusal().code, Some(ErrorCode::Refused), "nobody owns it");
+    let proof = Some(legacy_proof(&scripted));
+    assert_eq!(scripted.ask(&Request::Delete { cookie: cookie(), proof }), Reply::Deleted.encode());
     assert!(store.is_empty());
 }
 
-/// A client is told that a file is of 1.0 only if it asks; no proof goes out for it unless it was asked for (§18.11).
+/// A client is told that a file is of 1.0 only if it asks; no proof goes out for it unless it was
+/// asked for (§18.11).
 #[test]
 fn a_client_is_told_of_a_file_of_1_0_and_downloads_none_as_sealed() {
     let (scenario, store) = (Scenario::fast(), store());
     assert_eq!(legacy_upload(&scenario, &store).client, Ok(()));
-    let outcome = scenario.run(&store, vec![Operation::Challenge { cookie: cookie() }], &[], Wire::default());
+    let outcome =
+        scenario.run(&store, vec![Operation::Challenge { cookie: cookie() }], &[], Wire::default());
     assert_eq!(outcome.client_events.last(), Some(&ClientEvent::Challenged(StoredFormat::Legacy)));
 }

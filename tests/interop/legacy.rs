@@ -14,14 +14,17 @@ use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
-use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
+use fss::client::legacy::{FileRequest, LegacyEvent, LegacySession};
 use fss::crypto::{Fingerprint, PrivateKey, default_provider};
-use fss::locked_key::{KeyForm, LockedKey, Owner};
+use fss::key_file::{KeyEncoding, KeyRole};
 use fss::profile::{FileRecord, Profile};
 use fss::server::ServerEvent;
 use fss::store::EmbeddedStore;
-use fss::wire::prelude;
-use fss::{Config, Cookie, Error, Limits, OpaqueCookie, Password, Refusal, Secret, ServerSession, SystemRng};
+use fss::wire::key_exchange;
+use fss::{
+    Config, Cookie, Error, Limits, OpaqueCookie, Password, Refusal, Secret, ServerSession,
+    SystemRng,
+};
 use fss_test_support::keys;
 use fss_test_support::rng::SeededRng;
 use rand_core::Rng as _;
@@ -40,7 +43,8 @@ const PASSWORDS: [&[u8]; 4] = [PASSWORD, "pässwörd-日本語".as_bytes(), b"a"
 /// How long our machines wait: less than the tests do.
 const IDLE: Duration = Duration::from_secs(25);
 
-// --- The peer ----------------------------------------------------------------------------------------------------------
+// --- The peer
+// ----------------------------------------------------------------------------------------------------------
 
 /// A Python that can run the peer, and a place for its files.
 struct Python {
@@ -86,7 +90,9 @@ impl Python {
         let der: Pkcs8V1Der<'_> = key.as_der().expect("it can be written");
         let path = self.directory.path().join(format!("{size:?}"));
         fs::write(&path, der.as_ref()).expect("written");
-        let key = default_provider().load_private_key(&Secret::new(der.as_ref().to_vec())).expect("our provider takes it");
+        let key = default_provider()
+            .load_private_key(&Secret::new(der.as_ref().to_vec()))
+            .expect("our provider takes it");
         KeyFile { path, fingerprint: key.public_key().fingerprint() }
     }
 
@@ -106,16 +112,33 @@ impl Python {
         command
     }
 
-    fn uploading(&self, mut command: Command, to: Address, password: &[u8], file: &[u8]) -> Process {
+    fn uploading(
+        &self,
+        mut command: Command,
+        to: Address,
+        password: &[u8],
+        file: &[u8],
+    ) -> Process {
         let source = self.directory.path().join("source");
         fs::write(&source, file).expect("written");
-        command.args(["--port", &to.port.to_string(), "--file"]).arg(source).arg("--key").arg(&self.client_key.path);
+        command
+            .args(["--port", &to.port.to_string(), "--file"])
+            .arg(source)
+            .arg("--key")
+            .arg(&self.client_key.path);
         Process::start(command, "FSS_PASSWORD", password)
     }
 
     fn downloading(&self, from: Address, cookie: &str, password: &[u8], size: usize) -> Process {
         let mut command = self.command("download");
-        command.args(["--port", &from.port.to_string(), "--cookie", cookie, "--size", &size.to_string()]);
+        command.args([
+            "--port",
+            &from.port.to_string(),
+            "--cookie",
+            cookie,
+            "--size",
+            &size.to_string(),
+        ]);
         command.arg("--output").arg(self.received()).arg("--key").arg(&self.client_key.path);
         Process::start(command, "FSS_PASSWORD", password)
     }
@@ -139,7 +162,12 @@ impl Python {
     /// Reads a file from a directory as a 2019 server would.
     fn stored(&self, directory: &Path, cookie: &str, password: &[u8], size: usize) -> Vec<u8> {
         let mut command = self.command("read-server-dir");
-        command.arg("--data").arg(directory).args(["--cookie", cookie, "--size", &size.to_string()]);
+        command.arg("--data").arg(directory).args([
+            "--cookie",
+            cookie,
+            "--size",
+            &size.to_string(),
+        ]);
         command.arg("--output").arg(self.received());
         Process::start(command, "FSS_PASSWORD", password).succeed();
         fs::read(self.received()).expect("it has written the file")
@@ -153,7 +181,10 @@ impl Python {
         command.arg("--data").arg(directory).args(["--connections", &connections.to_string()]);
         command.arg("--key").arg(&self.server_key.path);
         let mut process = Process::start(command, "FSS_PASSWORD", b"");
-        let port = process.line().and_then(|line| line.strip_prefix("listening ")?.parse().ok()).expect("it says its port");
+        let port = process
+            .line()
+            .and_then(|line| line.strip_prefix("listening ")?.parse().ok())
+            .expect("it says its port");
         PythonServer { process, address: Address { port } }
     }
 }
@@ -175,14 +206,27 @@ impl PythonServer {
     fn take(&mut self, password: &[u8], file: &[u8]) -> OpaqueCookie {
         let cookie = upload(self.address, password, file);
         let size = file.len();
-        assert_eq!(self.report(), json!({"operation": "upload", "cookie": cookie.as_str(), "bytes": size, "error": null}));
+        assert_eq!(
+            self.report(),
+            json!({"operation": "upload", "cookie": cookie.as_str(), "bytes": size, "error": null})
+        );
         cookie
     }
 
-    /// Downloads with our client, and checks what both sides say of it. `stored` is the size in the directory.
-    fn give(&mut self, cookie: &OpaqueCookie, password: &[u8], size: Option<usize>, stored: usize) -> Vec<u8> {
+    /// Downloads with our client, and checks what both sides say of it. `stored` is the size in the
+    /// directory.
+    fn give(
+        &mut self,
+        cookie: &OpaqueCookie,
+        password: &[u8],
+        size: Option<usize>,
+        stored: usize,
+    ) -> Vec<u8> {
         let file = download(self.address, cookie, password, size);
-        assert_eq!(self.report(), json!({"operation": "download", "cookie": cookie.as_str(), "bytes": stored, "error": null}));
+        assert_eq!(
+            self.report(),
+            json!({"operation": "download", "cookie": cookie.as_str(), "bytes": stored, "error": null})
+        );
         file
     }
 }
@@ -192,7 +236,8 @@ fn stored_sizes(size: usize) -> (usize, usize) {
     (size.next_multiple_of(16), size.next_multiple_of(16) + 16)
 }
 
-// --- Our side ----------------------------------------------------------------------------------------------------------
+// --- Our side
+// ----------------------------------------------------------------------------------------------------------
 
 fn password(bytes: &[u8]) -> Password {
     Password::new(bytes).expect("valid")
@@ -237,8 +282,13 @@ impl OurServer {
         let stop = Arc::clone(&stopping);
         let accept = move || {
             thread::scope(|scope| {
-                for stream in listener.incoming().map_while(Result::ok).take_while(|_| !stop.load(Ordering::Relaxed)) {
-                    let (sender, session) = (sender.clone(), ServerSession::with_config(&store, config.clone()));
+                for stream in listener
+                    .incoming()
+                    .map_while(Result::ok)
+                    .take_while(|_| !stop.load(Ordering::Relaxed))
+                {
+                    let (sender, session) =
+                        (sender.clone(), ServerSession::with_config(&store, config.clone()));
                     // The test may have failed meanwhile, and listen no more.
                     scope.spawn(move || sender.send(serve(session, &stream)));
                 }
@@ -258,8 +308,14 @@ impl OurServer {
     fn has_stored(&self, cookie: &str, client: &KeyFile, size: usize) {
         let cookie: Cookie = cookie.parse().expect("our server gives out cookies of ours");
         let bytes = stored_sizes(size).0 as u64;
-        let (key, started) = (ServerEvent::ClientKey(client.fingerprint), ServerEvent::UploadStarted { cookie: cookie.clone() });
-        assert_eq!(self.served(), (vec![key, started, ServerEvent::Stored { cookie, bytes, received: bytes }], Ok(())));
+        let (key, started) = (
+            ServerEvent::ClientKey(client.fingerprint),
+            ServerEvent::UploadStarted { cookie: cookie.clone() },
+        );
+        assert_eq!(
+            self.served(),
+            (vec![key, started, ServerEvent::Stored { cookie, bytes, received: bytes }], Ok(()))
+        );
     }
 
     /// The same for a download. `stored` is the size in the directory.
@@ -267,7 +323,10 @@ impl OurServer {
         let (cookie, bytes): (Cookie, _) = (cookie.parse().expect("valid"), stored as u64);
         let key = ServerEvent::ClientKey(client.fingerprint);
         let started = ServerEvent::DownloadStarted { cookie: cookie.clone(), bytes };
-        assert_eq!(self.served(), (vec![key, started, ServerEvent::Delivered { cookie, bytes, sent: bytes }], Ok(())));
+        assert_eq!(
+            self.served(),
+            (vec![key, started, ServerEvent::Delivered { cookie, bytes, sent: bytes }], Ok(()))
+        );
     }
 
     /// A file goes from a Python client to the server and comes back.
@@ -275,7 +334,10 @@ impl OurServer {
         let file = content(size);
         let cookie = python.upload(self.address, password, &file, flags);
         self.has_stored(cookie.as_str(), &python.client_key, size);
-        assert!(python.download(self.address, cookie.as_str(), password, size) == file, "{size} {flags:?}");
+        assert!(
+            python.download(self.address, cookie.as_str(), password, size) == file,
+            "{size} {flags:?}"
+        );
         self.has_delivered(cookie.as_str(), &python.client_key, stored_sizes(size).0);
     }
 }
@@ -294,7 +356,7 @@ fn serve(mut session: ServerSession<&EmbeddedStore>, stream: &TcpStream) -> Serv
     let end = Driver::new(stream).run(&mut session, |_, call| {
         match call {
             Call::Event(event) => events.push(event),
-            Call::Need(need) => match need {},
+            Call::Request(request) => match request {},
         }
         Ok(())
     });
@@ -302,17 +364,21 @@ fn serve(mut session: ServerSession<&EmbeddedStore>, stream: &TcpStream) -> Serv
 }
 
 /// Lets our client do its work: what it reports, how it ends, and the file that it hands out.
-fn client(mut session: ClientSession, to: Address, mut source: &[u8]) -> (Vec<ClientEvent>, Result<(), Error>, Vec<u8>) {
+fn client(
+    mut session: LegacySession,
+    to: Address,
+    mut source: &[u8],
+) -> (Vec<LegacyEvent>, Result<(), Error>, Vec<u8>) {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, to.port)).expect("the server listens");
     let (mut events, mut file) = (Vec::new(), Vec::new());
     let end = Driver::new(stream).run(&mut session, |session, call| {
         match call {
             Call::Event(event) => events.push(event),
-            Call::Need(FileNeed::Supply) => {
+            Call::Request(FileRequest::Supply) => {
                 let count = source.read(session.supply()).expect("memory can be read");
                 session.supplied(count);
             }
-            Call::Need(FileNeed::Data) => {
+            Call::Request(FileRequest::Data) => {
                 file.extend_from_slice(session.data());
                 let count = session.data().len();
                 session.consumed(count);
@@ -328,24 +394,33 @@ fn our_client() -> Config {
 }
 
 fn upload(to: Address, secret: &[u8], file: &[u8]) -> OpaqueCookie {
-    let (events, end, _) = client(ClientSession::upload(our_client(), &password(secret)), to, file);
+    let (events, end, _) = client(LegacySession::upload(our_client(), &password(secret)), to, file);
     assert_eq!(end, Ok(()));
-    let Some(ClientEvent::Uploaded { cookie, .. }) = events.last() else { panic!("no upload: {events:?}") };
-    let (started, size) = (ClientEvent::UploadStarted { cookie: cookie.clone() }, file.len() as u64);
-    assert_eq!(events, [started, ClientEvent::Uploaded { cookie: cookie.clone(), size }]);
+    let Some(LegacyEvent::Uploaded { cookie, .. }) = events.last() else {
+        panic!("no upload: {events:?}")
+    };
+    let (started, size) =
+        (LegacyEvent::UploadStarted { cookie: cookie.clone() }, file.len() as u64);
+    assert_eq!(events, [started, LegacyEvent::Uploaded { cookie: cookie.clone(), size }]);
     cookie.clone()
 }
 
 fn download(from: Address, cookie: &OpaqueCookie, secret: &[u8], size: Option<usize>) -> Vec<u8> {
-    let session = ClientSession::download(our_client(), cookie, &password(secret), size.map(|size| size as u64));
+    let session = LegacySession::download(
+        our_client(),
+        cookie,
+        &password(secret),
+        size.map(|size| size as u64),
+    );
     let (events, end, file) = client(session, from, &[]);
     assert_eq!(end, Ok(()));
-    let downloaded = ClientEvent::Downloaded { size: file.len() as u64, guessed: size.is_none() };
-    assert_eq!(events, [ClientEvent::DownloadStarted, downloaded]);
+    let downloaded = LegacyEvent::Downloaded { size: file.len() as u64, guessed: size.is_none() };
+    assert_eq!(events, [LegacyEvent::DownloadStarted, downloaded]);
     file
 }
 
-// --- Python clients and our server -------------------------------------------------------------------------------------
+// --- Python clients and our server
+// -------------------------------------------------------------------------------------
 
 #[test]
 fn python_clients_get_back_what_they_gave_our_server() {
@@ -362,14 +437,16 @@ fn our_server_copes_with_clients_that_neither_wait_before_their_request_nor_afte
     let Some(python) = Python::find() else { return };
     let directory = tempdir().expect("a directory");
     let server = OurServer::start(directory.path());
-    for flags in [&["--coalesce"][..], &["--close-after-fin"], &["--coalesce", "--close-after-fin"]] {
+    for flags in [&["--coalesce"][..], &["--close-after-fin"], &["--coalesce", "--close-after-fin"]]
+    {
         for size in [0, 1025] {
             server.keeps(&python, PASSWORD, size, flags);
         }
     }
 }
 
-/// Makes the peer's `upload` a series: each beginning of the file goes up and comes back. Its cookie is printed after that.
+/// Makes the peer's `upload` a series: each beginning of the file goes up and comes back. Its
+/// cookie is printed after that.
 ///
 /// Most of what one operation costs is the start of Python, so 50 of them share one.
 const SERIES: &str = "
@@ -394,9 +471,12 @@ fn python_clients_and_our_server_do_not_hang_in_50_repetitions() {
     let Some(python) = Python::find() else { return };
     let directory = tempdir().expect("a directory");
     let server = OurServer::start(directory.path());
-    let mut client = python.uploading(python.changed("upload", SERIES), server.address, PASSWORD, &content(50));
+    let mut client =
+        python.uploading(python.changed("upload", SERIES), server.address, PASSWORD, &content(50));
     for size in 0..50 {
-        let cookie = client.line().unwrap_or_else(|| panic!("the peer stops at {size}: {}", client.complaints()));
+        let cookie = client
+            .line()
+            .unwrap_or_else(|| panic!("the peer stops at {size}: {}", client.complaints()));
         server.has_stored(&cookie, &python.client_key, size);
         server.has_delivered(&cookie, &python.client_key, stored_sizes(size).0);
     }
@@ -413,26 +493,45 @@ fn our_server_refuses_python_clients_with_the_texts_of_2019() {
     let too_long = [b'x'; Password::MAX_LENGTH + 1];
     let refused = |complaint: String, text: &str, end: Error| {
         assert!(complaint.ends_with(text), "{complaint}");
-        assert_eq!(server.served(), (vec![ServerEvent::ClientKey(python.client_key.fingerprint)], Err(end)));
+        assert_eq!(
+            server.served(),
+            (vec![ServerEvent::ClientKey(python.client_key.fingerprint)], Err(end))
+        );
     };
     for (cookie, password, text, refusal) in [
         (cookie.as_str(), &b"wrong"[..], "got b'E Invalid password'", Refusal::WrongPassword),
         (cookie.as_str(), &too_long, "got b'E Invalid password'", Refusal::WrongPassword),
-        ("7", PASSWORD, "got b'E Failed to proceed with the selected operation'", Refusal::UnknownCookie),
+        (
+            "7",
+            PASSWORD,
+            "got b'E Failed to proceed with the selected operation'",
+            Refusal::UnknownCookie,
+        ),
         ("../7", PASSWORD, "got b'E Invalid cookie'", Refusal::InvalidCookie),
     ] {
-        refused(python.downloading(server.address, cookie, password, 4).fail(), text, refusal.into());
+        refused(
+            python.downloading(server.address, cookie, password, 4).fail(),
+            text,
+            refusal.into(),
+        );
     }
-    let refusal = python.uploading(python.command("upload"), server.address, &too_long, b"file").fail();
-    refused(refusal, "got b'E Failed to proceed with the selected operation'", Refusal::InvalidPassword.into());
+    let refusal =
+        python.uploading(python.command("upload"), server.address, &too_long, b"file").fail();
+    refused(
+        refusal,
+        "got b'E Failed to proceed with the selected operation'",
+        Refusal::InvalidPassword.into(),
+    );
     let ask = "ask = peer.request; peer.request = lambda options, frame, *more: ask(options, b'Q' + frame[1:], *more)";
-    let refusal = python.uploading(python.changed("upload", ask), server.address, PASSWORD, b"file").fail();
+    let refusal =
+        python.uploading(python.changed("upload", ask), server.address, PASSWORD, b"file").fail();
     refused(refusal, "got 'E illegal user state' in clear", Refusal::UnknownRequest.into());
     // None of this has done the file any harm.
     assert_eq!(python.download(server.address, cookie.as_str(), PASSWORD, 4), b"file");
 }
 
-// --- Our client and Python servers -------------------------------------------------------------------------------------
+// --- Our client and Python servers
+// -------------------------------------------------------------------------------------
 
 #[test]
 fn our_client_gets_back_what_it_gave_a_python_server() {
@@ -466,15 +565,20 @@ fn our_client_and_a_python_server_do_not_hang_in_50_repetitions() {
 fn our_client_reports_the_refusals_of_a_python_server() {
     let Some(python) = Python::find() else { return };
     let directory = tempdir().expect("a directory");
-    let refused = |session: ClientSession, server: &mut PythonServer, text: &str| {
+    let refused = |session: LegacySession, server: &mut PythonServer, text: &str| {
         let (events, end, file) = client(session, server.address, b"file");
-        assert!(matches!(&end, Err(Error::PeerRefused(told)) if told.text.as_str() == text), "{end:?}");
+        assert!(
+            matches!(&end, Err(Error::PeerRefused(told)) if told.text.as_str() == text),
+            "{end:?}"
+        );
         assert_eq!((events, file), (vec![], vec![]));
         let report = server.report();
         assert_eq!((&report["operation"], &report["error"]), (&json!("refused"), &json!(text)));
     };
-    let upload = || ClientSession::upload(our_client(), &password(PASSWORD));
-    let download = |cookie: &OpaqueCookie, secret: &[u8]| ClientSession::download(our_client(), cookie, &password(secret), None);
+    let upload = || LegacySession::upload(our_client(), &password(PASSWORD));
+    let download = |cookie: &OpaqueCookie, secret: &[u8]| {
+        LegacySession::download(our_client(), cookie, &password(secret), None)
+    };
     let unknown = OpaqueCookie::parse(b"8").expect("valid");
 
     let mut command = python.command("server");
@@ -482,7 +586,11 @@ fn our_client_reports_the_refusals_of_a_python_server() {
     let mut server = python.serving(command, directory.path(), 4);
     let cookie = server.take(PASSWORD, b"file");
     refused(download(&cookie, b"wrong"), &mut server, "Invalid password");
-    refused(download(&unknown, PASSWORD), &mut server, "Failed to proceed with the selected operation");
+    refused(
+        download(&unknown, PASSWORD),
+        &mut server,
+        "Failed to proceed with the selected operation",
+    );
     // Its second cookie is the first again.
     refused(upload(), &mut server, "Failed to proceed with the selected operation");
     server.process.succeed();
@@ -495,7 +603,8 @@ fn our_client_reports_the_refusals_of_a_python_server() {
     server.process.succeed();
 }
 
-// --- Both --------------------------------------------------------------------------------------------------------------
+// --- Both
+// --------------------------------------------------------------------------------------------------------------
 
 #[test]
 fn larger_keys_work_on_either_side() {
@@ -508,7 +617,10 @@ fn larger_keys_work_on_either_side() {
         python.server_key = python.large_key(size);
         let mut server = python.server(directories[1].path(), 2);
         let cookie = server.take(PASSWORD, &content(3000));
-        assert!(server.give(&cookie, PASSWORD, None, stored_sizes(3000).1) == content(3000), "{size:?}");
+        assert!(
+            server.give(&cookie, PASSWORD, None, stored_sizes(3000).1) == content(3000),
+            "{size:?}"
+        );
         server.process.succeed();
     }
 }
@@ -521,7 +633,10 @@ fn python_reads_the_directory_that_our_server_wrote() {
     let cookies = SMALL_SIZES.map(|size| upload(server.address, PASSWORDS[1], &content(size)));
     drop(server);
     for (size, cookie) in SMALL_SIZES.into_iter().zip(cookies) {
-        assert_eq!(python.stored(directory.path(), cookie.as_str(), PASSWORDS[1], size), content(size));
+        assert_eq!(
+            python.stored(directory.path(), cookie.as_str(), PASSWORDS[1], size),
+            content(size)
+        );
     }
 }
 
@@ -561,14 +676,14 @@ fn a_directory_goes_from_a_python_server_to_ours_and_back() {
 }
 
 fn public_pem(key: &dyn PrivateKey) -> String {
-    String::from_utf8(prelude::write(key.public_key().as_bytes())).expect("PEM is ASCII")
+    String::from_utf8(key_exchange::write(key.public_key().as_bytes())).expect("PEM is ASCII")
 }
 
 #[test]
 fn python_opens_the_server_keys_that_we_lock_in_the_form_of_2019() {
     let Some(python) = Python::find() else { return };
     let directory = tempdir().expect("a directory");
-    let locked = LockedKey::new(directory.path(), Owner::Server);
+    let locked = fss::key_file::KeyFile::new(directory.path(), KeyRole::Server);
     let key = keys::server(&*default_provider());
     let read = |code: &[u8]| {
         let mut command = python.command("read-server-key");
@@ -576,7 +691,7 @@ fn python_opens_the_server_keys_that_we_lock_in_the_form_of_2019() {
         Process::start(command, "FSS_CODE", code)
     };
     let (old, new) = (b"operation code 954", PASSWORDS[1]);
-    locked.create(KeyForm::Legacy, &*key, &password(old), &mut SystemRng).expect("it locks");
+    locked.create(KeyEncoding::Legacy, &*key, &password(old), &mut SystemRng).expect("it locks");
     assert_eq!(read(old).succeed(), public_pem(&*key));
     locked.change_code(&password(old), &password(new), &mut SystemRng).expect("it changes");
     assert_eq!(read(new).succeed(), public_pem(&*key));
@@ -588,10 +703,17 @@ fn python_reads_our_profile() {
     let Some(python) = Python::find() else { return };
     let directory = tempdir().expect("a directory");
     let profile = Profile::open(directory.path()).expect("it opens");
-    let key = profile.create_key(KeyForm::Legacy, &password(PASSWORDS[1]), &*default_provider()).expect("it is made").key;
-    let files = [("7", "notes.txt", 2760), ("092071145115023241154224062033185071071177098114", "日本語 \"x\".bin", 0)];
+    let key = profile
+        .create_key(KeyEncoding::Legacy, &password(PASSWORDS[1]), &*default_provider())
+        .expect("it is made")
+        .key;
+    let files = [
+        ("7", "notes.txt", 2760),
+        ("092071145115023241154224062033185071071177098114", "日本語 \"x\".bin", 0),
+    ];
     for (cookie, name, size) in files {
-        let mut file = FileRecord::new(OpaqueCookie::parse(cookie.as_bytes()).expect("valid"), name, size);
+        let mut file =
+            FileRecord::new(OpaqueCookie::parse(cookie.as_bytes()).expect("valid"), name, size);
         file.server = Some("somewhere:954".into());
         profile.files().insert(&file).expect("inserted");
     }

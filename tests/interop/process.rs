@@ -29,7 +29,10 @@ pub fn python() -> Option<&'static OsStr> {
         Err(why) if std::env::var_os("FSS_TEST_PYTHON").is_some() => panic!("{why}"),
         Err(why) => {
             // Past the test harness, which keeps what a test prints to itself.
-            let _ = writeln!(io::stderr(), "skipped: {why} (pip install -r tests/interop/requirements.txt)");
+            let _ = writeln!(
+                io::stderr(),
+                "skipped: {why} (pip install -r tests/interop/requirements.txt)"
+            );
             None
         }
     }
@@ -44,7 +47,10 @@ fn probe() -> Result<OsString, String> {
         Ok(output) if output.status.success() => Ok(program),
         Ok(output) => {
             let why = String::from_utf8_lossy(&output.stderr);
-            Err(format!("{shown} cannot run the peer: {}", why.lines().last().unwrap_or("it does not say why")))
+            Err(format!(
+                "{shown} cannot run the peer: {}",
+                why.lines().last().unwrap_or("it does not say why")
+            ))
         }
         Err(error) => Err(format!("{shown} cannot be run: {error}")),
     }
@@ -52,7 +58,8 @@ fn probe() -> Result<OsString, String> {
 
 /// Writes a recorded private key, `server` or `client`, for a peer to use.
 pub fn save_key(path: &Path, name: &str) {
-    let recorded: Value = serde_json::from_str(include_str!("../vectors/v1/primitives.json")).expect("the vectors are JSON");
+    let recorded: Value = serde_json::from_str(include_str!("../vectors/v1/primitives.json"))
+        .expect("the vectors are JSON");
     let pem = recorded["keys"][name]["pkcs1_pem"].as_str().expect("the vectors have the key");
     std::fs::write(path, pem).expect("written");
 }
@@ -95,7 +102,9 @@ impl Process {
     /// All complaints, of a process that has ended.
     pub fn complaints(&self) -> String {
         // A child of its own could live on and hold the pipe open.
-        std::iter::from_fn(|| self.complaints.recv_timeout(PATIENCE).ok()).collect::<Vec<_>>().join("\n")
+        std::iter::from_fn(|| self.complaints.recv_timeout(PATIENCE).ok())
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Waits for its end: its exit code, what it printed, and what it complained about.
@@ -130,6 +139,8 @@ impl Drop for Process {
 /// The lines of a pipe, read as they come, so that one can wait for them only so long.
 fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
-    thread::spawn(move || BufReader::new(pipe).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    thread::spawn(move || {
+        BufReader::new(pipe).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
     receiver
 }

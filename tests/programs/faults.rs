@@ -1,8 +1,9 @@
-//! Faults in running programs: calls to the operating system fail before or after their effect while the program lives on,
-//! or it dies there; see `faults.c`. What was acknowledged is whole, what was refused is not there, and the same command
-//! again leaves one copy.
+//! Faults in running programs: calls to the operating system fail before or after their effect
+//! while the program lives on, or it dies there; see `faults.c`. What was acknowledged is whole,
+//! what was refused is not there, and the same command again leaves one copy.
 //!
-//! Each test takes a sample of all combinations. `FSS_TEST_FAULTS=all cargo test --test programs faults` takes all of them.
+//! Each test takes a sample of all combinations. `FSS_TEST_FAULTS=all cargo test --test programs
+//! faults` takes all of them.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use fss_test_support::harness::{NONE, Server, World, copy, run, succeeds};
+use fss_test_support::harness::{Harness, NONE, Server, copy, run, succeeds};
 
 mod client;
 mod commits;
@@ -22,8 +23,14 @@ fn library() -> Option<&'static Path> {
     static LIBRARY: OnceLock<Option<PathBuf>> = OnceLock::new();
     let build = || {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/faults.c");
-        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{}.so", std::process::id()));
-        let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").output();
+        let library = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("faults-{}.so", std::process::id()));
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&library)
+            .arg(source)
+            .arg("-ldl")
+            .output();
         let built = built.ok().filter(|_| cfg!(target_os = "linux"))?;
         assert!(built.status.success(), "{built:?}");
         Some(library)
@@ -42,7 +49,9 @@ fn are_possible() -> bool {
 
 /// Some of all combinations, or all if that was asked for.
 fn sample<T>(all: Vec<T>, most: usize) -> Vec<T> {
-    if std::env::var_os("FSS_TEST_FAULTS").is_some_and(|wanted| wanted == "all") || all.len() <= most {
+    if std::env::var_os("FSS_TEST_FAULTS").is_some_and(|wanted| wanted == "all")
+        || all.len() <= most
+    {
         return all;
     }
     let count = all.len();
@@ -53,34 +62,39 @@ fn sample<T>(all: Vec<T>, most: usize) -> Vec<T> {
         .collect()
 }
 
-/// What a world is copied from: a server that was started and a profile that was used, so that both have their keys. It
-/// has one file.
-fn template(new: fn() -> World) -> World {
-    let world = new();
-    let server = world.serve(&NONE);
-    world.upload(&server, "first", b"first");
+/// What a harness is copied from: a server that was started and a profile that was used, so that
+/// both have their keys. It has one file.
+fn template(new: fn() -> Harness) -> Harness {
+    let harness = new();
+    let server = harness.serve(&NONE);
+    harness.upload(&server, "first", b"first");
     server.stop();
-    world
+    harness
 }
 
-/// A world whose server has faults when they are asked for.
+/// A harness whose server has faults when they are asked for.
 struct Faulty {
-    world: World,
+    harness: Harness,
     server: Option<Server>,
     address: String,
     is_fss1: bool,
 }
 
 impl Faulty {
-    fn new(template: &World, world: World) -> Self {
+    fn new(template: &Harness, harness: Harness) -> Self {
         for name in ["data", "profile"] {
-            copy(&template.path(name), &world.path(name));
+            copy(&template.path(name), &harness.path(name));
         }
-        Self { is_fss1: world.is_fss1(), world, server: None, address: "127.0.0.1:0".to_owned() }
+        Self {
+            is_fss1: harness.is_fss1(),
+            harness,
+            server: None,
+            address: "127.0.0.1:0".to_owned(),
+        }
     }
 
     fn rules(&self) -> PathBuf {
-        self.world.path("faults")
+        self.harness.path("faults")
     }
 
     /// Starts the server so that rules hold for it, once there are some.
@@ -89,8 +103,10 @@ impl Faulty {
     }
 
     fn start_with<A: AsRef<OsStr>>(&mut self, arguments: &[A]) -> &Server {
-        let mut command = self.world.server_command();
-        command.env("LD_PRELOAD", library().expect("it was asked for")).env("FSS_FAULTS", self.rules());
+        let mut command = self.harness.server_command();
+        command
+            .env("LD_PRELOAD", library().expect("it was asked for"))
+            .env("FSS_FAULTS", self.rules());
         command.env("FSS_LISTEN", &self.address).args(["--data", "data"]).args(arguments);
         let server = Server::start(command);
         self.address.clone_from(&server.address);
@@ -99,7 +115,7 @@ impl Faulty {
 
     /// Starts the server without faults, where it was before.
     fn start_well(&mut self) -> &Server {
-        let server = self.world.serve_at(&self.address);
+        let server = self.harness.serve_at(&self.address);
         self.address.clone_from(&server.address);
         self.server.insert(server)
     }
@@ -109,20 +125,20 @@ impl Faulty {
     }
 
     fn client(&self, arguments: &[&str]) -> Output {
-        self.world.client(self.server(), arguments)
+        self.harness.client(self.server(), arguments)
     }
 
     /// From now on these rules hold, and what is counted is counted anew.
     fn fail(&self, rules: &str) {
-        let _ = fs::remove_file(self.world.path("faults.log"));
-        self.world.write("faults.new", rules.as_bytes());
-        fs::rename(self.world.path("faults.new"), self.rules()).expect("renamed");
+        let _ = fs::remove_file(self.harness.path("faults.log"));
+        self.harness.write("faults.new", rules.as_bytes());
+        fs::rename(self.harness.path("faults.new"), self.rules()).expect("renamed");
     }
 
     /// No rules hold any more. Gives the calls that were counted, for each rule.
     fn heal(&self) -> Vec<String> {
         let _ = fs::remove_file(self.rules());
-        let log = fs::read_to_string(self.world.path("faults.log")).unwrap_or_default();
+        let log = fs::read_to_string(self.harness.path("faults.log")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
     }
 
@@ -135,8 +151,11 @@ impl Faulty {
 
     /// How many files there are, whoever sees them.
     fn stored(&self) -> usize {
-        let database = rusqlite::Connection::open(self.world.path("data/fssGlobal.db")).expect("a database");
-        let count: i64 = database.query_row("SELECT count(*) FROM stored", [], |row| row.get(0)).expect("the 2019 table");
+        let database =
+            rusqlite::Connection::open(self.harness.path("data/fssGlobal.db")).expect("a database");
+        let count: i64 = database
+            .query_row("SELECT count(*) FROM stored", [], |row| row.get(0))
+            .expect("the 2019 table");
         usize::try_from(count).expect("few")
     }
 
@@ -154,7 +173,7 @@ impl Faulty {
             }
         }
         let mut tree = Vec::new();
-        walk(&self.world.path("data"), &mut tree);
+        walk(&self.harness.path("data"), &mut tree);
         tree.sort();
         tree
     }
@@ -177,7 +196,7 @@ impl Faulty {
 
     /// Checks that every file is what was stored, and that there is nothing else.
     fn verify(&self) {
-        succeeds(&run(self.world.server_command().args(["--data", "data", "verify"])));
+        succeeds(&run(self.harness.server_command().args(["--data", "data", "verify"])));
     }
 }
 

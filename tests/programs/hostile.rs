@@ -1,4 +1,5 @@
-//! Archives of strangers: what they packed is unpacked beneath its own directory, or nothing of it is.
+//! Archives of strangers: what they packed is unpacked beneath its own directory, or nothing of it
+//! is.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -8,25 +9,28 @@ use std::process::{Command, Output};
 
 use bytes::Bytes;
 use fss::crypto::{Fingerprint, default_provider};
-use fss::sealed::{Cost, Header, Master, Metadata, Writer};
+use fss::sealed::{Cost, Header, MasterKey, Metadata, Writer};
 use fss::store::{EmbeddedStore, NewFile, NewUpload, Store as _};
 use fss::{Password, SystemRng};
 
-use fss_test_support::harness::{NONE, Server, World, fails, run};
+use fss_test_support::harness::{Harness, NONE, Server, fails, run};
 
 use fss_test_support::raw_archive::Raw;
 
 /// Puts a file with this content into a server's store, sealed with the password `its own`.
-fn put(world: &World, content: &[u8], metadata: &Metadata) -> String {
-    let header = Header::new(Cost::USUAL, &mut SystemRng);
+fn put(harness: &Harness, content: &[u8], metadata: &Metadata) -> String {
+    let header = Header::new(Cost::DEFAULT, &mut SystemRng);
     let password = Password::new("its own").expect("valid");
-    let key = Master::derive(&password, &header).expect("there is memory").key(&header, &*default_provider());
-    let mut writer = Writer::new(Vec::new(), &key, &header, metadata, SystemRng).expect("it is short");
+    let key = MasterKey::derive(&password, &header)
+        .expect("there is memory")
+        .key(&header, &*default_provider());
+    let mut writer =
+        Writer::new(Vec::new(), &key, &header, metadata, SystemRng).expect("it is short");
     writer.write_all(content).expect("there is memory");
     let sealed = writer.finish().expect("there is memory").split_off(Header::LENGTH);
     let verifier = key.verifier().clone();
     let upload = NewUpload { header, verifier, size: None, keep: None, downloads: None };
-    let store = EmbeddedStore::in_directory(&world.path("data")).expect("it opens");
+    let store = EmbeddedStore::in_directory(&harness.path("data")).expect("it opens");
     let file = NewFile::Sealed { upload, owner: Fingerprint::from_bytes([1; 32]) };
     let mut upload = store.create(&file).expect("there is room");
     upload.write(0, Bytes::from(sealed)).expect("there is room");
@@ -35,13 +39,17 @@ fn put(world: &World, content: &[u8], metadata: &Metadata) -> String {
     cookie
 }
 
-/// 10 GiB of zeros, as zstd would never write them: one frame of blocks that are a byte and how often it comes.
+/// 10 GiB of zeros, as zstd would never write them: one frame of blocks that are a byte and how
+/// often it comes.
 fn bomb() -> Vec<u8> {
     const BLOCK: u32 = 128 * 1024;
     const REPEATED: u32 = 1 << 1;
     let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58];
-    let blocks = (1..=10 * 1024 * 8).map(|block| (BLOCK << 3) | REPEATED | u32::from(block == 10 * 1024 * 8));
-    let blocks = blocks.flat_map(|header| [header.to_le_bytes()[0], header.to_le_bytes()[1], header.to_le_bytes()[2], 0]);
+    let blocks = (1..=10 * 1024 * 8)
+        .map(|block| (BLOCK << 3) | REPEATED | u32::from(block == 10 * 1024 * 8));
+    let blocks = blocks.flat_map(|header| {
+        [header.to_le_bytes()[0], header.to_le_bytes()[1], header.to_le_bytes()[2], 0]
+    });
     frame.into_iter().chain(blocks).collect()
 }
 
@@ -58,27 +66,38 @@ fn a_hostile_archive_writes_nothing_and_is_15() {
         ("a device", archive().entry(b'4', b"disk", b"", b"")),
         ("escape sequences", archive().file(b"\x1b[2J/../canary", b"x")),
     ];
-    let said = |kind, encoding| Metadata::named("gift").with("kind", kind).with("encoding", encoding);
-    let world = World::new();
+    let said =
+        |kind, encoding| Metadata::named("gift").with("kind", kind).with("encoding", encoding);
+    let harness = Harness::new();
     let mut cookies: Vec<_> = plain
         .map(|(name, archive)| {
             let archive = archive.end();
-            (name, put(&world, &archive, &said("directory", "identity").with("size", archive.len().to_string())))
+            (
+                name,
+                put(
+                    &harness,
+                    &archive,
+                    &said("directory", "identity").with("size", archive.len().to_string()),
+                ),
+            )
         })
         .into();
-    // They say that they have less than they have, or a reader would take them for what they are; or nothing of it.
+    // They say that they have less than they have, or a reader would take them for what they are;
+    // or nothing of it.
     for (name, kind) in [("a bomb that is a directory", "directory"), ("a bomb", "file")] {
-        cookies.push((name, put(&world, &bomb(), &said(kind, "zstd").with("size", "1048576"))));
+        cookies.push((name, put(&harness, &bomb(), &said(kind, "zstd").with("size", "1048576"))));
     }
-    cookies.push(("a bomb that says nothing", put(&world, &bomb(), &said("file", "zstd"))));
-    let server = world.serve(&NONE);
+    cookies.push(("a bomb that says nothing", put(&harness, &bomb(), &said("file", "zstd"))));
+    let server = harness.serve(&NONE);
     for (name, cookie) in cookies {
-        let mut download = world.stranger(&server, &["download", &cookie, "--own-password", "-o", "gift"]);
+        let mut download =
+            harness.stranger(&server, &["download", &cookie, "--own-password", "-o", "gift"]);
         let told = fails(&run(download.env("FSS_FILE_PASSWORD", "its own")), 15, &["try:  "]);
         assert!(!told.contains('\x1b'), "{name}");
-        let of_its_size = told.contains("another size than was announced") || told.contains("how large it becomes");
+        let of_its_size = told.contains("another size than was announced")
+            || told.contains("how large it becomes");
         assert_eq!(name.contains("bomb"), of_its_size, "{name}: {told}");
-        let left: Vec<_> = std::fs::read_dir(world.directory.path())
+        let left: Vec<_> = std::fs::read_dir(harness.directory.path())
             .expect("readable")
             .map(|entry| entry.expect("readable").file_name())
             .filter(|name| !["data", "stranger"].iter().any(|known| name == known))
@@ -87,16 +106,18 @@ fn a_hostile_archive_writes_nothing_and_is_15() {
     }
 }
 
-fn download(world: &World, server: &Server, cookie: &str, arguments: &[&str]) -> Output {
-    let mut download = world.stranger(server, &[&["download", cookie, "--own-password"], arguments].concat());
+fn download(harness: &Harness, server: &Server, cookie: &str, arguments: &[&str]) -> Output {
+    let mut download =
+        harness.stranger(server, &[&["download", cookie, "--own-password"], arguments].concat());
     run(download.env("FSS_FILE_PASSWORD", "its own"))
 }
 
-/// What is in the world besides the server and the profile.
-fn files(world: &World) -> Vec<OsString> {
-    let entries = std::fs::read_dir(world.directory.path()).expect("readable");
+/// What is in the harness besides the server and the profile.
+fn files(harness: &Harness) -> Vec<OsString> {
+    let entries = std::fs::read_dir(harness.directory.path()).expect("readable");
     let names = entries.map(|entry| entry.expect("readable").file_name());
-    let mut names: Vec<_> = names.filter(|name| !["data", "stranger"].iter().any(|known| name == known)).collect();
+    let mut names: Vec<_> =
+        names.filter(|name| !["data", "stranger"].iter().any(|known| name == known)).collect();
     names.sort();
     names
 }
@@ -122,83 +143,120 @@ fn a_name_of_a_stranger_decides_nothing() {
         (b"caf\xe9", b"caf\xe9"),
         (long.as_bytes(), cut.as_bytes()),
     ];
-    let world = World::new();
-    let cookies = names.map(|(name, _)| put(&world, b"a gift", &Metadata::with_name_bytes(name)));
-    let server = world.serve(&NONE);
+    let harness = Harness::new();
+    let cookies = names.map(|(name, _)| put(&harness, b"a gift", &Metadata::with_name_bytes(name)));
+    let server = harness.serve(&NONE);
     for ((name, written), cookie) in names.into_iter().zip(cookies) {
-        let output = download(&world, &server, &cookie, &["--force"]);
+        let output = download(&harness, &server, &cookie, &["--force"]);
         let told = fails(&output, 0, &["(6 bytes)"]);
         assert_eq!(output.stdout, b"", "{name:?}");
         assert!(!told.contains('\x1b') && !told.contains('\u{202e}'), "{told}");
         let written = if written.is_empty() { cookie.as_bytes() } else { written };
-        assert_eq!(files(&world), [OsStr::from_bytes(written)], "{name:?}");
-        std::fs::remove_file(world.directory.path().join(OsStr::from_bytes(written))).expect("it is there");
+        assert_eq!(files(&harness), [OsStr::from_bytes(written)], "{name:?}");
+        std::fs::remove_file(harness.directory.path().join(OsStr::from_bytes(written)))
+            .expect("it is there");
     }
 }
 
 /// `--force` is for names that the user has given.
 #[test]
 fn a_name_of_a_stranger_replaces_nothing() {
-    let world = World::new();
-    let gift = put(&world, b"all: ; rm -rf /", &Metadata::named("Makefile"));
-    let server = world.serve(&NONE);
-    world.write("Makefile", b"mine");
+    let harness = Harness::new();
+    let gift = put(&harness, b"all: ; rm -rf /", &Metadata::named("Makefile"));
+    let server = harness.serve(&NONE);
+    harness.write("Makefile", b"mine");
     for (arguments, name) in [([].as_slice(), "Makefile.1"), (&["--force"], "Makefile.2")] {
-        let told = [&*format!("Makefile is there already, and only its uploader calls it so: it becomes {name}"), name];
-        fails(&download(&world, &server, &gift, arguments), 0, &told);
-        assert_eq!(world.read("Makefile"), b"mine");
-        assert_eq!(world.read(name), b"all: ; rm -rf /");
+        let told = [
+            &*format!(
+                "Makefile is there already, and only its uploader calls it so: it becomes {name}"
+            ),
+            name,
+        ];
+        fails(&download(&harness, &server, &gift, arguments), 0, &told);
+        assert_eq!(harness.read("Makefile"), b"mine");
+        assert_eq!(harness.read(name), b"all: ; rm -rf /");
     }
-    fails(&download(&world, &server, &gift, &["-o", "Makefile"]), 1, &["is not overwritten"]);
-    fails(&download(&world, &server, &gift, &["-o", "Makefile", "--force"]), 0, &["Makefile (15 bytes)"]);
-    assert_eq!(world.read("Makefile"), b"all: ; rm -rf /");
+    fails(&download(&harness, &server, &gift, &["-o", "Makefile"]), 1, &["is not overwritten"]);
+    fails(
+        &download(&harness, &server, &gift, &["-o", "Makefile", "--force"]),
+        0,
+        &["Makefile (15 bytes)"],
+    );
+    assert_eq!(harness.read("Makefile"), b"all: ; rm -rf /");
 }
 
 #[test]
 fn the_umask_holds_whatever_mode_a_stranger_gives() {
-    let world = World::new();
-    let file = put(&world, b"#!/bin/sh", &Metadata::named("tool").with("mode", "6777"));
+    let harness = Harness::new();
+    let file = put(&harness, b"#!/bin/sh", &Metadata::named("tool").with("mode", "6777"));
     let archive = [(b'0', b"tool"), (b'5', b"dirs")]
         .into_iter()
         .fold(Raw::default(), |archive, (kind, name)| {
             archive.changed(kind, name, |block| block[100..107].copy_from_slice(b"0006777"))
         })
         .end();
-    let said = Metadata::named("tree").with("kind", "directory").with("size", archive.len().to_string());
-    let tree = put(&world, &archive, &said);
-    let server = world.serve(&NONE);
+    let said =
+        Metadata::named("tree").with("kind", "directory").with("size", archive.len().to_string());
+    let tree = put(&harness, &archive, &said);
+    let server = harness.serve(&NONE);
     for (umask, mode) in [("027", 0o750), ("077", 0o700), ("000", 0o777)] {
         for cookie in [&file, &tree] {
-            let mut client = world.stranger(&server, &[]);
+            let mut client = harness.stranger(&server, &[]);
             client.args(["download", cookie, "--own-password", "-o", cookie]);
             let mut masked = Command::new("sh");
-            masked.args(["-c", "umask \"$0\" && exec \"$@\"", umask]).arg(client.get_program()).args(client.get_args());
-            masked.current_dir(world.directory.path()).env("FSS_FILE_PASSWORD", "its own");
+            masked
+                .args(["-c", "umask \"$0\" && exec \"$@\"", umask])
+                .arg(client.get_program())
+                .args(client.get_args());
+            masked.current_dir(harness.directory.path()).env("FSS_FILE_PASSWORD", "its own");
             masked.envs(client.get_envs().filter_map(|(name, value)| Some((name, value?))));
             fails(&run(&mut masked), 0, &[]);
         }
-        let of = |path: &str| std::fs::metadata(world.path(path)).expect("there").permissions().mode() & 0o7777;
+        let of = |path: &str| {
+            std::fs::metadata(harness.path(path)).expect("there").permissions().mode() & 0o7777
+        };
         assert_eq!(of(&file), mode, "{umask}");
-        assert_eq!((of(&format!("{tree}/tool")), of(&format!("{tree}/dirs"))), (mode, mode), "{umask}");
-        std::fs::remove_file(world.path(&file)).expect("removed");
-        std::fs::remove_dir_all(world.path(&tree)).expect("removed");
+        assert_eq!(
+            (of(&format!("{tree}/tool")), of(&format!("{tree}/dirs"))),
+            (mode, mode),
+            "{umask}"
+        );
+        std::fs::remove_file(harness.path(&file)).expect("removed");
+        std::fs::remove_dir_all(harness.path(&tree)).expect("removed");
     }
 }
 
 /// It says truly how much it becomes. Somebody has to want that, and the disk to have it.
 #[test]
 fn what_becomes_far_more_is_asked_about_before_anything_is_written() {
-    let world = World::new();
-    let said = |size: u64| Metadata::named("gift").with("encoding", "zstd").with("size", size.to_string());
+    let harness = Harness::new();
+    let said =
+        |size: u64| Metadata::named("gift").with("encoding", "zstd").with("size", size.to_string());
     let large = 10 << 30;
-    let [suspicious, endless] = [large, 1 << 62].map(|size| put(&world, &bomb(), &said(size)));
+    let [suspicious, endless] = [large, 1 << 62].map(|size| put(&harness, &bomb(), &said(size)));
     // Of 200 MiB, as many directories as take 1.6 GiB.
-    let directories = put(&world, &bomb(), &said(200 << 20).with("kind", "directory"));
-    let server = world.serve(&NONE);
-    let told = fails(&download(&world, &server, &suspicious, &[]), 15, &["are to become 10737418240", "--size 10737418240"]);
+    let directories = put(&harness, &bomb(), &said(200 << 20).with("kind", "directory"));
+    let server = harness.serve(&NONE);
+    let told = fails(
+        &download(&harness, &server, &suspicious, &[]),
+        15,
+        &["are to become 10737418240", "--size 10737418240"],
+    );
     assert!(told.contains("cannot download"), "{told}");
-    fails(&download(&world, &server, &directories, &[]), 15, &["are to become 209715200", "--size 209715200"]);
-    fails(&download(&world, &server, &endless, &[]), 14, &["4611686018427387904 bytes", "are free there"]);
-    fails(&download(&world, &server, &endless, &["--size", "4611686018427387904"]), 14, &["make room"]);
-    assert_eq!(files(&world), Vec::<OsString>::new());
+    fails(
+        &download(&harness, &server, &directories, &[]),
+        15,
+        &["are to become 209715200", "--size 209715200"],
+    );
+    fails(
+        &download(&harness, &server, &endless, &[]),
+        14,
+        &["4611686018427387904 bytes", "are free there"],
+    );
+    fails(
+        &download(&harness, &server, &endless, &["--size", "4611686018427387904"]),
+        14,
+        &["make room"],
+    );
+    assert_eq!(files(&harness), Vec::<OsString>::new());
 }

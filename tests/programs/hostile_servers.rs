@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use fss::chain::{CHECKPOINT, PIECE};
+use fss::chain::{CHECKPOINT, SEALED_CHUNK_LEN};
 use fss::crypto::Fingerprint;
 use fss::sealed::{Cost, Header};
 use fss::store::{
-    Account, Download, Entry, Invite, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile,
-    StoredFormat, Upload, UploadKey, UserName,
+    Account, Entry, FileReader, FileWriter, Invite, Listing, NewFile, Removal, Resumed, Store,
+    StoreError, StoreErrorKind, StoredFile, StoredFormat, UploadKey, UserName,
 };
 use fss::{Config, Cookie, MemoryStore, ServerSession, SystemRng};
 
-use fss_test_support::harness::{Server, World, fails, succeeds};
+use fss_test_support::harness::{Harness, Server, fails, succeeds};
 
 const MIB: usize = 1024 * 1024;
 /// Two checkpoints and a rest.
@@ -40,7 +40,7 @@ struct Lies {
 }
 
 struct Told {
-    inner: Box<dyn Download>,
+    inner: Box<dyn FileReader>,
     file: StoredFile,
     readable: u64,
 }
@@ -55,7 +55,8 @@ impl Liar {
             for stream in listener.incoming().map_while(Result::ok) {
                 let mut session = ServerSession::with_config(&store, config.clone());
                 // How it ended is what the client tells.
-                let _ = fss::driver::blocking::Driver::new(stream).run(&mut session, |_, _| Ok::<_, fss::Error>(()));
+                let _ = fss::driver::blocking::Driver::new(stream)
+                    .run(&mut session, |_, _| Ok::<_, fss::Error>(()));
             }
         });
         Server::nowhere(&address)
@@ -71,7 +72,7 @@ impl Liar {
 }
 
 impl Store for Liar {
-    fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError> {
+    fn create(&self, file: &NewFile) -> Result<Box<dyn FileWriter>, StoreError> {
         self.0.store.create(file)
     }
 
@@ -83,18 +84,22 @@ impl Store for Liar {
         self.0.store.resume(cookie, offset)
     }
 
-    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
+    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn FileReader>>, StoreError> {
         let Some(inner) = self.0.store.open(cookie)? else { return Ok(None) };
         let mut file = inner.file().clone();
-        file.size = Some(self.0.size.load(Ordering::SeqCst)).filter(|&size| size > 0).unwrap_or(file.size);
+        file.size =
+            Some(self.0.size.load(Ordering::SeqCst)).filter(|&size| size > 0).unwrap_or(file.size);
         file.header = self.0.header.lock().expect("it is not poisoned").clone().or(file.header);
-        let readable = Some(self.0.readable.load(Ordering::SeqCst)).filter(|&bytes| bytes > 0).unwrap_or(u64::MAX);
+        let readable = Some(self.0.readable.load(Ordering::SeqCst))
+            .filter(|&bytes| bytes > 0)
+            .unwrap_or(u64::MAX);
         Ok(Some(Box::new(Told { inner, file, readable })))
     }
 
     fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError> {
         self.0.challenges.fetch_add(1, Ordering::SeqCst);
-        let told = self.0.header.lock().expect("it is not poisoned").clone().map(StoredFormat::Sealed);
+        let told =
+            self.0.header.lock().expect("it is not poisoned").clone().map(StoredFormat::Sealed);
         let format = self.0.store.format(cookie)?;
         Ok(format.map(|format| told.unwrap_or(format)))
     }
@@ -107,16 +112,31 @@ impl Store for Liar {
         self.0.store.remove_owned(cookie, owner)
     }
 
-    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
+    fn list(
+        &self,
+        owner: &Fingerprint,
+        after: Option<&Cookie>,
+    ) -> Result<Option<Listing>, StoreError> {
         if !self.0.lists_for_ever.load(Ordering::SeqCst) {
             return self.0.store.list(owner, after);
         }
         let start = after.and_then(|after| after.as_str().parse::<u64>().ok()).unwrap_or(0);
-        let entry = |number| Entry { cookie: Cookie::from_index(number), size: 1, stored: 1, expires: None, downloads: None };
+        let entry = |number| Entry {
+            cookie: Cookie::from_index(number),
+            size: 1,
+            stored: 1,
+            expires: None,
+            downloads: None,
+        };
         Ok(Some(Listing { files: (start + 1..=start + 256).map(entry).collect(), more: true }))
     }
 
-    fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError> {
+    fn sign_up(
+        &self,
+        key: &Fingerprint,
+        name: &UserName,
+        invite: Option<&Invite>,
+    ) -> Result<Account, StoreError> {
         self.0.store.sign_up(key, name, invite)
     }
 
@@ -125,7 +145,7 @@ impl Store for Liar {
     }
 }
 
-impl Download for Told {
+impl FileReader for Told {
     fn file(&self) -> &StoredFile {
         &self.file
     }
@@ -148,7 +168,7 @@ impl Download for Told {
 
 /// A client that has a file on a server that lies, and the first 16 MiB of a download of it.
 struct Begun {
-    world: World,
+    harness: Harness,
     liar: Liar,
     server: Server,
     content: Vec<u8>,
@@ -156,31 +176,32 @@ struct Begun {
 
 impl Begun {
     fn new() -> Self {
-        let (world, liar) = (World::new(), Liar::default());
+        let (harness, liar) = (Harness::new(), Liar::default());
         let server = liar.serve();
-        let content: Vec<u8> = (0..SIZE).map(|at| u8::try_from((at / 251 + at) % 241).expect("it is small")).collect();
-        world.upload(&server, "file", &content);
-        let begun = Self { world, liar, server, content };
+        let content: Vec<u8> =
+            (0..SIZE).map(|at| u8::try_from((at / 251 + at) % 241).expect("it is small")).collect();
+        harness.upload(&server, "file", &content);
+        let begun = Self { harness, liar, server, content };
         begun.liar.break_after(20 << 20);
         let broken = begun.download();
-        assert!(!broken.status.success() && begun.world.parts().len() == 1, "{broken:?}");
+        assert!(!broken.status.success() && begun.harness.parts().len() == 1, "{broken:?}");
         begun.liar.break_after(0);
         begun
     }
 
     fn download(&self) -> std::process::Output {
-        self.world.client(&self.server, &["download", "file", "-o", "back"])
+        self.harness.client(&self.server, &["download", "file", "-o", "back"])
     }
 
     /// The lie is told as such, and then the truth is taken.
     fn sees_through(self, size: u64) {
         self.liar.tell_size(size);
         fails(&self.download(), 15, &["cannot download file"]);
-        assert!(!self.world.path("back").exists(), "{size}");
+        assert!(!self.harness.path("back").exists(), "{size}");
         self.liar.tell_size(0);
         succeeds(&self.download());
-        assert!(self.world.read("back") == self.content, "{size}");
-        assert_eq!(self.world.parts(), [] as [std::path::PathBuf; 0]);
+        assert!(self.harness.read("back") == self.content, "{size}");
+        assert_eq!(self.harness.parts(), [] as [std::path::PathBuf; 0]);
     }
 }
 
@@ -191,30 +212,36 @@ fn a_download_that_goes_on_is_not_whole_where_it_was() {
 
 #[test]
 fn a_download_that_goes_on_is_not_whole_before_its_last_chunk() {
-    Begun::new().sees_through(CHECKPOINT + PIECE);
+    Begun::new().sees_through(CHECKPOINT + SEALED_CHUNK_LEN);
 }
 
 /// A server must not fill a client's memory.
 #[test]
 fn a_list_that_never_ends_is_ended() {
-    let (world, liar) = (World::new(), Liar::default());
+    let (harness, liar) = (Harness::new(), Liar::default());
     let server = liar.serve();
     liar.0.lists_for_ever.store(true, Ordering::SeqCst);
-    fails(&world.client(&server, &["list", "--remote"]), 1, &["Invalid server response", "more than 1000000 files"]);
+    fails(
+        &harness.client(&server, &["list", "--remote"]),
+        1,
+        &["Invalid server response", "more than 1000000 files"],
+    );
 }
 
-/// A proof that is made from a header of the server's choice would let it guess the password with a table made beforehand.
+/// A proof that is made from a header of the server's choice would let it guess the password with a
+/// table made beforehand.
 #[test]
 fn a_listed_file_is_deleted_with_the_header_that_is_listed() {
-    let (world, liar) = (World::new(), Liar::default());
+    let (harness, liar) = (Harness::new(), Liar::default());
     let server = liar.serve();
-    world.write("file", b"content");
-    let mut upload = world.client_command(&server);
+    harness.write("file", b"content");
+    let mut upload = harness.client_command(&server);
     succeeds(&fss_test_support::harness::run(
         upload.args(["upload", "file", "--own-password"]).env("FSS_FILE_PASSWORD", "its own"),
     ));
-    *liar.0.header.lock().expect("it is not poisoned") = Some(Header::new(Cost::USUAL, &mut SystemRng));
-    let mut delete = world.client_command(&server);
+    *liar.0.header.lock().expect("it is not poisoned") =
+        Some(Header::new(Cost::DEFAULT, &mut SystemRng));
+    let mut delete = harness.client_command(&server);
     succeeds(&fss_test_support::harness::run(
         delete.args(["delete", "file", "--own-password"]).env("FSS_FILE_PASSWORD", "its own"),
     ));

@@ -1,4 +1,5 @@
-//! What a server bears, on a small scale: the load tool itself, and those of its bounds that no machine's speed decides.
+//! What a server bears, on a small scale: the load tool itself, and those of its bounds that no
+//! machine's speed decides.
 
 use std::process::Command;
 
@@ -8,17 +9,29 @@ use fss_test_support::harness::{async_server_program, load_program, run};
 fn load(arguments: &[&str]) -> String {
     let directory = tempfile::tempdir().expect("a directory");
     let mut command: Command = load_program();
-    command.arg("--program").arg(async_server_program().get_program()).arg("--in").arg(directory.path()).args(arguments);
+    command
+        .arg("--program")
+        .arg(async_server_program().get_program())
+        .arg("--in")
+        .arg(directory.path())
+        .args(arguments);
     let output = run(&mut command);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && !told.contains("NOT HELD"), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && !told.contains("NOT HELD"),
+        "{told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     told
 }
 
 /// The number behind this.
 #[track_caller]
 fn number(told: &str, what: &str) -> u64 {
-    let line = told.lines().find_map(|line| line.strip_prefix(what)).unwrap_or_else(|| panic!("{what} is not in:\n{told}"));
+    let line = told
+        .lines()
+        .find_map(|line| line.strip_prefix(what))
+        .unwrap_or_else(|| panic!("{what} is not in:\n{told}"));
     line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
 }
 

@@ -7,19 +7,20 @@ use fss_test_support::rng::SeededRng;
 use rand_core::Rng as _;
 use rustix::process::{Pid, Signal, kill_process};
 
-use fss_test_support::harness::{NONE, Server, World, cookie, fails, run};
+use fss_test_support::harness::{Harness, NONE, Server, cookie, fails, run};
 use fss_test_support::stalling_proxy::StallingProxy;
 
 const MIB: usize = 1024 * 1024;
 /// A file of several checkpoints, which are 16 MiB apart.
 const SIZE: usize = 36 * MIB;
-/// Where it breaks off: more than a window beyond the first checkpoint, so that this is known to both sides.
+/// Where it breaks off: more than a window beyond the first checkpoint, so that this is known to
+/// both sides.
 const HELD: u64 = 28 * MIB as u64;
 const GOES_ON: &str = "goes on after ";
 
-/// A file in a world with a server, and a line between the two.
+/// A file in a harness with a server, and a line between the two.
 struct Broken {
-    world: World,
+    harness: Harness,
     server: Server,
     line: StallingProxy,
     content: Vec<u8>,
@@ -27,17 +28,17 @@ struct Broken {
 
 impl Broken {
     fn new() -> Self {
-        let world = World::new();
-        let server = world.serve(&NONE);
+        let harness = Harness::new();
+        let server = harness.serve(&NONE);
         let line = StallingProxy::to(&server);
         let mut content = vec![0; SIZE];
         SeededRng(SIZE as u64).fill_bytes(&mut content);
-        world.write("file", &content);
-        Self { world, server, line, content }
+        harness.write("file", &content);
+        Self { harness, server, line, content }
     }
 
     fn client(&self, arguments: &[&str]) -> Command {
-        let mut command = self.world.client_at(&self.line.address);
+        let mut command = self.harness.client_at(&self.line.address);
         command.args(arguments).env("FSS_FILE_PASSWORD", "its own");
         command
     }
@@ -61,7 +62,10 @@ impl Broken {
     }
 
     fn comes_back(&self, cookie: &str) {
-        assert!(run(&mut self.client(&["download", cookie, "-o", "-"])).stdout == self.content, "another file comes back");
+        assert!(
+            run(&mut self.client(&["download", cookie, "-o", "-"])).stdout == self.content,
+            "another file comes back"
+        );
     }
 
     fn remote(&self) -> usize {
@@ -75,9 +79,15 @@ impl Broken {
         self.line.hold_down_after(&self.server, HELD);
         let client = start(&mut self.client(&["download", "file", "-o", "back"]));
         let _connection = self.line.wait();
-        fails(&end(client, Signal::INT), 130, &["what has come is kept: the same command again goes on with it"]);
+        fails(
+            &end(client, Signal::INT),
+            130,
+            &["what has come is kept: the same command again goes on with it"],
+        );
         self.line.mend(&self.server);
-        let [part] = &self.world.parts()[..] else { panic!("not one part file: {:?}", self.world.parts()) };
+        let [part] = &self.harness.parts()[..] else {
+            panic!("not one part file: {:?}", self.harness.parts())
+        };
         part.clone()
     }
 
@@ -85,8 +95,8 @@ impl Broken {
     fn download_again(&self) -> String {
         let output = run(&mut self.client(&["download", "file", "-o", "back"]));
         let told = fails(&output, 0, &[&format!("back ({SIZE} bytes)")]);
-        assert!(self.world.read("back") == self.content, "another file comes back");
-        assert!(self.world.parts().is_empty());
+        assert!(self.harness.read("back") == self.content, "another file comes back");
+        assert!(self.harness.parts().is_empty());
         told
     }
 }
@@ -119,12 +129,16 @@ fn an_upload_goes_on_after_the_server_was_killed() {
     let client = start(&mut broken.client(&["upload", "file"]));
     let connection = broken.line.wait();
     broken.server = {
-        let Broken { server, world, .. } = &mut broken;
+        let Broken { server, harness, .. } = &mut broken;
         server.kill();
-        world.serve(&NONE)
+        harness.serve(&NONE)
     };
     drop(connection);
-    fails(&client.wait_with_output().expect("it ends"), 75, &["cannot upload file", "the same command again"]);
+    fails(
+        &client.wait_with_output().expect("it ends"),
+        75,
+        &["cannot upload file", "the same command again"],
+    );
     broken.line.mend(&broken.server);
     let told = broken.upload_again(&[]);
     assert!(told.contains(GOES_ON), "{told}");
@@ -135,9 +149,12 @@ fn a_file_that_was_changed_meanwhile_is_uploaded_anew() {
     let mut broken = Broken::new();
     broken.upload(&[]);
     broken.content[7] ^= 1;
-    broken.world.write("file", &broken.content);
+    broken.harness.write("file", &broken.content);
     let told = broken.upload_again(&[]);
-    assert!(told.contains("file was changed since its upload broke off") && !told.contains(GOES_ON), "{told}");
+    assert!(
+        told.contains("file was changed since its upload broke off") && !told.contains(GOES_ON),
+        "{told}"
+    );
 }
 
 #[test]
@@ -152,7 +169,9 @@ fn an_upload_with_another_password_begins_anew() {
 fn an_upload_with_another_own_password_begins_anew_and_says_so() {
     let broken = Broken::new();
     broken.upload(&["--own-password"]);
-    let output = run(broken.client(&["upload", "file", "--own-password"]).env("FSS_FILE_PASSWORD", "another"));
+    let output = run(broken
+        .client(&["upload", "file", "--own-password"])
+        .env("FSS_FILE_PASSWORD", "another"));
     let told = fails(&output, 0, &["cannot go on", "begins anew"]);
     assert!(!told.contains(GOES_ON), "{told}");
     let mut download = broken.client(&["download", &cookie(&output), "-o", "-"]);
@@ -201,12 +220,14 @@ fn a_download_that_is_interrupted_early_leaves_nothing() {
     let client = start(&mut broken.client(&["download", "file", "-o", "back"]));
     let _connection = broken.line.wait();
     fails(&end(client, Signal::INT), 130, &[]);
-    assert!(!broken.world.path("back").exists() && broken.world.parts().is_empty());
+    assert!(!broken.harness.path("back").exists() && broken.harness.parts().is_empty());
 }
 
 #[test]
 fn a_download_whose_part_file_is_gone_or_cut_begins_anew() {
-    for spoil in [|part: &PathBuf| std::fs::remove_file(part), |part: &PathBuf| std::fs::write(part, b"cut")] {
+    for spoil in
+        [|part: &PathBuf| std::fs::remove_file(part), |part: &PathBuf| std::fs::write(part, b"cut")]
+    {
         let broken = Broken::new();
         let part = broken.download();
         spoil(&part).expect("spoilt");
@@ -224,7 +245,9 @@ fn a_download_whose_part_file_was_changed_gives_no_other_file() {
     std::fs::write(&part, content).expect("written");
     let output = run(&mut broken.client(&["download", "file", "-o", "back"]));
     match output.status.code() {
-        Some(0) => assert!(broken.world.read("back") == broken.content, "another file comes back"),
+        Some(0) => {
+            assert!(broken.harness.read("back") == broken.content, "another file comes back");
+        }
         code => assert_eq!(code, Some(15), "{output:?}"),
     }
 }
@@ -237,10 +260,14 @@ fn a_download_does_not_go_on_with_a_file_that_was_damaged_meanwhile() {
     let listed = run(&mut broken.client(&["list"]));
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let cookie = listed.split("  ").find(|column| column.len() == 48).expect("a cookie");
-    let path = broken.world.path(&format!("data/F-{cookie}/F"));
+    let path = broken.harness.path(&format!("data/F-{cookie}/F"));
     let mut content = std::fs::read(&path).expect("there");
     content[SIZE - MIB] ^= 1;
     std::fs::write(&path, content).expect("written");
-    fails(&run(&mut broken.client(&["download", "file", "-o", "back"])), 15, &["cannot download file"]);
-    assert!(!broken.world.path("back").exists() && broken.world.parts().is_empty());
+    fails(
+        &run(&mut broken.client(&["download", "file", "-o", "back"])),
+        15,
+        &["cannot download file"],
+    );
+    assert!(!broken.harness.path("back").exists() && broken.harness.parts().is_empty());
 }

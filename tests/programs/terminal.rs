@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use fss_test_support::harness::{NONE, PATIENCE, World, fails, succeeds};
+use fss_test_support::harness::{Harness, NONE, PATIENCE, fails, succeeds};
 
 /// A client on a pseudo-terminal, and somebody who types.
 struct Terminal {
@@ -19,10 +19,14 @@ struct Terminal {
     shown: String,
 }
 
-/// Says so if there are no terminals here, or nothing that starts a session: then there is nothing to test.
+/// Says so if there are no terminals here, or nothing that starts a session: then there is nothing
+/// to test.
 fn are_possible() -> bool {
     let possible = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).is_ok()
-        && Command::new("setsid").arg("--version").output().is_ok_and(|output| output.status.success());
+        && Command::new("setsid")
+            .arg("--version")
+            .output()
+            .is_ok_and(|output| output.status.success());
     if !possible {
         println!("skipped: no pseudo-terminals, or no setsid of util-linux");
     }
@@ -30,12 +34,17 @@ fn are_possible() -> bool {
 }
 
 impl Terminal {
-    /// The command runs in a session of its own, whose terminal this is: passwords are asked for there and nowhere else.
+    /// The command runs in a session of its own, whose terminal this is: passwords are asked for
+    /// there and nowhere else.
     fn start(command: &Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("it can be used");
         let name = ptsname(&master, Vec::new()).expect("it has a name");
-        let slave = File::options().read(true).write(true).open(OsString::from_vec(name.into_bytes())).expect("it opens");
+        let slave = File::options()
+            .read(true)
+            .write(true)
+            .open(OsString::from_vec(name.into_bytes()))
+            .expect("it opens");
         let mut session = Command::new("setsid");
         session.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {
@@ -47,7 +56,12 @@ impl Terminal {
         session.env_remove("FSS_PASSWORD").env("TERM", "xterm");
         session.current_dir(command.get_current_dir().expect("it has one"));
         let other = || slave.try_clone().expect("another handle");
-        let child = session.stdin(other()).stdout(other()).stderr(other()).spawn().expect("setsid of util-linux");
+        let child = session
+            .stdin(other())
+            .stdout(other())
+            .stderr(other())
+            .spawn()
+            .expect("setsid of util-linux");
         let keyboard = File::from(master);
         let mut output = keyboard.try_clone().expect("another handle");
         let (sender, screen) = channel();
@@ -95,11 +109,11 @@ fn a_new_user_is_asked_for_a_password_twice_and_for_the_servers_key() {
     if !are_possible() {
         return;
     }
-    let world = World::new();
-    let server = world.serve(&NONE);
-    let key = world.fingerprint();
-    world.write("file", b"content");
-    let mut upload = world.client_command(&server);
+    let harness = Harness::new();
+    let server = harness.serve(&NONE);
+    let key = harness.fingerprint();
+    harness.write("file", b"content");
+    let mut upload = harness.client_command(&server);
     upload.args(["upload", "file"]);
     let mut terminal = Terminal::start(&upload);
     terminal.shows("This is a new profile");
@@ -115,7 +129,11 @@ fn a_new_user_is_asked_for_a_password_twice_and_for_the_servers_key() {
     assert_eq!(code, Some(0), "{shown}");
     assert!(!shown.contains("the password"), "it is not echoed");
     assert!(!shown.contains("is new here"), "who was asked need not be told: {shown}");
-    assert_eq!(world.client(&server, &["download", "file", "-o", "-"]).stdout, b"content", "the profile is as it was made");
+    assert_eq!(
+        harness.client(&server, &["download", "file", "-o", "-"]).stdout,
+        b"content",
+        "the profile is as it was made"
+    );
 }
 
 #[test]
@@ -123,10 +141,10 @@ fn a_key_that_is_not_confirmed_is_not_spoken_to() {
     if !are_possible() {
         return;
     }
-    let world = World::new();
-    let server = world.serve(&NONE);
-    world.write("file", b"content");
-    let mut upload = world.client_command(&server);
+    let harness = Harness::new();
+    let server = harness.serve(&NONE);
+    harness.write("file", b"content");
+    let mut upload = harness.client_command(&server);
     upload.args(["upload", "file"]);
     let mut terminal = Terminal::start(&upload);
     terminal.shows("New password: ");
@@ -146,7 +164,7 @@ fn a_key_that_is_not_confirmed_is_not_spoken_to() {
     assert!(code == Some(1) && shown.contains("nothing was sent to"), "{shown}");
     let (_, log) = server.stop();
     assert!(!log.contains("stored"), "{log}");
-    assert!(!world.path("profile/known_servers").exists());
+    assert!(!harness.path("profile/known_servers").exists());
 }
 
 /// The menu of 2019: download, upload, change the password, exit.
@@ -155,11 +173,11 @@ fn the_menu_does_what_it_says() {
     if !are_possible() {
         return;
     }
-    let world = World::new();
-    let server = world.serve(&NONE);
-    world.upload(&server, "first", b"content");
-    world.write("second", b"more");
-    let mut terminal = Terminal::start(&world.client_command(&server));
+    let harness = Harness::new();
+    let server = harness.serve(&NONE);
+    harness.upload(&server, "first", b"content");
+    harness.write("second", b"more");
+    let mut terminal = Terminal::start(&harness.client_command(&server));
     terminal.shows("Password: ");
     terminal.types("the password");
     terminal.shows("4  Exit");
@@ -181,8 +199,8 @@ fn the_menu_does_what_it_says() {
     terminal.shows("Your choice: ");
     terminal.types("4");
     assert_eq!(terminal.ends().0, Some(0));
-    assert_eq!(world.read("copy"), b"content");
-    assert!(succeeds(&world.client(&server, &["list"])).contains("second"));
+    assert_eq!(harness.read("copy"), b"content");
+    assert!(succeeds(&harness.client(&server, &["list"])).contains("second"));
 }
 
 /// Names of any length and width leave room for the rest of the line.
@@ -191,11 +209,11 @@ fn a_wide_name_does_not_break_the_bar() {
     if !are_possible() {
         return;
     }
-    let world = World::new();
-    let server = world.serve(&NONE);
+    let harness = Harness::new();
+    let server = harness.serve(&NONE);
     let name = "\u{6587}".repeat(80);
-    world.write(&name, &vec![7; 3_000_000]);
-    let mut command = world.client_command(&server);
+    harness.write(&name, &vec![7; 3_000_000]);
+    let mut command = harness.client_command(&server);
     command.args(["upload", &name]);
     let mut terminal = Terminal::start(&command);
     for shows in ["New password: ", "again: "] {
@@ -207,7 +225,11 @@ fn a_wide_name_does_not_break_the_bar() {
     let (code, shown) = terminal.ends();
     assert_eq!(code, Some(0), "{shown}");
     // Eleven of two columns each, and the mark of what was cut.
-    assert!(shown.contains(&format!("{}\u{2026}", "\u{6587}".repeat(11))) && !shown.contains(&"\u{6587}".repeat(12)), "{shown}");
+    assert!(
+        shown.contains(&format!("{}\u{2026}", "\u{6587}".repeat(11)))
+            && !shown.contains(&"\u{6587}".repeat(12)),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -215,24 +237,31 @@ fn progress_is_shown_on_a_terminal_only() {
     if !are_possible() {
         return;
     }
-    let world = World::new();
-    let server = world.serve(&NONE);
-    world.write("file", &vec![7; 3_000_000]);
+    let harness = Harness::new();
+    let server = harness.serve(&NONE);
+    harness.write("file", &vec![7; 3_000_000]);
     let upload = |arguments: &[&str]| {
-        let mut command = world.client_command(&server);
+        let mut command = harness.client_command(&server);
         command.args(arguments);
         command
     };
-    fails(&world.client(&server, &["upload", "file", "--compress", "never"]), 0, &[]);
+    fails(&harness.client(&server, &["upload", "file", "--compress", "never"]), 0, &[]);
     let compressed = vec!["upload", "file", "--compress", "always"];
-    for (arguments, is_shown) in [(vec!["upload", "file"], true), (compressed, true), (vec!["--quiet", "upload", "file"], false)]
-    {
+    for (arguments, is_shown) in [
+        (vec!["upload", "file"], true),
+        (compressed, true),
+        (vec!["--quiet", "upload", "file"], false),
+    ] {
         let mut terminal = Terminal::start(&upload(&arguments));
         terminal.shows("Password: ");
         terminal.types("the password");
         let (code, shown) = terminal.ends();
         assert_eq!(code, Some(0), "{shown}");
         assert_eq!(shown.contains("deriving the key"), is_shown, "{shown}");
-        assert_eq!(shown.contains("/2.86 MiB"), is_shown, "the total is that of the file, compressed or not: {shown}");
+        assert_eq!(
+            shown.contains("/2.86 MiB"),
+            is_shown,
+            "the total is that of the file, compressed or not: {shown}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What people type and see, written down: `snapshots/` has it, and `SNAPSHOTS=overwrite cargo test --test programs` renews it.
+//! What people type and see, written down: `snapshots/` has it, and `SNAPSHOTS=overwrite cargo test
+//! --test programs` renews it.
 
 use std::fmt::Write as _;
 use std::process::{Command, Output};
@@ -35,17 +36,21 @@ impl Transcript {
         output
     }
 
-    /// Takes down what a command has printed. Lines of standard error begin with `!`, and a code that is not 0 ends it.
+    /// Takes down what a command has printed. Lines of standard error begin with `!`, and a code
+    /// that is not 0 ends it.
     pub fn take(&mut self, typed: &str, output: &Output) {
         let text = &mut self.0;
         writeln!(text, "$ {}", typed.trim_end()).expect("there is memory");
-        String::from_utf8_lossy(&output.stdout).lines().for_each(|line| writeln!(text, "{line}").expect("there is memory"));
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .for_each(|line| writeln!(text, "{line}").expect("there is memory"));
         for line in String::from_utf8_lossy(&output.stderr).lines() {
             writeln!(text, "{}", format!("! {line}").trim_end()).expect("there is memory");
         }
         match output.status.code() {
             Some(0) => {}
-            code => writeln!(text, "exit code {}", code.expect("it ended by itself")).expect("there is memory"),
+            code => writeln!(text, "exit code {}", code.expect("it ended by itself"))
+                .expect("there is memory"),
         }
         text.push('\n');
     }
@@ -55,7 +60,9 @@ impl Transcript {
     pub fn matches(self, snapshot: &str) {
         let mut redactions = Redactions::new();
         for (placeholder, pattern) in VARIABLE {
-            redactions.insert(placeholder, Regex::new(pattern).expect("a pattern")).expect("a placeholder");
+            redactions
+                .insert(placeholder, Regex::new(pattern).expect("a pattern"))
+                .expect("a placeholder");
         }
         let path = format!("{}/tests/programs/snapshots/{snapshot}", env!("CARGO_MANIFEST_DIR"));
         let expected = Data::read_from(path.as_ref(), None);

@@ -8,8 +8,8 @@ use fss::store::{NewFile, OpenOptions, Store, StoreErrorKind, UserName, Users};
 
 use super::{directory, kind, open};
 
-/// Threads that write, threads that read, and the operator's commands, which are another process: nobody hears that the
-/// database is locked, and all that was acknowledged is there.
+/// Threads that write, threads that read, and the operator's commands, which are another process:
+/// nobody hears that the database is locked, and all that was acknowledged is there.
 #[test]
 fn many_writers_readers_and_the_operator_do_not_lock_each_other_out() {
     const THREADS: u8 = 8;
@@ -25,12 +25,17 @@ fn many_writers_readers_and_the_operator_do_not_lock_each_other_out() {
                 scope.spawn(move || {
                     let put = |number: u8| {
                         let content = [thread, number];
-                        let file = NewFile::Sealed { upload: new_upload(&content), owner: key(thread) };
+                        let file =
+                            NewFile::Sealed { upload: new_upload(&content), owner: key(thread) };
                         let mut upload = store.create(&file).expect("created");
                         write(&mut *upload, 0, &content).expect("written");
                         let cookie = upload.cookie().clone();
                         upload.commit().expect("committed");
-                        assert_eq!(get(store, &cookie), Ok(Some(content.to_vec())), "what is acknowledged is there");
+                        assert_eq!(
+                            get(store, &cookie),
+                            Ok(Some(content.to_vec())),
+                            "what is acknowledged is there"
+                        );
                         (cookie, content)
                     };
                     (0..FILES).map(put).collect::<Vec<_>>()
@@ -54,7 +59,8 @@ fn many_writers_readers_and_the_operator_do_not_lock_each_other_out() {
                 assert_eq!(users.remove(&name), Ok(true));
             }
         });
-        let cookies = writers.into_iter().flat_map(|writer| writer.join().expect("no panic")).collect();
+        let cookies =
+            writers.into_iter().flat_map(|writer| writer.join().expect("no panic")).collect();
         over.store(true, Ordering::Relaxed);
         reader.join().expect("no panic");
         operator.join().expect("no panic");
@@ -83,7 +89,8 @@ fn without_room_uploads_are_refused_and_all_else_goes_on() {
     let cookies = [put(b"one"), put(b"two")];
     drop(store);
     // More than any disk has free.
-    let store = OpenOptions::default().minimum_free(1 << 62).open(directory.path()).expect("it opens");
+    let store =
+        OpenOptions::default().minimum_free(1 << 62).open(directory.path()).expect("it opens");
     assert_eq!(kind(store.create(&file(b"three"))), StoreErrorKind::Full);
     assert_eq!(get(&store, &cookies[0]), Ok(Some(b"one".to_vec())));
     assert_eq!(store.remove(&cookies[1]), Ok(true));

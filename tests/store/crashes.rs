@@ -13,19 +13,20 @@ use fss::crypto::legacy::Verifier;
 use fss::store::conformance::{chain, get, key, new_upload, put, put_sealed};
 use fss::store::filesystem::FilesystemBlobs;
 use fss::store::indexed::{
-    BlobOwner, Blobs, Free, Index, OpenBlob, Pending, Progress, Record, Reservation, SignUp, StagedBlob, Taken,
+    BlobOwner, Blobs, Free, Index, NameTakenFn, OpenBlob, Pending, Progress, Record, Reservation,
+    SignUp, StagedBlob,
 };
 use fss::store::sqlite::SqliteIndex;
 use fss::store::{
-    Account, Claim, Deliveries, EmbeddedStore, IndexedStore, LEASE, Listing, NewFile, NewUpload, OpenOptions, Store, StoreError,
-    StoreErrorKind,
+    Account, Claim, DownloadClaims, EmbeddedStore, IndexedStore, LEASE, Listing, NewFile,
+    NewUpload, OpenOptions, Store, StoreError, StoreErrorKind,
 };
-use fss::{Cookie, CookieSource, IndexCookies, SystemClock, WallClock as _};
+use fss::{Cookie, CookieSource, SequentialCookies, SystemClock, WallClock as _};
 
 use super::{HandClock, database, directory, entries, open, unsettled};
 
-/// Stops everything from a certain step on, as a power cut would: all steps after it fail and do nothing. That one step
-/// fails too, but may have done its work.
+/// Stops everything from a certain step on, as a power cut would: all steps after it fail and do
+/// nothing. That one step fails too, but may have done its work.
 #[derive(Clone)]
 struct PowerCut {
     steps: Arc<AtomicU64>,
@@ -46,14 +47,23 @@ pub fn on_a_disk(free: Free) -> (tempfile::TempDir, impl Store) {
 impl PowerCut {
     /// None yet.
     fn new(last_is_done: bool) -> Self {
-        Self { steps: Arc::new(AtomicU64::new(u64::MAX)), last_is_done, synced: Arc::default(), free: None }
+        Self {
+            steps: Arc::new(AtomicU64::new(u64::MAX)),
+            last_is_done,
+            synced: Arc::default(),
+            free: None,
+        }
     }
 
     /// A store that is cut when it comes.
     fn open(&self, directory: &Path) -> IndexedStore<CutIndex, CutBlobs> {
         let blobs = CutBlobs(FilesystemBlobs::open(directory).expect("opens"), self.clone());
-        let index = CutIndex(SqliteIndex::open(&directory.join("fssGlobal.db")).expect("opens"), self.clone());
-        IndexedStore::recover(index, blobs, OpenOptions::default().cookies(IndexCookies)).expect("an empty store opens")
+        let index = CutIndex(
+            SqliteIndex::open(&directory.join("fssGlobal.db")).expect("opens"),
+            self.clone(),
+        );
+        IndexedStore::recover(index, blobs, OpenOptions::default().cookies(SequentialCookies))
+            .expect("an empty store opens")
     }
 
     fn step<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -63,7 +73,11 @@ impl PowerCut {
             left => self.steps.store(left - 1, Ordering::Relaxed),
         }
         let done = work()?;
-        if self.steps.load(Ordering::Relaxed) > 0 || !self.last_is_done { Ok(done) } else { Err(cut()) }
+        if self.steps.load(Ordering::Relaxed) > 0 || !self.last_is_done {
+            Ok(done)
+        } else {
+            Err(cut())
+        }
     }
 
     /// Takes from a directory what was never synced, which a power cut may or may not do.
@@ -74,7 +88,8 @@ impl PowerCut {
             match synced.get(name) {
                 None => fs::remove_dir_all(&staged).expect("removed"),
                 Some(&length) => {
-                    let content = File::options().write(true).open(staged.join("F")).expect("there");
+                    let content =
+                        File::options().write(true).open(staged.join("F")).expect("there");
                     content.set_len(length).expect("cut");
                 }
             }
@@ -103,7 +118,7 @@ impl Index for CutIndex {
         pending: Option<&Pending>,
         files_per_owner: u64,
         cookies: &dyn CookieSource,
-        taken: Taken<'_>,
+        taken: NameTakenFn<'_>,
     ) -> Result<Reservation, StoreError> {
         self.1.step(|| self.0.reserve(pending, files_per_owner, cookies, taken))
     }
@@ -120,7 +135,11 @@ impl Index for CutIndex {
         self.1.step(|| self.0.advance(cookie, progress))
     }
 
-    fn abandon(&self, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<Option<String>, StoreError> {
+    fn abandon(
+        &self,
+        cookie: &Cookie,
+        lapsed_at: Option<u64>,
+    ) -> Result<Option<String>, StoreError> {
         self.1.step(|| self.0.abandon(cookie, lapsed_at))
     }
 
@@ -128,7 +147,12 @@ impl Index for CutIndex {
         self.0.uploads(lapsed_at)
     }
 
-    fn publish(&self, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), StoreError> {
+    fn publish(
+        &self,
+        reservation: &Reservation,
+        stored: u64,
+        record: &Record,
+    ) -> Result<(), StoreError> {
         self.1.step(|| self.0.publish(reservation, stored, record))
     }
 
@@ -140,7 +164,11 @@ impl Index for CutIndex {
         self.1.step(|| self.0.claim(cookie, claim))
     }
 
-    fn deliver(&self, cookie: &Cookie, by: &Fingerprint) -> Result<Option<Deliveries>, StoreError> {
+    fn deliver(
+        &self,
+        cookie: &Cookie,
+        by: &Fingerprint,
+    ) -> Result<Option<DownloadClaims>, StoreError> {
         self.1.step(|| self.0.deliver(cookie, by))
     }
 
@@ -148,11 +176,20 @@ impl Index for CutIndex {
         self.0.delivered()
     }
 
-    fn withdraw(&self, cookie: &Cookie, remembered: Option<u64>) -> Result<Option<String>, StoreError> {
-        self.1.step(|| self.0.withdraw(cookie, remembered))
+    fn unpublish(
+        &self,
+        cookie: &Cookie,
+        remembered: Option<u64>,
+    ) -> Result<Option<String>, StoreError> {
+        self.1.step(|| self.0.unpublish(cookie, remembered))
     }
 
-    fn was_withdrawn(&self, cookie: &Cookie, owner: &Fingerprint, now: u64) -> Result<bool, StoreError> {
+    fn was_withdrawn(
+        &self,
+        cookie: &Cookie,
+        owner: &Fingerprint,
+        now: u64,
+    ) -> Result<bool, StoreError> {
         self.0.was_withdrawn(cookie, owner, now)
     }
 
@@ -164,20 +201,25 @@ impl Index for CutIndex {
         self.0.cookies(expired_at)
     }
 
-    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>, now: u64) -> Result<Option<Listing>, StoreError> {
+    fn list(
+        &self,
+        owner: &Fingerprint,
+        after: Option<&Cookie>,
+        now: u64,
+    ) -> Result<Option<Listing>, StoreError> {
         self.0.list(owner, after, now)
     }
 
-    fn unowned(&self) -> Result<Vec<String>, StoreError> {
-        self.0.unowned()
+    fn orphans(&self) -> Result<Vec<String>, StoreError> {
+        self.0.orphans()
     }
 
     fn owner(&self, blob: &str) -> Result<Option<BlobOwner>, StoreError> {
         self.0.owner(blob)
     }
 
-    fn forget(&self, blob: &str) -> Result<(), StoreError> {
-        self.1.step(|| self.0.forget(blob))
+    fn clear_orphan(&self, blob: &str) -> Result<(), StoreError> {
+        self.1.step(|| self.0.clear_orphan(blob))
     }
 
     fn sign_up(&self, wish: &SignUp<'_>) -> Result<Account, StoreError> {
@@ -212,8 +254,8 @@ impl Blobs for CutBlobs {
         self.0.published()
     }
 
-    fn settle(&self, blob: &str) -> Result<(), StoreError> {
-        self.1.step(|| self.0.settle(blob))
+    fn recover(&self, blob: &str) -> Result<(), StoreError> {
+        self.1.step(|| self.0.recover(blob))
     }
 
     fn exists(&self, blob: &str) -> Result<bool, StoreError> {
@@ -268,8 +310,9 @@ impl StagedBlob for CutStaged {
     }
 }
 
-/// P15 for the store: cut at every step of storing, replacing and removing, what was acknowledged is whole, what was not
-/// is invisible, and nothing is left over after the next start, unless it could be resumed until then.
+/// P15 for the store: cut at every step of storing, replacing and removing, what was acknowledged
+/// is whole, what was not is invisible, and nothing is left over after the next start, unless it
+/// could be resumed until then.
 #[test]
 fn p15_a_cut_at_every_step_loses_nothing_and_leaves_nothing() {
     for (steps, last_is_done) in (0..40).flat_map(|steps| [(steps, false), (steps, true)]) {
@@ -280,14 +323,22 @@ fn p15_a_cut_at_every_step_loses_nothing_and_leaves_nothing() {
             let store = cut.open(directory.path());
             cut.steps.store(steps, Ordering::Relaxed);
             for size in [0_usize, 500, 1500] {
-                let put = if size == 500 { put_sealed(&store, &vec![7; size]) } else { put(&store, &vec![7; size]) };
+                let put = if size == 500 {
+                    put_sealed(&store, &vec![7; size])
+                } else {
+                    put(&store, &vec![7; size])
+                };
                 if let Ok(cookie) = put {
                     expected.insert(cookie, Some(vec![7; size]));
                 }
             }
             let first = Cookie::from_index(1);
             match store.remove(&first) {
-                Ok(true) => drop(expected.insert(first, Some(vec![])).map(|_| expected.insert(Cookie::from_index(1), None))),
+                Ok(true) => drop(
+                    expected
+                        .insert(first, Some(vec![]))
+                        .map(|_| expected.insert(Cookie::from_index(1), None)),
+                ),
                 Ok(false) => {}
                 // It was not acknowledged that it is gone: it may be gone or there.
                 Err(_) => drop(expected.remove(&first)),
@@ -297,12 +348,21 @@ fn p15_a_cut_at_every_step_loses_nothing_and_leaves_nothing() {
         for (cookie, content) in &expected {
             assert_eq!(get(&store, cookie).as_ref(), Ok(content), "cut after {steps} steps");
         }
-        let there: Vec<_> =
-            (1..10).map(Cookie::from_index).filter_map(|cookie| get(&store, &cookie).expect("whole").map(|_| cookie)).collect();
-        assert_eq!(entries(directory.path()), there.iter().map(|cookie| format!("F-{cookie}")).collect::<Vec<_>>());
+        let there: Vec<_> = (1..10)
+            .map(Cookie::from_index)
+            .filter_map(|cookie| get(&store, &cookie).expect("whole").map(|_| cookie))
+            .collect();
+        assert_eq!(
+            entries(directory.path()),
+            there.iter().map(|cookie| format!("F-{cookie}")).collect::<Vec<_>>()
+        );
         assert_eq!(unsettled(directory.path()), 0, "cut after {steps} steps");
-        // At most the one whose step was cut may be there without having been acknowledged, beside the one whose removal was.
-        let unacknowledged = there.iter().filter(|cookie| !expected.contains_key(cookie) && cookie.as_str() != "1").count();
+        // At most the one whose step was cut may be there without having been acknowledged, beside
+        // the one whose removal was.
+        let unacknowledged = there
+            .iter()
+            .filter(|cookie| !expected.contains_key(cookie) && cookie.as_str() != "1")
+            .count();
         assert!(unacknowledged <= 1, "cut after {steps} steps");
     }
 }
@@ -322,9 +382,14 @@ fn other(content: &Bytes) -> Bytes {
     content.slice(1..=usize::try_from(CHECKPOINT).expect("small"))
 }
 
-/// Uploads other bytes up to the checkpoint, then a file from the start to its checkpoint and beyond, then from there to its
-/// end.
-fn upload_in_parts(store: &impl Store, file: &NewFile, content: &Bytes, told: &mut Acknowledged) -> Result<(), StoreError> {
+/// Uploads other bytes up to the checkpoint, then a file from the start to its checkpoint and
+/// beyond, then from there to its end.
+fn upload_in_parts(
+    store: &impl Store,
+    file: &NewFile,
+    content: &Bytes,
+    told: &mut Acknowledged,
+) -> Result<(), StoreError> {
     let checkpoint = usize::try_from(CHECKPOINT).expect("small");
     let mut upload = store.create(file)?;
     let cookie = told.cookie.insert(upload.cookie().clone()).clone();
@@ -347,8 +412,9 @@ fn upload_in_parts(store: &impl Store, file: &NewFile, content: &Bytes, told: &m
     Ok(())
 }
 
-/// P15 for sealed uploads: cut at every step, with and without the loss of what was not synced, what was acknowledged is
-/// there, what is pending goes on, and what nobody goes on with is gone when its lease has ended.
+/// P15 for sealed uploads: cut at every step, with and without the loss of what was not synced,
+/// what was acknowledged is there, what is pending goes on, and what nobody goes on with is gone
+/// when its lease has ended.
 #[test]
 fn p15_a_cut_of_a_sealed_upload_leaves_a_pending_one_or_a_whole_file() {
     let checkpoint = usize::try_from(CHECKPOINT).expect("small");
@@ -379,8 +445,14 @@ fn p15_a_cut_of_a_sealed_upload_leaves_a_pending_one_or_a_whole_file() {
                 let cookie = Cookie::from_index(1);
                 let there = get(&store, &cookie).expect("readable");
                 assert!(there.is_some() || !told.complete, "cut after {steps} steps");
-                assert!(there.as_ref().is_none_or(|there| *there == content), "cut after {steps} steps");
-                assert_eq!(entries(directory.path()), there.map(|_| "F-1".to_owned()).into_iter().collect::<Vec<_>>());
+                assert!(
+                    there.as_ref().is_none_or(|there| *there == content),
+                    "cut after {steps} steps"
+                );
+                assert_eq!(
+                    entries(directory.path()),
+                    there.map(|_| "F-1".to_owned()).into_iter().collect::<Vec<_>>()
+                );
                 assert_eq!(unsettled(directory.path()), 0, "cut after {steps} steps");
             }
         }
@@ -405,7 +477,10 @@ fn goes_on_after_a_cut(store: &impl Store, file: &NewFile, content: &Bytes, told
         return;
     };
     assert!(!visible && !told.complete, "an upload that is not complete is not visible");
-    assert!(resumed.offset == CHECKPOINT || resumed.offset == 0 && !told.checkpoint, "a checkpoint that was passed is there");
+    assert!(
+        resumed.offset == CHECKPOINT || resumed.offset == 0 && !told.checkpoint,
+        "a checkpoint that was passed is there"
+    );
     let offset = usize::try_from(resumed.offset).expect("small");
     assert_eq!(resumed.chain, chain(file, &content[..offset]));
     upload.write(resumed.offset, content.slice(offset..)).expect("written");
@@ -413,14 +488,16 @@ fn goes_on_after_a_cut(store: &impl Store, file: &NewFile, content: &Bytes, told
     assert!(get(store, &cookie) == Ok(Some(content.to_vec())));
 }
 
-/// A claim is durable before it is told of, and a file whose last delivery was acknowledged goes, now or later.
+/// A claim is durable before it is told of, and a file whose last delivery was acknowledged goes,
+/// now or later.
 #[test]
 fn p15_a_cut_of_a_delivery_keeps_the_claim_or_ends_it() {
     for (steps, last_is_done) in (0..8).flat_map(|steps| [(steps, false), (steps, true)]) {
         let directory = directory();
         let upload = NewUpload { downloads: Some(1), ..new_upload(b"once") };
         let file = NewFile::Sealed { upload, owner: key(0) };
-        let cookie = fss::store::conformance::put_file(&open(directory.path()), &file, b"once").expect("stored");
+        let cookie = fss::store::conformance::put_file(&open(directory.path()), &file, b"once")
+            .expect("stored");
         let cut = PowerCut::new(last_is_done);
         let (mut claimed, mut delivered) = (false, false);
         {
@@ -432,25 +509,34 @@ fn p15_a_cut_of_a_delivery_keeps_the_claim_or_ends_it() {
             }
         }
         let count = "SELECT count(*) FROM fss_claim";
-        let noted: i64 = database(directory.path()).query_row(count, [], |row| row.get(0)).expect("our table");
+        let noted: i64 =
+            database(directory.path()).query_row(count, [], |row| row.get(0)).expect("our table");
         let store = open(directory.path());
         let there = get(&store, &cookie).expect("whole").is_some();
         assert!(!delivered || !there, "cut after {steps} steps");
         assert!(there || claimed, "cut after {steps} steps: what was not delivered is there");
-        let again = store.open(&cookie).expect("readable").map(|mut download| download.claim(&key(1)));
-        assert!(again.is_none_or(|claim| claim == Ok(true)), "cut after {steps} steps: who has claimed it can come back");
+        let again =
+            store.open(&cookie).expect("readable").map(|mut download| download.claim(&key(1)));
+        assert!(
+            again.is_none_or(|claim| claim == Ok(true)),
+            "cut after {steps} steps: who has claimed it can come back"
+        );
         assert!(claimed || noted == 0 || last_is_done, "cut after {steps} steps");
         assert_eq!(entries(directory.path()).len(), usize::from(there), "cut after {steps} steps");
         assert_eq!(unsettled(directory.path()), 0, "cut after {steps} steps");
     }
 }
 
-/// What cannot be removed keeps no answer and no start from coming, and is removed when that is possible.
+/// What cannot be removed keeps no answer and no start from coming, and is removed when that is
+/// possible.
 #[test]
 fn what_cannot_be_removed_is_left_to_the_sweep() {
     let directory = directory();
     let cookies: Vec<Cookie> = {
-        let store = OpenOptions::default().cookies(IndexCookies).open(directory.path()).expect("the store opens");
+        let store = OpenOptions::default()
+            .cookies(SequentialCookies)
+            .open(directory.path())
+            .expect("the store opens");
         (0..3).map(|_| put(&store, b"content").expect("stored")).collect()
     };
     let heal = |cut: &PowerCut| cut.steps.store(u64::MAX, Ordering::Relaxed);
@@ -471,7 +557,11 @@ fn what_cannot_be_removed_is_left_to_the_sweep() {
     let store = cut.open(directory.path());
     assert_eq!((store.leftovers().len(), unsettled(directory.path())), (2, 2));
     heal(&cut);
-    assert_eq!(get(&store, &cookies[2]), Ok(Some(b"content".to_vec())), "and the others are served");
+    assert_eq!(
+        get(&store, &cookies[2]),
+        Ok(Some(b"content".to_vec())),
+        "and the others are served"
+    );
     assert_eq!(store.remove_expired(), Ok(0));
     assert_eq!((store.leftovers(), unsettled(directory.path())), (vec![], 0));
     assert_eq!(entries(directory.path()), ["F-3"]);

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use fss::store::conformance::{get, key, new_upload, put, put_sealed, write};
-use fss::store::{EmbeddedStore, Finding, LEASE, NewFile, OpenOptions, Store, StoreErrorKind, Verified};
-use fss::{Cookie, IndexCookies};
+use fss::store::{
+    EmbeddedStore, Finding, LEASE, NewFile, OpenOptions, Store, StoreErrorKind, Verified,
+};
+use fss::{Cookie, SequentialCookies};
 
 use super::{HandClock, database, directory, entries, kind, legacy, open, unsettled};
 
@@ -13,7 +15,11 @@ use super::{HandClock, database, directory, entries, kind, legacy, open, unsettl
 fn damaged_and_foreign_databases_are_told_apart_and_left_alone() {
     let directory = directory();
     let database = directory.path().join("fssGlobal.db");
-    fs::write(&database, b"this is no database, and longer than the header of one would be: \0\0\0\0").expect("written");
+    fs::write(
+        &database,
+        b"this is no database, and longer than the header of one would be: \0\0\0\0",
+    )
+    .expect("written");
     let before = fs::read(&database).expect("readable");
     assert_eq!(kind(EmbeddedStore::in_directory(directory.path())), StoreErrorKind::Damaged);
     assert_eq!(fs::read(&database).expect("readable"), before);
@@ -25,7 +31,9 @@ fn damaged_and_foreign_databases_are_told_apart_and_left_alone() {
     assert_eq!(error.kind(), StoreErrorKind::Foreign);
     assert!(error.to_string().contains("fssGlobal.db is a database of something else"), "{error}");
     let tables: i64 = rusqlite::Connection::open(&database)
-        .and_then(|database| database.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)))
+        .and_then(|database| {
+            database.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        })
         .expect("a database");
     assert_eq!(tables, 1);
 }
@@ -40,9 +48,14 @@ fn records_that_lead_astray_are_damage_and_not_followed() {
     fs::create_dir(directory.path().join("F-6")).expect("created");
     fs::write(directory.path().join("F-6/F"), b"").expect("written");
     fs::write(directory.path().join("F-6/H"), [0; 47]).expect("written");
-    let database = rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("a database");
-    for (cookie, path) in [(1, "../elsewhere"), (2, "/etc"), (3, "F-gone"), (4, "F-1/../.."), (5, "F-5"), (6, "F-6")] {
-        database.execute("INSERT INTO stored VALUES (?1, ?2, '2019-01-01')", (cookie.to_string(), path)).expect("inserted");
+    let database =
+        rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("a database");
+    for (cookie, path) in
+        [(1, "../elsewhere"), (2, "/etc"), (3, "F-gone"), (4, "F-1/../.."), (5, "F-5"), (6, "F-6")]
+    {
+        database
+            .execute("INSERT INTO stored VALUES (?1, ?2, '2019-01-01')", (cookie.to_string(), path))
+            .expect("inserted");
     }
     drop(database);
     let store = open(directory.path());
@@ -54,11 +67,18 @@ fn records_that_lead_astray_are_damage_and_not_followed() {
     }
     fs::create_dir(directory.path().join("F-1")).expect("created");
     for cookie in 1..=6 {
-        assert_eq!(store.remove(&Cookie::from_index(cookie)), Ok(true), "a bad record can be got rid of");
+        assert_eq!(
+            store.remove(&Cookie::from_index(cookie)),
+            Ok(true),
+            "a bad record can be got rid of"
+        );
     }
     drop(store);
     assert_eq!(open(directory.path()).count(), Ok(0));
-    assert!(directory.path().join("F-1").exists() && Path::new("/etc/passwd").exists(), "what is not ours is left alone");
+    assert!(
+        directory.path().join("F-1").exists() && Path::new("/etc/passwd").exists(),
+        "what is not ours is left alone"
+    );
 }
 
 #[test]
@@ -66,7 +86,8 @@ fn a_directory_that_cannot_be_made_says_so() {
     let directory = directory();
     let file = directory.path().join("file");
     fs::write(&file, b"").expect("written");
-    let error = EmbeddedStore::in_directory(&file.join("inside")).expect_err("a file has nothing inside");
+    let error =
+        EmbeddedStore::in_directory(&file.join("inside")).expect_err("a file has nothing inside");
     assert!(error.to_string().contains("cannot create"), "{error}");
 }
 
@@ -93,14 +114,20 @@ fn verify_knows_files_that_were_stored_before_there_were_digests() {
     let old = u64::try_from(store.count().expect("counted")).expect("few");
     assert!(old > 0);
     put(&store, b"new").expect("stored");
-    assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 1, unrecorded: old, damaged: 0, ..Verified::default() }));
+    assert_eq!(
+        store.verify(|_, _| ()),
+        Ok(Verified { whole: 1, unrecorded: old, damaged: 0, ..Verified::default() })
+    );
 }
 
 /// What takes a cookie's name after it was reserved is not ours, whoever made it.
 #[test]
 fn a_directory_that_appears_under_a_reserved_name_is_left_alone() {
     let directory = directory();
-    let store = OpenOptions::default().cookies(IndexCookies).open(directory.path()).expect("the store opens");
+    let store = OpenOptions::default()
+        .cookies(SequentialCookies)
+        .open(directory.path())
+        .expect("the store opens");
     let upload = store.create(&legacy()).expect("created");
     fs::create_dir(directory.path().join("F-1")).expect("created");
     fs::write(directory.path().join("F-1/F"), b"not ours").expect("written");
@@ -110,7 +137,8 @@ fn a_directory_that_appears_under_a_reserved_name_is_left_alone() {
     assert_eq!(entries(directory.path()), ["F-1"]);
 }
 
-/// Every file is compared with its record: a flipped bit, a byte too few or too many, and a missing file are found.
+/// Every file is compared with its record: a flipped bit, a byte too few or too many, and a missing
+/// file are found.
 #[test]
 fn verify_finds_what_is_damaged_and_nothing_else() {
     let directory = directory();
@@ -118,7 +146,10 @@ fn verify_finds_what_is_damaged_and_nothing_else() {
     let content: Vec<u8> = (0..200_000_u32).map(|i| i.to_le_bytes()[0]).collect();
     let cookies: Vec<Cookie> = (0..5).map(|_| put(&store, &content).expect("stored")).collect();
     put(&store, b"").expect("stored");
-    assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 6, unrecorded: 0, damaged: 0, ..Verified::default() }));
+    assert_eq!(
+        store.verify(|_, _| ()),
+        Ok(Verified { whole: 6, unrecorded: 0, damaged: 0, ..Verified::default() })
+    );
     let path = |index: usize| directory.path().join(format!("F-{}/F", cookies[index]));
     let mut flipped = content.clone();
     flipped[199_999] ^= 0x80;
@@ -128,10 +159,15 @@ fn verify_finds_what_is_damaged_and_nothing_else() {
     fs::remove_file(path(3)).expect("removed");
     let mut damaged = Vec::new();
     let verified = store.verify(|cookie, finding| match finding {
-        Finding::Damaged(error) if error.kind() == StoreErrorKind::Damaged => damaged.push(cookie.clone()),
-        finding => assert_eq!(*finding, Finding::Whole),
+        Finding::Damaged(error) if error.kind() == StoreErrorKind::Damaged => {
+            damaged.push(cookie.clone());
+        }
+        finding => assert_eq!(*finding, Finding::Intact),
     });
-    assert_eq!(verified, Ok(Verified { whole: 2, unrecorded: 0, damaged: 4, ..Verified::default() }));
+    assert_eq!(
+        verified,
+        Ok(Verified { whole: 2, unrecorded: 0, damaged: 4, ..Verified::default() })
+    );
     assert_eq!(damaged, cookies[..4]);
 }
 
@@ -141,8 +177,12 @@ fn verify_finds_what_is_damaged_in_a_sealed_file() {
     let directory = directory();
     let store = open(directory.path());
     let content = vec![7; 100_000];
-    let cookies: Vec<Cookie> = (0..6).map(|_| put_sealed(&store, &content).expect("stored")).collect();
-    assert_eq!(store.verify(|_, _| ()), Ok(Verified { whole: 6, unrecorded: 0, damaged: 0, ..Verified::default() }));
+    let cookies: Vec<Cookie> =
+        (0..6).map(|_| put_sealed(&store, &content).expect("stored")).collect();
+    assert_eq!(
+        store.verify(|_, _| ()),
+        Ok(Verified { whole: 6, unrecorded: 0, damaged: 0, ..Verified::default() })
+    );
     let path = |index: usize| directory.path().join(format!("F-{}/F", cookies[index]));
     let stored = fs::read(path(0)).expect("readable");
     let flipped = |at: usize| {
@@ -163,18 +203,28 @@ fn verify_finds_what_is_damaged_in_a_sealed_file() {
     });
     assert_eq!(
         (verified, &damaged[..]),
-        (Ok(Verified { whole: 1, unrecorded: 0, damaged: 5, ..Verified::default() }), &cookies[..5])
+        (
+            Ok(Verified { whole: 1, unrecorded: 0, damaged: 5, ..Verified::default() }),
+            &cookies[..5]
+        )
     );
     for cookie in &cookies[3..5] {
-        assert_eq!(kind(store.open(cookie).map(drop)), StoreErrorKind::Damaged, "it is not the size that it was");
+        assert_eq!(
+            kind(store.open(cookie).map(drop)),
+            StoreErrorKind::Damaged,
+            "it is not the size that it was"
+        );
     }
-    database(directory.path()).execute("UPDATE fss_file SET header = x'00'", []).expect("our table");
+    database(directory.path())
+        .execute("UPDATE fss_file SET header = x'00'", [])
+        .expect("our table");
     assert_eq!(kind(store.open(&cookies[5]).map(drop)), StoreErrorKind::Damaged);
     assert_eq!(store.verify(|_, _| ()).map(|verified| verified.damaged), Ok(6));
     assert_eq!(store.clean(), Ok(6), "and can be got rid of");
 }
 
-/// The table of 2019 is what it was, and its rows are what 2019 code would have written, sealed files included.
+/// The table of 2019 is what it was, and its rows are what 2019 code would have written, sealed
+/// files included.
 #[test]
 fn the_table_of_2019_stays_readable() {
     let directory = directory();
@@ -182,8 +232,11 @@ fn the_table_of_2019_stays_readable() {
     copy(&recorded, directory.path());
     let rows = || -> Vec<(String, String, String)> {
         let database = database(directory.path());
-        let mut rows = database.prepare("SELECT * FROM stored ORDER BY rowid").expect("the 2019 table");
-        let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("only its columns");
+        let mut rows =
+            database.prepare("SELECT * FROM stored ORDER BY rowid").expect("the 2019 table");
+        let rows = rows
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .expect("only its columns");
         rows.collect::<Result<_, _>>().expect("readable")
     };
     let schema = || -> String {
@@ -193,29 +246,40 @@ fn the_table_of_2019_stays_readable() {
     let (rows_before, schema_before) = (rows(), schema());
     let store = open(directory.path());
     let cookie = put_sealed(&store, b"sealed").expect("stored");
-    let pending = store.create(&NewFile::Sealed { upload: new_upload(b""), owner: key(0) }).expect("created");
+    let pending =
+        store.create(&NewFile::Sealed { upload: new_upload(b""), owner: key(0) }).expect("created");
     let rows_after = rows();
     assert_eq!(rows_after[..rows_before.len()], rows_before);
-    let [(new, path, date)] = &rows_after[rows_before.len()..] else { panic!("one row for one file, none for a pending one") };
-    assert_eq!((new.as_str(), path.as_str(), date.len()), (cookie.as_str(), &*format!("F-{cookie}"), 10));
+    let [(new, path, date)] = &rows_after[rows_before.len()..] else {
+        panic!("one row for one file, none for a pending one")
+    };
+    assert_eq!(
+        (new.as_str(), path.as_str(), date.len()),
+        (cookie.as_str(), &*format!("F-{cookie}"), 10)
+    );
     assert_eq!(schema(), schema_before, "never altered");
     drop((pending, store));
     // What 2019 code does: it inserts and deletes, and knows nothing of the side tables.
     let database = database(directory.path());
-    database.execute("INSERT INTO stored VALUES ('1', 'F-1', '2019-01-01')", []).expect("the old insert works");
-    database.execute("DELETE FROM stored WHERE cookie = ?1", [cookie.as_str()]).expect("and the old delete");
+    database
+        .execute("INSERT INTO stored VALUES ('1', 'F-1', '2019-01-01')", [])
+        .expect("the old insert works");
+    database
+        .execute("DELETE FROM stored WHERE cookie = ?1", [cookie.as_str()])
+        .expect("and the old delete");
     drop(database);
     let store = open(directory.path());
     assert_eq!(store.list(&key(0), None).map(|list| list.expect("listed").files), Ok(vec![]));
     assert_eq!(store.count(), Ok(rows_before.len() + 1));
 }
 
-/// A name that is taken at its commit leaves a sealed upload pending, and what has the name is never touched.
+/// A name that is taken at its commit leaves a sealed upload pending, and what has the name is
+/// never touched.
 #[test]
 fn a_pending_upload_leaves_what_has_its_name_alone() {
     let directory = directory();
     let clock = HandClock::default();
-    let options = || OpenOptions::default().cookies(IndexCookies).clock(clock.clone());
+    let options = || OpenOptions::default().cookies(SequentialCookies).clock(clock.clone());
     let store = options().open(directory.path()).expect("the store opens");
     let file = NewFile::Sealed { upload: new_upload(b"x"), owner: key(0) };
     let mut upload = store.create(&file).expect("created");
@@ -226,17 +290,25 @@ fn a_pending_upload_leaves_what_has_its_name_alone() {
         let cookie = upload.cookie().clone();
         assert_eq!(kind(upload.commit()), StoreErrorKind::Exists);
         assert!(store.find_upload(&cookie).expect("readable").is_some(), "it is still pending");
-        upload = store.resume(&cookie, 0).expect("readable").and_then(|resumed| resumed.upload).expect("it goes on");
+        upload = store
+            .resume(&cookie, 0)
+            .expect("readable")
+            .and_then(|resumed| resumed.upload)
+            .expect("it goes on");
         write(&mut *upload, 0, b"x").expect("written");
     }
     drop((upload, store));
     clock.advance(LEASE.as_secs());
     drop(options().open(directory.path()).expect("the store opens"));
-    assert_eq!((entries(directory.path()), unsettled(directory.path())), (vec!["F-1".to_owned()], 0));
+    assert_eq!(
+        (entries(directory.path()), unsettled(directory.path())),
+        (vec!["F-1".to_owned()], 0)
+    );
     assert_eq!(fs::read(directory.path().join("F-1/F")).expect("readable"), b"not ours");
 }
 
-/// What is in the staging directory and no upload's is removed, whatever it is; what is elsewhere is not.
+/// What is in the staging directory and no upload's is removed, whatever it is; what is elsewhere
+/// is not.
 #[test]
 fn the_staging_directory_is_swept() {
     let directory = directory();
@@ -289,23 +361,29 @@ fn what_only_looks_like_the_table_of_2019_is_foreign() {
         "CREATE VIRTUAL TABLE stored USING fts5(cookie, path, date)",
     ] {
         let directory = directory();
-        let hostile = rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("a database");
+        let hostile =
+            rusqlite::Connection::open(directory.path().join("fssGlobal.db")).expect("a database");
         // SQLite may have been built without such tables.
         if hostile.execute_batch(&format!("CREATE TABLE other(x); {stored}")).is_err() {
             continue;
         }
         drop(hostile);
-        assert_eq!(kind(EmbeddedStore::in_directory(directory.path())), StoreErrorKind::Foreign, "{stored}");
+        assert_eq!(
+            kind(EmbeddedStore::in_directory(directory.path())),
+            StoreErrorKind::Foreign,
+            "{stored}"
+        );
     }
 }
 
-/// A power cut may keep the staged name of a file whose record was made, beside its own name or alone. A pending upload may
-/// have both names too.
+/// A power cut may keep the staged name of a file whose record was made, beside its own name or
+/// alone. A pending upload may have both names too.
 #[test]
 fn a_staged_blob_that_a_record_names_is_published_and_never_removed() {
     let directory = directory();
     let store = open(directory.path());
-    let cookies: Vec<Cookie> = (0..2).map(|_| put_sealed(&store, b"acknowledged").expect("stored")).collect();
+    let cookies: Vec<Cookie> =
+        (0..2).map(|_| put_sealed(&store, b"acknowledged").expect("stored")).collect();
     drop(store);
     let places = |cookie: &Cookie| {
         let name = format!("F-{cookie}");
@@ -325,7 +403,8 @@ fn a_staged_blob_that_a_record_names_is_published_and_never_removed() {
     }
 }
 
-/// Two names of one directory, as some file systems have after a power cut. Only a mount can make that here.
+/// Two names of one directory, as some file systems have after a power cut. Only a mount can make
+/// that here.
 #[test]
 fn a_directory_with_both_names_is_one_file() {
     let directory = directory();
@@ -333,7 +412,8 @@ fn a_directory_with_both_names_is_one_file() {
     let cookie = put_sealed(&store, b"acknowledged").expect("stored");
     drop(store);
     let name = format!("F-{cookie}");
-    let (staged, published) = (directory.path().join(".incoming").join(&name), directory.path().join(name));
+    let (staged, published) =
+        (directory.path().join(".incoming").join(&name), directory.path().join(name));
     fs::create_dir(&staged).expect("created");
     let mount = |arguments: &[&std::ffi::OsStr]| {
         let mounted = std::process::Command::new("mount").args(arguments).output();

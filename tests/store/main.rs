@@ -1,5 +1,5 @@
-//! The stores keep their contract: the conformance suite, crashes at every step, and directories that are not as they
-//! should be.
+//! The stores keep their contract: the conformance suite, crashes at every step, and directories
+//! that are not as they should be.
 
 mod concurrency;
 mod crashes;
@@ -16,8 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fss::store::conformance::{check, get, new_upload, put};
-use fss::store::{EmbeddedStore, NewFile, OpenOptions, Retention, Store, StoreError, StoreErrorKind};
-use fss::{Cookie, IndexCookies, MemoryStore, WallClock};
+use fss::store::{
+    EmbeddedStore, NewFile, OpenOptions, Retention, Store, StoreError, StoreErrorKind,
+};
+use fss::{Cookie, MemoryStore, SequentialCookies, WallClock};
 use rusqlite::Connection;
 use tempfile::{TempDir, tempdir};
 
@@ -35,9 +37,15 @@ fn kind<T>(result: Result<T, StoreError>) -> StoreErrorKind {
 
 /// What is in a store's directory beyond its database.
 fn entries(directory: &Path) -> Vec<String> {
-    let names = |path: &Path| fs::read_dir(path).expect("readable").map(|entry| entry.expect("readable").file_name());
-    let mut entries: Vec<String> = names(directory).map(|name| name.to_string_lossy().into_owned()).collect();
-    entries.extend(names(&directory.join(".incoming")).map(|name| format!(".incoming/{}", name.to_string_lossy())));
+    let names = |path: &Path| {
+        fs::read_dir(path).expect("readable").map(|entry| entry.expect("readable").file_name())
+    };
+    let mut entries: Vec<String> =
+        names(directory).map(|name| name.to_string_lossy().into_owned()).collect();
+    entries.extend(
+        names(&directory.join(".incoming"))
+            .map(|name| format!(".incoming/{}", name.to_string_lossy())),
+    );
     entries.retain(|name| !name.starts_with("fssGlobal") && name != ".lock" && name != ".incoming");
     entries.sort();
     entries
@@ -73,14 +81,15 @@ fn database(directory: &Path) -> Connection {
 fn unsettled(directory: &Path) -> u64 {
     let count = "SELECT (SELECT count(*) FROM fss_unowned) + (SELECT count(*) FROM fss_pending)
                       + (SELECT count(*) FROM fss_checkpoint)";
-    let count: i64 = database(directory).query_row(count, [], |row| row.get(0)).expect("our tables");
+    let count: i64 =
+        database(directory).query_row(count, [], |row| row.get(0)).expect("our tables");
     count.unsigned_abs()
 }
 
 #[test]
 fn the_stores_conform() {
     check(MemoryStore::new);
-    check(|| Arc::new(MemoryStore::with(IndexCookies, Retention::Forever)));
+    check(|| Arc::new(MemoryStore::with(SequentialCookies, Retention::Forever)));
     let directories = directory();
     let count = AtomicU64::new(0);
     let next = || directories.path().join(count.fetch_add(1, Ordering::Relaxed).to_string());
@@ -113,11 +122,17 @@ fn one_process_at_a_time() {
 #[test]
 fn index_cookies_never_repeat_and_go_on_where_2019_has_got_to() {
     let directory = directory();
-    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/v1/server-dir/fssGlobal.db");
+    let recorded =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/v1/server-dir/fssGlobal.db");
     fs::copy(recorded, directory.path().join("fssGlobal.db")).expect("copied");
     // A directory that no record names is not ours, and its name is not given out.
     fs::create_dir(directory.path().join("F-7")).expect("created");
-    let open = || OpenOptions::default().cookies(IndexCookies).open(directory.path()).expect("the store opens");
+    let open = || {
+        OpenOptions::default()
+            .cookies(SequentialCookies)
+            .open(directory.path())
+            .expect("the store opens")
+    };
     let store = open();
     let first = put(&store, b"first").expect("stored");
     assert_eq!(first, Cookie::from_index(6));
@@ -135,7 +150,10 @@ fn index_cookies_get_past_names_that_are_taken() {
     for number in 1..=40 {
         fs::create_dir(directory.path().join(format!("F-{number}"))).expect("created");
     }
-    let store = OpenOptions::default().cookies(IndexCookies).open(directory.path()).expect("the store opens");
+    let store = OpenOptions::default()
+        .cookies(SequentialCookies)
+        .open(directory.path())
+        .expect("the store opens");
     let cookies: Vec<_> = (0..3).map(|_| put(&store, b"x").ok()).collect();
     assert_eq!(cookies, [None, None, Some(Cookie::from_index(41))]);
 }
@@ -143,7 +161,10 @@ fn index_cookies_get_past_names_that_are_taken() {
 #[test]
 fn a_source_that_repeats_itself_ends_in_an_error() {
     let directory = directory();
-    let store = OpenOptions::default().cookies(|_| Cookie::from_index(1)).open(directory.path()).expect("the store opens");
+    let store = OpenOptions::default()
+        .cookies(|_| Cookie::from_index(1))
+        .open(directory.path())
+        .expect("the store opens");
     put(&store, b"the only one").expect("stored");
     assert_eq!(kind(put(&store, b"another")), StoreErrorKind::Unavailable);
     let memory = MemoryStore::with(|_| Cookie::from_index(1), Retention::Forever);

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use fss::chain::CHECKPOINT;
 use fss::store::conformance::{key, new_upload, put_file, put_sealed};
 use fss::store::indexed::Free;
-use fss::store::{EmbeddedStore, FILE_CHARGE, NewFile, NewUpload, OpenOptions, Store, StoreErrorKind, UserName, Users};
+use fss::store::{
+    EmbeddedStore, FILE_CHARGE, NewFile, NewUpload, OpenOptions, Store, StoreErrorKind, UserName,
+    Users,
+};
 use fss_test_support::rng::SeededRng;
 use rand_core::Rng as _;
 
@@ -27,10 +30,16 @@ fn no_file_is_free() {
     let store = open(directory.path());
     let users = user(directory.path(), 1);
     assert_eq!(kind(store.create(&empty()).map(drop)), StoreErrorKind::Quota);
-    users.set_quota(&UserName::parse(b"alice").expect("a name"), Some(3 * FILE_CHARGE)).expect("set");
-    let stored: Vec<_> = (0..3).map(|_| put_file(&store, &empty(), b"").expect("it fits")).collect();
+    users
+        .set_quota(&UserName::parse(b"alice").expect("a name"), Some(3 * FILE_CHARGE))
+        .expect("set");
+    let stored: Vec<_> =
+        (0..3).map(|_| put_file(&store, &empty(), b"").expect("it fits")).collect();
     assert_eq!(kind(store.create(&empty()).map(drop)), StoreErrorKind::Quota);
-    assert_eq!(store.account(&key(0)).map(|account| account.expect("a user").used), Ok(3 * FILE_CHARGE));
+    assert_eq!(
+        store.account(&key(0)).map(|account| account.expect("a user").used),
+        Ok(3 * FILE_CHARGE)
+    );
     assert_eq!(store.remove(&stored[0]), Ok(true));
     put_file(&store, &empty(), b"").expect("it fits again");
 }
@@ -38,7 +47,8 @@ fn no_file_is_free() {
 #[test]
 fn a_key_has_a_limited_number_of_files() {
     let directory = directory();
-    let store = OpenOptions::default().files_per_owner(3).open(directory.path()).expect("the store opens");
+    let store =
+        OpenOptions::default().files_per_owner(3).open(directory.path()).expect("the store opens");
     let stored = put_sealed(&store, b"one").expect("stored");
     let pending = store.create(&empty()).expect("it begins");
     put_sealed(&store, b"three").expect("stored");
@@ -56,7 +66,9 @@ fn totals(directory: &std::path::Path) -> [Vec<(Vec<u8>, i64, i64)>; 2] {
     let database = database(directory);
     let all = |select: &str| -> Vec<(Vec<u8>, i64, i64)> {
         let mut statement = database.prepare(select).expect("our tables");
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("readable");
+        let rows = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .expect("readable");
         rows.collect::<Result<_, _>>().expect("readable")
     };
     let counted = format!(
@@ -80,7 +92,9 @@ fn running_totals_are_what_is_there() {
                 0 | 1 => {
                     let size = (rng.next_u32() % 2 == 0).then_some(5);
                     let upload = NewUpload { size, ..new_upload(b"bytes") };
-                    uploads.push(store.create(&NewFile::Sealed { upload, owner }).expect("there is room"));
+                    uploads.push(
+                        store.create(&NewFile::Sealed { upload, owner }).expect("there is room"),
+                    );
                 }
                 2 => {
                     if let Some(mut upload) = uploads.pop() {
@@ -93,7 +107,8 @@ fn running_totals_are_what_is_there() {
                     if let Some(upload) = uploads.pop() {
                         let cookie = upload.cookie().clone();
                         drop(upload);
-                        let resumed = store.resume(&cookie, 0).expect("readable").expect("it is pending");
+                        let resumed =
+                            store.resume(&cookie, 0).expect("readable").expect("it is pending");
                         uploads.extend(resumed.upload);
                     }
                 }
@@ -111,7 +126,8 @@ fn running_totals_are_what_is_there() {
     }
 }
 
-/// However many files there are, one row tells what they come to: it is believed while the store is open.
+/// However many files there are, one row tells what they come to: it is believed while the store is
+/// open.
 #[test]
 fn an_upload_does_not_add_up_what_is_there() {
     let directory = directory();
@@ -138,16 +154,28 @@ fn remove_user(users: &Users) {
 fn the_uploads_of_a_removed_user_end() {
     for members in [false, true] {
         let directory = directory();
-        let open = || OpenOptions::default().members(members).open(directory.path()).expect("the store opens");
+        let open = || {
+            OpenOptions::default()
+                .members_only(members)
+                .open(directory.path())
+                .expect("the store opens")
+        };
         let store: EmbeddedStore = open();
         let users = user(directory.path(), 1 << 40);
-        let begin = || store.create(&NewFile::Sealed { upload: new_upload(b""), owner: key(0) }).expect("it begins");
+        let begin = || {
+            store
+                .create(&NewFile::Sealed { upload: new_upload(b""), owner: key(0) })
+                .expect("it begins")
+        };
         let (mut running, complete, broken) = (begin(), begin(), begin().cookie().clone());
         remove_user(&users);
         let checkpoint = Bytes::from(vec![0; usize::try_from(CHECKPOINT).expect("it is small")]);
         assert_eq!(kind(running.write(0, checkpoint)), StoreErrorKind::NotAMember);
         assert_eq!(kind(complete.commit()), StoreErrorKind::NotAMember);
-        assert!(store.resume(&broken, 0).expect("readable").is_none() && store.find_upload(&broken) == Ok(None));
+        assert!(
+            store.resume(&broken, 0).expect("readable").is_none()
+                && store.find_upload(&broken) == Ok(None)
+        );
         drop(running);
         store.remove_expired().expect("swept");
         assert_eq!((store.count(), unsettled(directory.path())), (Ok(0), 0));
@@ -161,9 +189,12 @@ fn the_uploads_of_a_removed_user_end() {
 #[test]
 fn a_disk_without_inodes_is_full() {
     let limited = |bytes, files| super::crashes::on_a_disk(Free { bytes, files });
-    for (free, is_full) in
-        [((1 << 40, Some(255)), true), ((1 << 40, Some(256)), false), ((1 << 40, None), false), ((1, None), true)]
-    {
+    for (free, is_full) in [
+        ((1 << 40, Some(255)), true),
+        ((1 << 40, Some(256)), false),
+        ((1 << 40, None), false),
+        ((1, None), true),
+    ] {
         let (_directory, store) = limited(free.0, free.1);
         let stored = put_sealed(&store, b"a file").map_err(|error| error.kind());
         assert_eq!(stored.err(), is_full.then_some(StoreErrorKind::Full), "{free:?}");

@@ -8,9 +8,10 @@ use fss::chain::CHECKPOINT;
 use fss::store::conformance::{chain, get, key, new_upload, put_sealed, write};
 use fss::store::indexed::PENDING_PER_OWNER;
 use fss::store::{
-    EmbeddedStore, FILE_CHARGE, LEASE, NewFile, NewUpload, OpenOptions, Store, StoreError, StoreErrorKind, Upload, Users,
+    EmbeddedStore, FILE_CHARGE, FileWriter, LEASE, NewFile, NewUpload, OpenOptions, Store,
+    StoreError, StoreErrorKind, Users,
 };
-use fss::{Cookie, IndexCookies};
+use fss::{Cookie, SequentialCookies};
 
 use super::{HandClock, directory, entries, kind, open, unsettled};
 
@@ -22,14 +23,14 @@ fn sealed_of_size(content: &[u8], size: Option<u64>) -> NewFile {
     NewFile::Sealed { upload: NewUpload { size, ..new_upload(content) }, owner: key(0) }
 }
 
-fn begin(store: &EmbeddedStore, content: &[u8]) -> Box<dyn Upload> {
+fn begin(store: &EmbeddedStore, content: &[u8]) -> Box<dyn FileWriter> {
     let mut upload = store.create(&sealed(content)).expect("created");
     write(&mut *upload, 0, content).expect("written");
     upload
 }
 
 /// The rest of an upload that is there.
-fn resume(store: &EmbeddedStore, cookie: &Cookie) -> Box<dyn Upload> {
+fn resume(store: &EmbeddedStore, cookie: &Cookie) -> Box<dyn FileWriter> {
     store.resume(cookie, 0).expect("readable").expect("pending").upload.expect("not complete")
 }
 
@@ -45,7 +46,10 @@ fn pending_uploads_outlive_the_process() {
         let store = open(directory.path());
         assert_eq!(entries(directory.path()), [format!(".incoming/F-{cookie}")]);
         let key = store.find_upload(&cookie).expect("readable").expect("pending");
-        assert_eq!((key.header, key.verifier), (new_upload(b"before").header, new_upload(b"before").verifier));
+        assert_eq!(
+            (key.header, key.verifier),
+            (new_upload(b"before").header, new_upload(b"before").verifier)
+        );
         write(&mut *resume(&store, &cookie), 0, b"after!").expect("written");
     }
     let store = open(directory.path());
@@ -54,7 +58,10 @@ fn pending_uploads_outlive_the_process() {
     assert_eq!(upload.commit(), Ok(chain(&sealed(b"before"), b"before")));
     drop(store);
     assert_eq!(get(&open(directory.path()), &cookie), Ok(Some(b"before".to_vec())));
-    assert_eq!((entries(directory.path()), unsettled(directory.path())), (vec![format!("F-{cookie}")], 0));
+    assert_eq!(
+        (entries(directory.path()), unsettled(directory.path())),
+        (vec![format!("F-{cookie}")], 0)
+    );
 }
 
 #[test]
@@ -70,7 +77,10 @@ fn a_lease_ends_unless_something_new_comes() {
     drop(resume(&store, &renewed));
     assert_eq!(store.remove_expired(), Ok(0));
     clock.advance(1);
-    assert!(store.find_upload(&left).expect("readable").is_none(), "it is unknown even before it is removed");
+    assert!(
+        store.find_upload(&left).expect("readable").is_none(),
+        "it is unknown even before it is removed"
+    );
     assert!(store.resume(&left, 0).expect("readable").is_none());
     assert_eq!(store.remove_expired(), Ok(1));
     slow.write(4, Bytes::from_static(b"er")).expect("it is in progress");
@@ -88,7 +98,10 @@ fn a_lease_ends_unless_something_new_comes() {
 fn a_checkpoint_renews_the_lease() {
     let directory = directory();
     let clock = HandClock::default();
-    let store = OpenOptions::default().clock(clock.clone()).open(directory.path()).expect("the store opens");
+    let store = OpenOptions::default()
+        .clock(clock.clone())
+        .open(directory.path())
+        .expect("the store opens");
     let mut upload = store.create(&sealed(b"")).expect("created");
     clock.advance(LEASE.as_secs() - 1);
     let content = vec![7; usize::try_from(CHECKPOINT).expect("small")];
@@ -106,11 +119,19 @@ fn damage_to_a_pending_upload_is_never_a_hole() {
         let store = open(directory.path());
         let mut upload = store.create(&sealed(&content)).expect("created");
         upload.write(0, content.clone().into()).expect("written");
-        (upload.cookie().clone(), begin(&store, b"gone").cookie().clone(), begin(&store, b"headless").cookie().clone())
+        (
+            upload.cookie().clone(),
+            begin(&store, b"gone").cookie().clone(),
+            begin(&store, b"headless").cookie().clone(),
+        )
     };
     let shorten = |cookie: &Cookie, length| {
         let path = pending_directory(directory.path(), cookie).join("F");
-        fs::File::options().write(true).open(path).and_then(|file| file.set_len(length)).expect("cut");
+        fs::File::options()
+            .write(true)
+            .open(path)
+            .and_then(|file| file.set_len(length))
+            .expect("cut");
     };
     shorten(&cut, CHECKPOINT + 63);
     shorten(&headless, 10);
@@ -126,10 +147,14 @@ fn damage_to_a_pending_upload_is_never_a_hole() {
     write(&mut *upload, 0, b"headless").expect("written");
     upload.commit().expect("stored");
     assert_eq!(get(&store, &headless), Ok(Some(b"headless".to_vec())));
-    assert_eq!(store.verify(|_, _| ()).map(|verified| (verified.whole, verified.damaged)), Ok((2, 0)));
+    assert_eq!(
+        store.verify(|_, _| ()).map(|verified| (verified.whole, verified.damaged)),
+        Ok((2, 0))
+    );
 }
 
-/// Many take an upload over from each other: one of them completes it, and nothing of the others is in the file.
+/// Many take an upload over from each other: one of them completes it, and nothing of the others is
+/// in the file.
 #[test]
 fn of_many_that_go_on_one_wins() {
     let directory = directory();
@@ -145,12 +170,20 @@ fn of_many_that_go_on_one_wins() {
             upload.commit().map(|_| thread)
         };
         let ends: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (1..=6).map(|thread| scope.spawn(move || go_on(thread))).collect();
+            let threads: Vec<_> =
+                (1..=6).map(|thread| scope.spawn(move || go_on(thread))).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         });
-        let winners: Vec<u8> = ends.iter().filter_map(|end| end.as_ref().ok().copied()).filter(|&thread| thread > 0).collect();
+        let winners: Vec<u8> = ends
+            .iter()
+            .filter_map(|end| end.as_ref().ok().copied())
+            .filter(|&thread| thread > 0)
+            .collect();
         let losers = ends.iter().filter_map(|end| end.as_ref().err());
-        assert!(losers.map(StoreError::kind).all(|kind| kind == StoreErrorKind::Superseded), "{ends:?}");
+        assert!(
+            losers.map(StoreError::kind).all(|kind| kind == StoreErrorKind::Superseded),
+            "{ends:?}"
+        );
         let [winner] = winners[..] else { panic!("one completes it: {ends:?}") };
         let mut file = store.open(&cookie).expect("readable").expect("there");
         assert_eq!(file.read(0, 8000).expect("readable"), vec![winner; 8000]);
@@ -186,7 +219,10 @@ fn many_threads_go_on_with_many_uploads() {
 #[test]
 fn an_owner_has_a_limited_number_of_pending_uploads() {
     let directory = directory();
-    let store = OpenOptions::default().cookies(IndexCookies).open(directory.path()).expect("the store opens");
+    let store = OpenOptions::default()
+        .cookies(SequentialCookies)
+        .open(directory.path())
+        .expect("the store opens");
     for _ in 0..PENDING_PER_OWNER {
         drop(store.create(&sealed(b"")).expect("created"));
     }
@@ -198,7 +234,8 @@ fn an_owner_has_a_limited_number_of_pending_uploads() {
     assert_eq!(kind(put_sealed(&store, b"")), StoreErrorKind::TooManyUploads);
 }
 
-/// What an upload reserves and what is stored count against the quota; without a size, 24 MiB are reserved ahead.
+/// What an upload reserves and what is stored count against the quota; without a size, 24 MiB are
+/// reserved ahead.
 #[test]
 fn a_quota_is_kept() {
     const AHEAD: u64 = 24 << 20;
@@ -215,7 +252,11 @@ fn a_quota_is_kept() {
     assert_eq!(kind(create(Some(1001 + CHARGE)).map(drop)), StoreErrorKind::Quota);
     assert_eq!(kind(create(Some(u64::MAX >> 1)).map(drop)), StoreErrorKind::Quota);
     assert_eq!(kind(create(None).map(drop)), StoreErrorKind::Quota);
-    assert_eq!(entries(directory.path()), Vec::<String>::new(), "nothing is left of what was refused");
+    assert_eq!(
+        entries(directory.path()),
+        Vec::<String>::new(),
+        "nothing is left of what was refused"
+    );
     let mut upload = create(Some(600)).expect("it fits");
     assert_eq!((used(), kind(create(Some(401)).map(drop))), (600 + CHARGE, StoreErrorKind::Quota));
     upload.write(0, vec![7; 600].into()).expect("written");
@@ -223,7 +264,10 @@ fn a_quota_is_kept() {
     upload.commit().expect("stored");
     assert_eq!((used(), kind(create(Some(401)).map(drop))), (600 + CHARGE, StoreErrorKind::Quota));
     assert!(create(Some(400)).is_ok(), "up to the last byte");
-    assert_eq!((used(), store.remove(&cookie), used()), (1000 + 2 * CHARGE, Ok(true), 400 + CHARGE));
+    assert_eq!(
+        (used(), store.remove(&cookie), used()),
+        (1000 + 2 * CHARGE, Ok(true), 400 + CHARGE)
+    );
 
     limit(400 + AHEAD + 2 * CHARGE);
     let mut upload = create(None).expect("it fits");
@@ -235,21 +279,35 @@ fn a_quota_is_kept() {
     assert_eq!(kind(store.resume(&cookie, CHECKPOINT).map(drop)), StoreErrorKind::Quota);
     limit(400 + AHEAD + CHECKPOINT + 2 * CHARGE);
     let resumed = store.resume(&cookie, CHECKPOINT).expect("it fits").expect("pending");
-    assert_eq!((resumed.offset, used()), (CHECKPOINT, 400 + AHEAD + CHECKPOINT + 2 * CHARGE), "what came before was kept");
+    assert_eq!(
+        (resumed.offset, used()),
+        (CHECKPOINT, 400 + AHEAD + CHECKPOINT + 2 * CHARGE),
+        "what came before was kept"
+    );
     resumed.upload.expect("not complete").commit().expect("stored");
     assert_eq!(used(), 400 + CHECKPOINT + 2 * CHARGE);
     limit(0);
-    let stranger = NewFile::Sealed { upload: NewUpload { size: Some(1 << 20), ..new_upload(b"") }, owner: key(1) };
-    assert!(store.create(&stranger).is_ok() && store.create(&stranger).is_ok(), "strangers have none");
+    let stranger = NewFile::Sealed {
+        upload: NewUpload { size: Some(1 << 20), ..new_upload(b"") },
+        owner: key(1),
+    };
+    assert!(
+        store.create(&stranger).is_ok() && store.create(&stranger).is_ok(),
+        "strangers have none"
+    );
 }
 
-/// However far the clock jumps, ahead or back: what is in progress goes on, and only what nobody goes on with ends.
+/// However far the clock jumps, ahead or back: what is in progress goes on, and only what nobody
+/// goes on with ends.
 #[test]
 fn a_clock_that_jumps_ends_nothing_that_is_in_progress() {
     const YEAR: u64 = 365 * 24 * 60 * 60;
     let directory = directory();
     let clock = HandClock::default();
-    let store = OpenOptions::default().clock(clock.clone()).open(directory.path()).expect("the store opens");
+    let store = OpenOptions::default()
+        .clock(clock.clone())
+        .open(directory.path())
+        .expect("the store opens");
     let begin = || store.create(&sealed_of_size(b"content", None)).expect("it begins");
     let (mut running, broken) = (begin(), begin().cookie().clone());
     running.write(0, Bytes::from_static(b"con")).expect("written");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use fss::crypto::default_provider;
-use fss::locked_key::{KeyForm, Problem};
+use fss::key_file::{KeyEncoding, KeyFileErrorKind};
 use fss::profile::{FileRecord, Format, PasswordId, Passwords, Profile, ProfileError};
 use fss::{Config, Password};
 use serde_json::json;
@@ -19,7 +19,8 @@ use crate::terminal::secrets::Wanted;
 
 const PASSWORD: Wanted = Wanted { name: "password", variable: "FSS_PASSWORD" };
 const NEW_PASSWORD: Wanted = Wanted { name: "password", variable: "FSS_NEW_PASSWORD" };
-pub const FILE_PASSWORD: Wanted = Wanted { name: "password of the file", variable: "FSS_FILE_PASSWORD" };
+pub const FILE_PASSWORD: Wanted =
+    Wanted { name: "password of the file", variable: "FSS_FILE_PASSWORD" };
 
 /// The user's profile, still locked.
 pub struct Account {
@@ -41,7 +42,14 @@ impl Unlocked {
     pub fn password_of(&self, id: PasswordId) -> Result<&Password, Failure> {
         let password = self.passwords.password_of(id)?;
         let hint = "--own-password, and the password that the file was uploaded with";
-        password.ok_or_else(|| Failure::new(code::OTHER, "the file's password is not known", "the profile has lost it", hint))
+        password.ok_or_else(|| {
+            Failure::new(
+                code::OTHER,
+                "the file's password is not known",
+                "the profile has lost it",
+                hint,
+            )
+        })
     }
 }
 
@@ -52,7 +60,8 @@ impl Account {
             None => default_directory()?,
         };
         let profile = Profile::open(&directory)?;
-        // What commands that were killed have left. What cannot be removed now is removed by a later one.
+        // What commands that were killed have left. What cannot be removed now is removed by a
+        // later one.
         let _ = profile.downloads().sweep();
         let _ = profile.uploads().sweep();
         Ok(Self { profile, reporter, directory, unlocked: RefCell::default() })
@@ -68,17 +77,24 @@ impl Account {
             self.profile.unlock(&PASSWORD.get()?, &*provider)?
         } else {
             let directory = self.directory.display();
-            self.reporter.say(&format!("This is a new profile, in {directory}. Its password will open it, and your files."));
+            self.reporter.say(&format!(
+                "This is a new profile, in {directory}. Its password will open it, and your files."
+            ));
             let password = PASSWORD.get_new()?;
-            match self.profile.create_key(KeyForm::Modern, &password, &*provider) {
+            match self.profile.create_key(KeyEncoding::Modern, &password, &*provider) {
                 // Another client of this profile was first.
-                Err(ProfileError::Key(error)) if matches!(error.problem, Problem::Exists) => {
+                Err(ProfileError::Key(error))
+                    if matches!(error.problem, KeyFileErrorKind::Exists) =>
+                {
                     self.profile.unlock(&password, &*provider)?
                 }
                 created => created?,
             }
         };
-        let unlocked = Rc::new(Unlocked { config: Config::new(provider, unlocked.key), passwords: unlocked.passwords });
+        let unlocked = Rc::new(Unlocked {
+            config: Config::new(provider, unlocked.key),
+            passwords: unlocked.passwords,
+        });
         *self.unlocked.borrow_mut() = Some(Rc::clone(&unlocked));
         Ok(unlocked)
     }
@@ -95,7 +111,11 @@ impl Account {
     }
 
     /// The password of a listed file, to be sent in FSS 1.0.
-    pub fn to_send_of<'u>(&self, unlocked: &'u Unlocked, record: &FileRecord) -> Result<&'u Password, Failure> {
+    pub fn to_send_of<'u>(
+        &self,
+        unlocked: &'u Unlocked,
+        record: &FileRecord,
+    ) -> Result<&'u Password, Failure> {
         self.bind(record.password, Format::Legacy)?;
         unlocked.password_of(record.password)
     }
@@ -106,7 +126,11 @@ impl Account {
             return self.reporter.result(format_args!("{server} is forgotten."), object);
         }
         let why = "no key of it is remembered";
-        Err(Failure::usage(format!("{server} is not known"), why, "--server HOST:PORT, as in the other commands"))
+        Err(Failure::usage(
+            format!("{server} is not known"),
+            why,
+            "--server HOST:PORT, as in the other commands",
+        ))
     }
 
     pub fn change_password(&self, modern: bool) -> Result<(), Failure> {
@@ -133,17 +157,28 @@ impl Account {
                 self.reporter.candidate(&listing::line(file), report::candidate(file))?;
             }
             let why = format!("{} files have this name", files.len());
-            return Err(Failure::usage(format!("{name_or_cookie:?} is not clear"), why, "the cookie of the one you mean"));
+            return Err(Failure::usage(
+                format!("{name_or_cookie:?} is not clear"),
+                why,
+                "the cookie of the one you mean",
+            ));
         }
         Ok(files.pop())
     }
 }
 
 fn default_directory() -> Result<PathBuf, Failure> {
-    let absolute = |variable: &str| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
-    let missing =
-        || Failure::usage("there is no place for the profile", "neither XDG_DATA_HOME nor HOME is set", "--profile DIR");
+    let absolute =
+        |variable: &str| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
+    let missing = || {
+        Failure::usage(
+            "there is no place for the profile",
+            "neither XDG_DATA_HOME nor HOME is set",
+            "--profile DIR",
+        )
+    };
     data.map(|data| data.join("fss")).ok_or_else(missing)
 }
 
@@ -156,13 +191,19 @@ impl From<ProfileError> for Failure {
                 code::OTHER,
                 "the password stays as it is",
                 error.to_string(),
-                format!("if no program of 2019 needs this profile any more: {}", typed("change-password --modern")),
+                format!(
+                    "if no program of 2019 needs this profile any more: {}",
+                    typed("change-password --modern")
+                ),
             ),
             ProfileError::PasswordWasSent => Self::new(
                 code::OTHER,
                 "the file is not sealed with the profile's password",
                 "a server of FSS 1.0 may know that password",
-                format!("{} (--modern for a profile of 2019), or --own-password", typed("change-password")),
+                format!(
+                    "{} (--modern for a profile of 2019), or --own-password",
+                    typed("change-password")
+                ),
             ),
             ProfileError::PasswordSealsFiles => Self::new(
                 code::OTHER,
@@ -170,9 +211,12 @@ impl From<ProfileError> for Failure {
                 "it seals files, which the server could then open",
                 "--own-password, or no --protocol 1.0",
             ),
-            other @ ProfileError::PasswordUsedBefore => {
-                Self::new(code::OTHER, "the password stays as it is", other.to_string(), "another new password")
-            }
+            other @ ProfileError::PasswordUsedBefore => Self::new(
+                code::OTHER,
+                "the password stays as it is",
+                other.to_string(),
+                "another new password",
+            ),
             other => Self::new(code::OTHER, "cannot use the profile", other.to_string(), ""),
         }
     }

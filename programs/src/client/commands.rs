@@ -21,7 +21,8 @@ pub fn main(options: &Options) -> ExitCode {
         clap_complete::generate(shell, &mut Options::command(), program(), &mut std::io::stdout());
         return ExitCode::SUCCESS;
     }
-    let outcome = run(options, reporter).unwrap_or_else(|failure| Outcome::failed(reporter.failure(&failure)));
+    let outcome = run(options, reporter)
+        .unwrap_or_else(|failure| Outcome::failed(reporter.failure(&failure)));
     reporter.summary(&outcome)
 }
 
@@ -36,20 +37,37 @@ fn run(options: &Options, reporter: Reporter) -> Result<Outcome, Failure> {
     let account = Account::open(options, reporter)?;
     match command {
         Command::Upload { paths, name, own_password, keep, downloads, compress } => {
-            let how = upload::How { name: name.as_deref(), own: None, keep: *keep, downloads: *downloads, compress: *compress };
+            let how = upload::How {
+                name: name.as_deref(),
+                own: None,
+                keep: *keep,
+                downloads: *downloads,
+                compress: *compress,
+            };
             return upload::upload_all(&account, options, paths, *own_password, how);
         }
         Command::Download { file, output, force, own_password, size } => {
-            let wish =
-                download::Wish { file, output: output.as_deref(), force: *force, own_password: *own_password, size: *size };
+            let wish = download::Wish {
+                file,
+                output: output.as_deref(),
+                force: *force,
+                own_password: *own_password,
+                size: *size,
+            };
             download::download(&account, options, &wish)?;
         }
         Command::List { remote: true } => remote::list(&account, options)?,
-        Command::List { remote: false } => listing::list(&account, options, account.profile.files().list()?)?,
-        Command::Search { text } => listing::list(&account, options, account.profile.files().search(text)?)?,
+        Command::List { remote: false } => {
+            listing::list(&account, options, account.profile.files().list()?)?;
+        }
+        Command::Search { text } => {
+            listing::list(&account, options, account.profile.files().search(text)?)?;
+        }
         Command::Forget { file } => listing::forget(&account, file)?,
         Command::Clean { yes } => listing::clean(&account, *yes)?,
-        Command::Delete { file, own_password } => remote::delete(&account, options, file, *own_password)?,
+        Command::Delete { file, own_password } => {
+            remote::delete(&account, options, file, *own_password)?;
+        }
         Command::Info => remote::information(&account, options)?,
         Command::SignUp { name, invite } => remote::sign_up(&account, options, name, *invite)?,
         Command::ChangePassword { modern } => account.change_password(*modern)?,

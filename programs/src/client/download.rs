@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use fss::client::{ClientEvent, ClientNeed, ClientSession, Download, LegacyDownload, Operation};
+use fss::client::{ClientEvent, ClientRequest, ClientSession, Download, LegacyDownload, Operation};
 use fss::profile::{FileRecord, Format};
 use fss::sealed::{Header, Metadata};
 use fss::store::StoredFormat;
@@ -104,7 +104,12 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     let cookie: Cookie = cookie.as_str().parse().map_err(|_| not_listed(wish.file))?;
     let unlocked = account.unlock()?;
     let own = wish.own(record.as_ref())?;
-    let session = Session::new(account, &unlocked, options, record.as_ref().and_then(|record| record.server.as_deref()));
+    let session = Session::new(
+        account,
+        &unlocked,
+        options,
+        record.as_ref().and_then(|record| record.server.as_deref()),
+    );
     let mut transfer = Transfer {
         session: &session,
         keyring: Keyring::new(&unlocked, own.clone()),
@@ -142,7 +147,9 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         (Err(stopped), None) => {
             if let Some(partial) = transfer.partial.take() {
                 match &stopped {
-                    Stopped::Session(fss::Error::Integrity(_)) => partial.give_up(&account.profile)?,
+                    Stopped::Session(fss::Error::Integrity(_)) => {
+                        partial.give_up(&account.profile)?;
+                    }
                     _ => partial.ended(&account.profile)?,
                 }
             }
@@ -181,10 +188,14 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    fn serve(&mut self, machine: &mut ClientSession, call: Call<ClientSession>) -> Result<(), Stopped> {
+    fn serve(
+        &mut self,
+        machine: &mut ClientSession,
+        call: Call<ClientSession>,
+    ) -> Result<(), Stopped> {
         match call {
-            Call::Need(ClientNeed::Operation) if self.asked => machine.finish(),
-            Call::Need(ClientNeed::Operation) => {
+            Call::Request(ClientRequest::Operation) if self.asked => machine.finish(),
+            Call::Request(ClientRequest::Operation) => {
                 let operation = self.first_operation()?;
                 machine.start(operation);
             }
@@ -198,7 +209,7 @@ impl Transfer<'_> {
                 self.progress.begin(size.or(self.size), before);
                 self.start_output(metadata.as_ref(), size)?;
             }
-            Call::Need(ClientNeed::Data) => {
+            Call::Request(ClientRequest::Data) => {
                 let (data, count) = (machine.data(), machine.data().len());
                 self.sink.put(data, &self.path)?;
                 if let Some(partial) = &mut self.partial {
@@ -221,8 +232,10 @@ impl Transfer<'_> {
                     partial.ended(&self.session.account.profile)?;
                 }
             }
-            Call::Event(ClientEvent::Refused(refusal)) => return Err(refused(&self.what, &refusal).into()),
-            Call::Need(ClientNeed::Supply) | Call::Event(_) => {}
+            Call::Event(ClientEvent::Refused(refusal)) => {
+                return Err(refused(&self.what, &refusal).into());
+            }
+            Call::Request(ClientRequest::Supply) | Call::Event(_) => {}
         }
         Ok(())
     }
@@ -233,7 +246,11 @@ impl Transfer<'_> {
     }
 
     /// The file is coming; `sent` is how many bytes it has before it is decoded.
-    fn start_output(&mut self, metadata: Option<&Metadata>, sent: Option<u64>) -> Result<(), Stopped> {
+    fn start_output(
+        &mut self,
+        metadata: Option<&Metadata>,
+        sent: Option<u64>,
+    ) -> Result<(), Stopped> {
         self.choose_name(metadata)?;
         self.decoded = metadata.and_then(Metadata::size).or(self.stated);
         self.check_room(metadata, sent)?;
@@ -241,7 +258,9 @@ impl Transfer<'_> {
         let part = match &mut self.partial {
             None => None,
             Some(partial) => {
-                if let (Some((part, position)), Some(output)) = (partial.there(), self.sink.output()) {
+                if let (Some((part, position)), Some(output)) =
+                    (partial.there(), self.sink.output())
+                {
                     output.go_on(part, position)?;
                     output.keep_attributes(metadata);
                     return Ok(());
@@ -253,8 +272,8 @@ impl Transfer<'_> {
         Ok(self.sink.open(metadata, expected, part)?)
     }
 
-    /// Where neither the user nor the list names the file its uploader may suggest something. A listed name may have been cut
-    /// down to UTF-8; the one that was sealed is whole.
+    /// Where neither the user nor the list names the file its uploader may suggest something. A
+    /// listed name may have been cut down to UTF-8; the one that was sealed is whole.
     fn choose_name(&mut self, metadata: Option<&Metadata>) -> Result<(), Failure> {
         let sealed = metadata.and_then(Metadata::name_bytes).filter(|_| !self.is_named);
         let (Some(sealed), Some(output)) = (sealed, self.sink.output()) else { return Ok(()) };
@@ -268,15 +287,22 @@ impl Transfer<'_> {
             output.suggest(&name)?;
             if output.path().file_name() != Some(&name) {
                 let (name, path) = (name.display(), output.path().display());
-                self.session.say(&format!("{name} is there already, and only its uploader calls it so: it becomes {path}"));
+                self.session.say(&format!(
+                    "{name} is there already, and only its uploader calls it so: it becomes {path}"
+                ));
             }
         }
         self.path = output.path().to_owned();
         Ok(())
     }
 
-    /// Before anything is made: whether there is room for all of it, and whether somebody wants so much.
-    fn check_room(&mut self, metadata: Option<&Metadata>, sent: Option<u64>) -> Result<(), Stopped> {
+    /// Before anything is made: whether there is room for all of it, and whether somebody wants so
+    /// much.
+    fn check_room(
+        &mut self,
+        metadata: Option<&Metadata>,
+        sent: Option<u64>,
+    ) -> Result<(), Stopped> {
         let becomes = if is_plain(metadata) { sent } else { self.decoded.or(sent) };
         let Some(becomes) = becomes.or(self.size) else { return Ok(()) };
         if self.sink.output().is_some_and(|output| output.replaces().is_some()) {
@@ -293,12 +319,23 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// A listed file has the size that it was uploaded with: before it was encoded, where that was known then.
-    fn check_listed_size(&self, metadata: Option<&Metadata>, stored: Option<u64>) -> Result<(), Stopped> {
-        let listed = self.record.as_ref().filter(|record| record.format == Format::Sealed).and_then(|record| record.size);
+    /// A listed file has the size that it was uploaded with: before it was encoded, where that was
+    /// known then.
+    fn check_listed_size(
+        &self,
+        metadata: Option<&Metadata>,
+        stored: Option<u64>,
+    ) -> Result<(), Stopped> {
+        let listed = self
+            .record
+            .as_ref()
+            .filter(|record| record.format == Format::Sealed)
+            .and_then(|record| record.size);
         let sealed = metadata.and_then(Metadata::size).or(stored);
         match listed.zip(sealed) {
-            Some((expected, got)) if expected != got => Err(Stopped::Session(Integrity::Size { expected, got }.into())),
+            Some((expected, got)) if expected != got => {
+                Err(Stopped::Session(Integrity::Size { expected, got }.into()))
+            }
             _ => Ok(()),
         }
     }
@@ -336,7 +373,9 @@ impl Transfer<'_> {
         self.progress.phase("receiving");
         let profile = &self.session.account.profile;
         self.partial = match self.sink.output() {
-            Some(output) => Partial::find(profile, output, &self.session.server, &self.cookie, &header)?,
+            Some(output) => {
+                Partial::find(profile, output, &self.session.server, &self.cookie, &header)?
+            }
             None => None,
         };
         let earlier = self.partial.as_ref().and_then(Partial::earlier);
@@ -344,7 +383,13 @@ impl Transfer<'_> {
             self.session.say(&format!("the download goes on after {} bytes", partial.before));
         }
         let chain = self.record.as_ref().and_then(|record| record.chain);
-        Ok(Operation::Download(Download { cookie: self.cookie.clone(), header, key, earlier, chain }))
+        Ok(Operation::Download(Download {
+            cookie: self.cookie.clone(),
+            header,
+            key,
+            earlier,
+            chain,
+        }))
     }
 
     fn legacy_download(&mut self) -> Result<Operation, Failure> {
@@ -358,6 +403,10 @@ impl Transfer<'_> {
             (None, Some(record)) => self.session.unlocked.password_of(record.password)?.clone(),
             (None, None) => self.session.unlocked.passwords.present().clone(),
         };
-        Ok(Operation::LegacyDownload(LegacyDownload { cookie: self.cookie.clone(), password, size: self.size }))
+        Ok(Operation::LegacyDownload(LegacyDownload {
+            cookie: self.cookie.clone(),
+            password,
+            size: self.size,
+        }))
     }
 }

@@ -1,4 +1,5 @@
-//! What happens on Ctrl-C and SIGTERM: what was begun is removed, or kept to go on with, and the user hears which.
+//! What happens on Ctrl-C and SIGTERM: what was begun is removed, or kept to go on with, and the
+//! user hears which.
 
 use std::fs;
 use std::io;
@@ -13,7 +14,8 @@ use crate::client::report::Reporter;
 use crate::terminal::failure::code;
 
 static STATE: Mutex<State> = Mutex::new(State { part: None, hint: "" });
-/// Held by who makes or writes a part. The signal takes it and never gives it back, so nothing is made after the removal.
+/// Held by who makes or writes a part. The signal takes it and never gives it back, so nothing is
+/// made after the removal.
 static WRITING: Mutex<()> = Mutex::new(());
 /// A signal came: nobody else takes [`WRITING`] any more.
 static ENDING: AtomicBool = AtomicBool::new(false);
@@ -49,7 +51,8 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is done while this is held is done to its end, or not begun, before a signal ends the program.
+/// What is done while this is held is done to its end, or not begun, before a signal ends the
+/// program.
 pub fn writing() -> MutexGuard<'static, ()> {
     while ENDING.load(Ordering::SeqCst) {
         std::thread::park();
@@ -83,7 +86,9 @@ pub fn keep_part(keep: bool) {
 pub fn drop_part() -> Option<&'static str> {
     let part = state().part.take();
     match part {
-        Some(Part { keep: true, .. }) => return Some("what has come is kept: the same command again goes on with it"),
+        Some(Part { keep: true, .. }) => {
+            return Some("what has come is kept: the same command again goes on with it");
+        }
         // If it cannot be removed now, the next command removes it.
         Some(Part { path, .. }) if path.is_dir() => drop(fs::remove_dir_all(path)),
         Some(Part { path, .. }) => drop(fs::remove_file(path)),

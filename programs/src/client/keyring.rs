@@ -1,10 +1,11 @@
-//! Keys of sealed files, from the passwords at hand: the costly derivation is done once for each password and salt.
+//! Keys of sealed files, from the passwords at hand: the costly derivation is done once for each
+//! password and salt.
 
 use std::collections::HashMap;
 
 use fss::crypto::default_provider;
 use fss::profile::{FileRecord, PasswordId};
-use fss::sealed::{Cost, Header, Key, Master};
+use fss::sealed::{Cost, Header, Key, MasterKey};
 use fss::{Password, SystemRng};
 
 use crate::client::account::Unlocked;
@@ -14,9 +15,10 @@ pub struct Keyring<'a> {
     unlocked: &'a Unlocked,
     /// A file's own password, which is used instead of the profile's.
     own: Option<Password>,
-    /// The header of the last new file: its salt is used again, so that one derivation does for all.
+    /// The header of the last new file: its salt is used again, so that one derivation does for
+    /// all.
     last: Option<Header>,
-    masters: HashMap<(PasswordId, [u8; 16], Cost), Master>,
+    masters: HashMap<(PasswordId, [u8; 16], Cost), MasterKey>,
 }
 
 impl<'a> Keyring<'a> {
@@ -40,8 +42,8 @@ impl<'a> Keyring<'a> {
             (Some(_), last) => last.as_ref().map(|last| *last.salt()),
         };
         let header = match salt {
-            Some(salt) => Header::with_salt(Cost::USUAL, salt, &mut SystemRng),
-            None => Header::new(Cost::USUAL, &mut SystemRng),
+            Some(salt) => Header::with_salt(Cost::DEFAULT, salt, &mut SystemRng),
+            None => Header::new(Cost::DEFAULT, &mut SystemRng),
         };
         self.last = Some(header.clone());
         header
@@ -64,8 +66,14 @@ impl<'a> Keyring<'a> {
                 Some(own) => own,
                 None => self.unlocked.password_of(password)?,
             };
-            let master = Master::derive(secret, header)
-                .map_err(|error| Failure::new(code::OTHER, "no key", error.to_string(), "close other programs, and try again"))?;
+            let master = MasterKey::derive(secret, header).map_err(|error| {
+                Failure::new(
+                    code::OTHER,
+                    "no key",
+                    error.to_string(),
+                    "close other programs, and try again",
+                )
+            })?;
             self.masters.insert(entry, master);
         }
         Ok(self.masters[&entry].key(header, &*default_provider()))

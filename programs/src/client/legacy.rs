@@ -1,8 +1,9 @@
-//! Uploads and downloads in FSS 1.0, for whoever asks for it: the server sees the password, and nothing shows who it is.
+//! Uploads and downloads in FSS 1.0, for whoever asks for it: the server sees the password, and
+//! nothing shows who it is.
 
 use std::path::Path;
 
-use fss::client::legacy::{ClientEvent, ClientSession, FileNeed};
+use fss::client::legacy::{FileRequest, LegacyEvent, LegacySession};
 use fss::profile::{FileRecord, Format, ProtocolVersion};
 
 use crate::client::account::{Account, Unlocked};
@@ -16,9 +17,9 @@ use crate::client::{drive, room};
 use crate::terminal::failure::{Failure, code};
 use fss::driver::Call;
 
-/// What must hold before a password is sent: nothing in FSS 1.0 shows that this is the right server, so a fingerprint would
-/// promise nothing, and a server that speaks FSS/2 is spoken to in FSS 1.0 only if the user insists: a man in the middle could
-/// want that.
+/// What must hold before a password is sent: nothing in FSS 1.0 shows that this is the right
+/// server, so a fingerprint would promise nothing, and a server that speaks FSS/2 is spoken to in
+/// FSS 1.0 only if the user insists: a man in the middle could want that.
 fn take_precautions(account: &Account, options: &Options, server: &str) -> Result<(), Failure> {
     if options.fingerprint.is_some() {
         let why = "in FSS 1.0 a server cannot show whose it is";
@@ -29,12 +30,15 @@ fn take_precautions(account: &Account, options: &Options, server: &str) -> Resul
         ));
     }
     let known = account.profile.known_servers().get(server)?;
-    if known.is_some_and(|known| known.version >= ProtocolVersion::Fss2) && !options.allow_downgrade {
+    if known.is_some_and(|known| known.version >= ProtocolVersion::Fss2) && !options.allow_downgrade
+    {
         let why = "this server has spoken FSS/2 before, which protects what FSS 1.0 does not";
         let hint = "no --protocol; or --allow-downgrade if you must";
         return Err(Failure::usage("--protocol 1.0 is not used", why, hint));
     }
-    account.reporter.warn(&format!("in FSS 1.0 nothing shows that this is the right {server}, and it gets the password"));
+    account.reporter.warn(&format!(
+        "in FSS 1.0 nothing shows that this is the right {server}, and it gets the password"
+    ));
     Ok(())
 }
 
@@ -46,11 +50,19 @@ pub fn upload(
     how: &How<'_>,
 ) -> Result<Uploaded, Failure> {
     if how.keep.is_some() || how.downloads.is_some() {
-        return Err(Failure::usage("--keep and --downloads cannot be used", "FSS 1.0 does not know them", "no --protocol 1.0"));
+        return Err(Failure::usage(
+            "--keep and --downloads cannot be used",
+            "FSS 1.0 does not know them",
+            "no --protocol 1.0",
+        ));
     }
     if path.is_dir() {
         let what = format!("cannot upload {}", path.display());
-        return Err(Failure::usage(what, "it is a directory, and FSS 1.0 knows only files", "a tar archive of it"));
+        return Err(Failure::usage(
+            what,
+            "it is a directory, and FSS 1.0 knows only files",
+            "a tar archive of it",
+        ));
     }
     let mut source = Source::open(path, Compress::Never, &account.directory)?;
     let server = options.server(None);
@@ -59,21 +71,22 @@ pub fn upload(
         Some(own) => own,
         None => account.to_send(unlocked)?,
     };
-    let mut session = ClientSession::upload(unlocked.config.clone(), password);
+    let mut session = LegacySession::upload(unlocked.config.clone(), password);
     let mut done = None;
     let ended = drive::run(&mut session, &server, |session, call| {
         match call {
-            Call::Need(_) => {
+            Call::Request(_) => {
                 let count = source.read(session.supply())?;
                 session.supplied(count);
             }
-            Call::Event(ClientEvent::Uploaded { cookie, size }) => done = Some((cookie, size)),
+            Call::Event(LegacyEvent::Uploaded { cookie, size }) => done = Some((cookie, size)),
             Call::Event(_) => {}
         }
         Ok(())
     });
     ended.map_err(|stopped| not_uploaded(stopped, path))?;
-    let (cookie, size) = done.ok_or_else(|| invalid_response("the server closed before it acknowledged the file"))?;
+    let (cookie, size) =
+        done.ok_or_else(|| invalid_response("the server closed before it acknowledged the file"))?;
     let mut record = FileRecord::new(cookie, how.name.unwrap_or(&source.name), size);
     record.server = Some(server.clone());
     record.own_password = how.own.is_some();
@@ -82,11 +95,14 @@ pub fn upload(
     Ok(Uploaded { path: path.to_owned(), record, listed })
 }
 
-/// What a server of FSS 1.0 says of a file that is not there, another one says to whoever speaks FSS 1.0.
+/// What a server of FSS 1.0 says of a file that is not there, another one says to whoever speaks
+/// FSS 1.0.
 fn not_uploaded(stopped: Stopped, path: &Path) -> Failure {
     let what = format!("cannot upload {}", path.display());
     match &stopped {
-        Stopped::Session(fss::Error::PeerRefused(refusal)) if refusal.text.as_str() == NOT_PROCEEDED => {
+        Stopped::Session(fss::Error::PeerRefused(refusal))
+            if refusal.text.as_str() == NOT_PROCEEDED =>
+        {
             let why = format!("the server says: {NOT_PROCEEDED}; perhaps it does not take FSS 1.0");
             Failure::new(code::OTHER, what, why, "no --protocol 1.0")
         }
@@ -98,7 +114,11 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     let Found { record, cookie, path } = Found::new(account, wish)?;
     if record.as_ref().is_some_and(|record| record.format == Format::Sealed) {
         let why = "it is sealed, and FSS 1.0 knows nothing of sealed files";
-        return Err(Failure::usage(format!("cannot download {}", wish.file), why, "no --protocol 1.0"));
+        return Err(Failure::usage(
+            format!("cannot download {}", wish.file),
+            why,
+            "no --protocol 1.0",
+        ));
     }
     let mut output = wish.output(&path)?;
     let server = options.server(record.as_ref().and_then(|record| record.server.as_deref()));
@@ -111,7 +131,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         (None, None) => account.to_send(&unlocked)?,
     };
     let size = wish.size.or(record.as_ref().and_then(|record| record.size));
-    let mut session = ClientSession::download(unlocked.config.clone(), &cookie, password, size);
+    let mut session = LegacySession::download(unlocked.config.clone(), &cookie, password, size);
     if let (Some(size), Some(_)) = (size, output.replaces()) {
         room::check_free(&path, size)?;
     }
@@ -119,24 +139,24 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     let mut received = None;
     let ended = drive::run(&mut session, &server, |session, call| {
         match call {
-            Call::Need(FileNeed::Data) => {
+            Call::Request(FileRequest::Data) => {
                 output.put(session.data())?;
                 let count = session.data().len();
                 session.consumed(count);
             }
             // Only when the file is durable may the server be told so: it may then forget it.
-            Call::Event(ClientEvent::Downloaded { size, guessed }) => {
+            Call::Event(LegacyEvent::Downloaded { size, guessed }) => {
                 output.finish()?;
                 received = Some((size, guessed));
             }
-            Call::Event(ClientEvent::DownloadStarted) => {
+            Call::Event(LegacyEvent::DownloadStarted) => {
                 let part = match &mut partial {
                     Some(partial) => Some(partial.begin(&account.profile, &path, None)?),
                     None => None,
                 };
                 output.create(part)?;
             }
-            Call::Need(FileNeed::Supply) | Call::Event(_) => {}
+            Call::Request(FileRequest::Supply) | Call::Event(_) => {}
         }
         Ok(())
     });

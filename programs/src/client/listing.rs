@@ -14,9 +14,14 @@ use crate::terminal::print;
 use fss::text::printable;
 
 /// Shows the files, or only those of the server that the command line names.
-pub fn list(account: &Account, options: &Options, mut files: Vec<FileRecord>) -> Result<(), Failure> {
+pub fn list(
+    account: &Account,
+    options: &Options,
+    mut files: Vec<FileRecord>,
+) -> Result<(), Failure> {
     if let Some(server) = options.named_server() {
-        files.retain(|file| file.server.as_ref().is_some_and(|of| of.eq_ignore_ascii_case(&server)));
+        files
+            .retain(|file| file.server.as_ref().is_some_and(|of| of.eq_ignore_ascii_case(&server)));
     }
     show(account, &files)
 }
@@ -30,9 +35,16 @@ pub fn show(account: &Account, files: &[FileRecord]) -> Result<(), Failure> {
 pub fn line(file: &FileRecord) -> String {
     let size = file.size.map_or_else(|| "?".to_owned(), |size| size.to_string());
     let own = if file.own_password { " (own password)" } else { "" };
-    let downloads = file.downloads.map_or_else(String::new, |count| format!(" ({})", downloads(count)));
-    let expires = file.expires.map_or_else(String::new, |expires| format!(" (until {})", date(expires)));
-    format!("{}  {size:>12}  {}  {}{own}{downloads}{expires}", printable(&file.date), file.cookie, printable(&file.name))
+    let downloads =
+        file.downloads.map_or_else(String::new, |count| format!(" ({})", downloads(count)));
+    let expires =
+        file.expires.map_or_else(String::new, |expires| format!(" (until {})", date(expires)));
+    format!(
+        "{}  {size:>12}  {}  {}{own}{downloads}{expires}",
+        printable(&file.date),
+        file.cookie,
+        printable(&file.name)
+    )
 }
 
 /// The line of a file that a server has, with its name if the profile knows it.
@@ -42,7 +54,8 @@ pub fn remote_line(entry: &Entry, name: Option<&str>) -> String {
         Some(1) => " (1 download left)".to_owned(),
         Some(left) => format!(" ({left} downloads left)"),
     };
-    let expires = entry.expires.map_or_else(String::new, |expires| format!(" (until {})", date(expires)));
+    let expires =
+        entry.expires.map_or_else(String::new, |expires| format!(" (until {})", date(expires)));
     let name = printable(name.unwrap_or("?"));
     format!("{}  {:>12}  {}  {name}{left}{expires}", date(entry.stored), entry.size, entry.cookie)
 }
@@ -72,18 +85,31 @@ pub fn forget(account: &Account, name_or_cookie: &str) -> Result<(), Failure> {
 pub fn clean(account: &Account, yes: bool) -> Result<(), Failure> {
     if !yes {
         if !print::can_ask() {
-            return Err(Failure::usage("nothing was taken off the list", "there is no terminal to ask on", typed("clean --yes")));
+            return Err(Failure::usage(
+                "nothing was taken off the list",
+                "there is no terminal to ask on",
+                typed("clean --yes"),
+            ));
         }
-        let lost = "Files of others, and of FSS 1.0, cannot be downloaded again without their cookies.";
+        let lost =
+            "Files of others, and of FSS 1.0, cannot be downloaded again without their cookies.";
         if !print::confirms(format_args!("{lost} Forget all cookies?")) {
             return Ok(());
         }
     }
     let count = account.profile.files().clean()?;
-    account.reporter.result(format_args!("{count} files are off the list."), json!({ "event": "cleaned", "count": count }))
+    account.reporter.result(
+        format_args!("{count} files are off the list."),
+        json!({ "event": "cleaned", "count": count }),
+    )
 }
 
 pub fn not_listed(name_or_cookie: &str) -> Failure {
     let why = format!("no file of yours has the name or cookie {name_or_cookie:?}");
-    Failure::new(code::NO_SUCH_FILE, "Record not found", why, format!("to see your files: {}", typed("list")))
+    Failure::new(
+        code::NO_SUCH_FILE,
+        "Record not found",
+        why,
+        format!("to see your files: {}", typed("list")),
+    )
 }

@@ -17,7 +17,9 @@ pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
     // The password opens the program, as in 2019.
     account.unlock()?;
     loop {
-        print::line("\n  1  Download a file\n  2  Upload a file\n  3  Change the password\n  4  Exit")?;
+        print::line(
+            "\n  1  Download a file\n  2  Upload a file\n  3  Change the password\n  4  Exit",
+        )?;
         let Some(choice) = ask("Your choice: ") else { return Ok(()) };
         let done = match choice.as_str() {
             "1" => choose_download(account, options),
@@ -25,9 +27,11 @@ pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
             "3" => account.change_password(false),
             "4" => return Ok(()),
             "" => Ok(()),
-            other => {
-                Err(Failure::usage("This Operation Does Not Exist", format!("{other:?} is none of the choices"), "1, 2, 3 or 4"))
-            }
+            other => Err(Failure::usage(
+                "This Operation Does Not Exist",
+                format!("{other:?} is none of the choices"),
+                "1, 2, 3 or 4",
+            )),
         };
         if let Err(failure) = done {
             failure.report();
@@ -39,7 +43,17 @@ fn choose_download(account: &Account, options: &Options) -> Result<(), Failure> 
     listing::show(account, &account.profile.files().list()?)?;
     let Some(file) = ask("Name or cookie: ").filter(|file| !file.is_empty()) else { return Ok(()) };
     let output = ask("Save as [its own name]: ").filter(|path| !path.is_empty()).map(PathBuf::from);
-    download(account, options, &Wish { file: &file, output: output.as_deref(), force: false, own_password: false, size: None })
+    download(
+        account,
+        options,
+        &Wish {
+            file: &file,
+            output: output.as_deref(),
+            force: false,
+            own_password: false,
+            size: None,
+        },
+    )
 }
 
 fn choose_upload(account: &Account, options: &Options) -> Result<(), Failure> {

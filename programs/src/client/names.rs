@@ -1,25 +1,28 @@
-//! What a downloaded file may be called: the user's own list may say so, its uploader may suggest it.
+//! What a downloaded file may be called: the user's own list may say so, its uploader may suggest
+//! it.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 use fss::text::is_deceptive;
 
-/// Bytes of the longest name that is made of another one: the usual 255 of a file system, and room for a number.
+/// Bytes of the longest name that is made of another one: the usual 255 of a file system, and room
+/// for a number.
 const LONGEST: usize = 240;
 /// Bytes of the longest extension that stays when a name is cut.
 const LONGEST_EXTENSION: usize = 16;
 
-/// The name under which a file is written where none is asked for. What is listed is a label, never a path: only its last
-/// component counts, and not even that if it is special or hidden.
+/// The name under which a file is written where none is asked for. What is listed is a label, never
+/// a path: only its last component counts, and not even that if it is special or hidden.
 pub fn local_name(label: &str) -> Option<&str> {
     let name = label.rsplit('/').next()?;
     let usable = !name.is_empty() && !name.starts_with('.') && !name.contains(is_deceptive);
     usable.then_some(name)
 }
 
-/// What a file may be called that its uploader has called so: one name that is plain, visible and no option of any
-/// program; `None` if nothing is left of it. Bytes that are not UTF-8 stay as they are.
+/// What a file may be called that its uploader has called so: one name that is plain, visible and
+/// no option of any program; `None` if nothing is left of it. Bytes that are not UTF-8 stay as they
+/// are.
 pub fn suggested_name(name: &[u8]) -> Option<OsString> {
     let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     let mut plain = Vec::with_capacity(name.len());
@@ -43,7 +46,10 @@ fn shortened(mut name: Vec<u8>) -> Vec<u8> {
     if name.len() <= LONGEST {
         return name;
     }
-    let dot = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0 && name.len() - dot <= LONGEST_EXTENSION);
+    let dot = name
+        .iter()
+        .rposition(|&byte| byte == b'.')
+        .filter(|&dot| dot > 0 && name.len() - dot <= LONGEST_EXTENSION);
     let extension = dot.map(|dot| name.split_off(dot)).unwrap_or_default();
     let is_inside_a_character = |byte: u8| byte & 0b1100_0000 == 0b1000_0000;
     let mut end = LONGEST - extension.len();

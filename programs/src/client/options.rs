@@ -22,13 +22,14 @@ const DEFAULT_PORT: u16 = 954;
 
 /// Saves files on an FSS server and brings them back.
 ///
-/// The profile's password is asked for, or taken from FSS_PASSWORD, FSS_PASSWORD_FILE or FSS_PASSWORD_COMMAND. Without a
-/// command, on a terminal, there is a menu.
+/// The profile's password is asked for, or taken from FSS_PASSWORD, FSS_PASSWORD_FILE or
+/// FSS_PASSWORD_COMMAND. Without a command, on a terminal, there is a menu.
 #[derive(Debug, Parser)]
 #[command(name = "fss", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
 #[command(next_help_heading = "Options of all commands")]
 pub struct Options {
-    /// Server to use: by default the one that a file's record names, then that of the environment, then 127.0.0.1; without a port it is 954 [env: FSS_SERVER]
+    /// Server to use: by default the one that a file's record names, then that of the environment,
+    /// then 127.0.0.1; without a port it is 954 [env: FSS_SERVER]
     #[arg(long, value_name = "HOST[:PORT]", global = true)]
     pub server: Option<String>,
     /// Directory of the profile; one of 2019 is used as it is
@@ -72,7 +73,8 @@ pub enum Command {
         /// Name to list the file under, instead of its own
         #[arg(long, env = "FSS_UPLOAD_NAME")]
         name: Option<String>,
-        /// Give the file a password of its own (FSS_FILE_PASSWORD, or asked for), to be handed on with the cookie
+        /// Give the file a password of its own (FSS_FILE_PASSWORD, or asked for), to be handed on
+        /// with the cookie
         #[arg(long, env = "FSS_OWN_PASSWORD", value_parser = FalseyValueParser::new())]
         own_password: bool,
         /// How long the server is to keep the file at most, such as 90s, 12h or 30d
@@ -99,7 +101,8 @@ pub enum Command {
         /// The file has a password of its own (FSS_FILE_PASSWORD, or asked for)
         #[arg(long, env = "FSS_OWN_PASSWORD", value_parser = FalseyValueParser::new())]
         own_password: bool,
-        /// Size in bytes of somebody else's file, where nothing tells it: in FSS 1.0, and of compressed standard input
+        /// Size in bytes of somebody else's file, where nothing tells it: in FSS 1.0, and of
+        /// compressed standard input
         #[arg(long, env = "FSS_SIZE", value_name = "BYTES")]
         size: Option<u64>,
     },
@@ -125,7 +128,8 @@ pub enum Command {
         /// Name or cookie
         #[arg(value_name = "NAME|COOKIE", value_parser = label())]
         file: String,
-        /// The file has a password of its own (FSS_FILE_PASSWORD, or asked for): to delete somebody else's
+        /// The file has a password of its own (FSS_FILE_PASSWORD, or asked for): to delete somebody
+        /// else's
         #[arg(long, env = "FSS_OWN_PASSWORD", value_parser = FalseyValueParser::new())]
         own_password: bool,
     },
@@ -141,13 +145,16 @@ pub enum Command {
     SignUp {
         /// Your name there: letters, digits, dots, lines and dashes
         name: String,
-        /// You have an invite (FSS_INVITE, or asked for, or a line of standard input): on a server for members
+        /// You have an invite (FSS_INVITE, or asked for, or a line of standard input): on a server
+        /// for members
         #[arg(long, env = "FSS_ASK_INVITE", value_parser = FalseyValueParser::new())]
         invite: bool,
     },
-    /// Change the profile's password (to FSS_NEW_PASSWORD, or asked for); files keep the one they have
+    /// Change the profile's password (to FSS_NEW_PASSWORD, or asked for); files keep the one they
+    /// have
     ChangePassword {
-        /// Take a profile of 2019 over into the modern form, whatever is listed; programs of 2019 can no longer use it
+        /// Take a profile of 2019 over into the modern form, whatever is listed; programs of 2019
+        /// can no longer use it
         #[arg(long, env = "FSS_MODERN", value_parser = FalseyValueParser::new())]
         modern: bool,
     },
@@ -187,7 +194,8 @@ impl Options {
     }
 }
 
-/// A server with the default port, if it is named without one. An address of IPv6 alone needs no brackets.
+/// A server with the default port, if it is named without one. An address of IPv6 alone needs no
+/// brackets.
 fn with_port(server: &str) -> String {
     let after_host = server.rsplit(']').next().unwrap_or(server);
     match server.parse::<Ipv6Addr>() {

@@ -1,4 +1,5 @@
-//! Where a downloaded file goes: under a temporary name until it is whole and durable, and then in one step to its own.
+//! Where a downloaded file goes: under a temporary name until it is whole and durable, and then in
+//! one step to its own.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -16,7 +17,8 @@ use crate::terminal::failure::{Failure, code, io_code};
 /// The most files whose names differ only by a number at the end.
 const MOST_ALIKE: u32 = 10_000;
 
-/// A file that is being written. Dropping it unfinished removes what has been written, unless it is to go on.
+/// A file that is being written. Dropping it unfinished removes what has been written, unless it is
+/// to go on.
 pub enum Output {
     Standard,
     File(Box<NamedOutput>),
@@ -60,7 +62,14 @@ impl Output {
         let target = std::path::absolute(path).map_err(|error| cannot_write(path, &error))?;
         let naming = Naming::Users { force };
         let (path, attributes) = (path.to_owned(), Attributes::default());
-        Ok(Self::File(Box::new(NamedOutput { file: None, target, path, naming, attributes, written: 0 })))
+        Ok(Self::File(Box::new(NamedOutput {
+            file: None,
+            target,
+            path,
+            naming,
+            attributes,
+            written: 0,
+        })))
     }
 
     /// Where the file is to be.
@@ -88,7 +97,8 @@ impl Output {
         Ok(())
     }
 
-    /// The file gets the name that its uploader suggests, or one like it if that is taken. Only before it is created.
+    /// The file gets the name that its uploader suggests, or one like it if that is taken. Only
+    /// before it is created.
     pub fn suggest(&mut self, name: &OsStr) -> Result<(), Failure> {
         let Self::File(named) = self else { return Ok(()) };
         named.naming = Naming::Uploaders;
@@ -96,14 +106,15 @@ impl Output {
         Ok(())
     }
 
-    /// The file gets mode and time of the one that was sealed. Nobody gets more rights by it than to read, write and run, and
-    /// nobody any that the umask keeps back.
+    /// The file gets mode and time of the one that was sealed. Nobody gets more rights by it than
+    /// to read, write and run, and nobody any that the umask keeps back.
     pub fn keep_attributes(&mut self, metadata: Option<&Metadata>) {
         if let (Self::File(named), Some(metadata)) = (self, metadata) {
             let mode = metadata.get("mode").and_then(|mode| u32::from_str_radix(mode, 8).ok());
             let modified = metadata.get("mtime").and_then(|time| time.parse().ok());
             named.attributes.mode = mode.map(|mode| mode & 0o777 & !umask());
-            named.attributes.modified = modified.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+            named.attributes.modified =
+                modified.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
         }
     }
 
@@ -120,7 +131,12 @@ impl Output {
         let (Self::File(named), Some(temporary)) = (self, temporary) else { return Ok(()) };
         if named.path.is_dir() {
             let what = format!("cannot write {}", named.path.display());
-            return Err(Failure::new(code::OTHER, what, "there is a directory of this name", "-o with another name"));
+            return Err(Failure::new(
+                code::OTHER,
+                what,
+                "there is a directory of this name",
+                "-o with another name",
+            ));
         }
         let _writing = interrupt::writing();
         interrupt::set_part(Some(Part { path: temporary.to_owned(), keep: false }));
@@ -138,7 +154,10 @@ impl Output {
         let mut opened = OpenOptions::new().write(true).open(temporary).map_err(failed)?;
         be_alone(&opened, &named.path)?;
         interrupt::set_part(Some(Part { path: temporary.to_owned(), keep: true }));
-        opened.set_len(position).and_then(|()| opened.seek(SeekFrom::Start(position))).map_err(failed)?;
+        opened
+            .set_len(position)
+            .and_then(|()| opened.seek(SeekFrom::Start(position)))
+            .map_err(failed)?;
         (named.file, named.written) = (Some(opened), position);
         Ok(())
     }
@@ -159,7 +178,9 @@ impl Output {
     /// Makes the file durable under its own name.
     pub fn finish(&mut self) -> Result<(), Failure> {
         match self {
-            Self::Standard => io::stdout().flush().map_err(|error| cannot_write(Path::new("standard output"), &error)),
+            Self::Standard => io::stdout()
+                .flush()
+                .map_err(|error| cannot_write(Path::new("standard output"), &error)),
             Self::File(named) => named.finish(),
         }
     }
@@ -168,10 +189,14 @@ impl Output {
 impl NamedOutput {
     fn finish(&mut self) -> Result<(), Failure> {
         let _writing = interrupt::writing();
-        let Some((file, temporary)) = self.file.take().zip(interrupt::part_path()) else { return Ok(()) };
+        let Some((file, temporary)) = self.file.take().zip(interrupt::part_path()) else {
+            return Ok(());
+        };
         self.attributes.give_to(&file);
         let synced = file.sync_all().and_then(|()| file.metadata());
-        if let Some(length) = synced.as_ref().ok().map(fs::Metadata::len).filter(|length| *length != self.written) {
+        if let Some(length) =
+            synced.as_ref().ok().map(fs::Metadata::len).filter(|length| *length != self.written)
+        {
             return Err(changed(&self.path, self.written, length));
         }
         let mut published = synced.and_then(|_| publish(&temporary, &self.path, self.naming));
@@ -238,7 +263,9 @@ fn publish(temporary: &Path, path: &Path, naming: Naming) -> io::Result<()> {
     }
     match fs::hard_link(temporary, path) {
         // A file system without links: the best that is left is to look first.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && path.symlink_metadata().is_err() => {
+        Err(error)
+            if error.kind() != io::ErrorKind::AlreadyExists && path.symlink_metadata().is_err() =>
+        {
             fs::rename(temporary, path)
         }
         linked => linked,
@@ -250,7 +277,9 @@ impl Write for Output {
         match self {
             Self::Standard => io::stdout().write(bytes),
             Self::File(named) => {
-                let NamedOutput { file: Some(file), written, .. } = &mut **named else { return Ok(bytes.len()) };
+                let NamedOutput { file: Some(file), written, .. } = &mut **named else {
+                    return Ok(bytes.len());
+                };
                 let _writing = interrupt::writing();
                 file.write(bytes).inspect(|count| *written += *count as u64)
             }
@@ -280,7 +309,12 @@ fn check_place(path: &Path, force: bool) -> Result<(), Failure> {
         // What is in it may be nobody's to lose.
         Ok(there) if there.is_dir() && !is_empty(path) => {
             let why = "there is a directory of this name, and it is not empty";
-            return Err(Failure::new(code::OTHER, what(), why, "remove it first, or -o with another name"));
+            return Err(Failure::new(
+                code::OTHER,
+                what(),
+                why,
+                "remove it first, or -o with another name",
+            ));
         }
         Ok(there) if force && !there.is_dir() && !there.is_file() => {
             let why = "it is a device or a pipe, and not a file";
@@ -306,7 +340,12 @@ pub fn be_alone(part: &File, path: &Path) -> Result<(), Failure> {
     match part.try_lock() {
         Err(TryLockError::WouldBlock) => {
             let what = format!("cannot write {}", path.display());
-            Err(Failure::new(code::OTHER, what, "another process is downloading it there", "-o with another name"))
+            Err(Failure::new(
+                code::OTHER,
+                what,
+                "another process is downloading it there",
+                "-o with another name",
+            ))
         }
         // A file system without locks is no reason not to write.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
@@ -316,17 +355,28 @@ pub fn be_alone(part: &File, path: &Path) -> Result<(), Failure> {
 /// What lies on the disk is not what came.
 fn changed(path: &Path, written: u64, length: u64) -> Failure {
     let what = format!("cannot write {}", path.display());
-    let why = format!("{written} bytes were written, and the file has {length}: another program has changed it");
+    let why = format!(
+        "{written} bytes were written, and the file has {length}: another program has changed it"
+    );
     Failure::new(code::INTEGRITY, what, why, "the same command again")
 }
 
 fn exists(path: &Path) -> Failure {
     let what = format!("{} is not overwritten", path.display());
-    Failure::new(code::OTHER, what, "a file of this name is there", "--force, or -o with another name")
+    Failure::new(
+        code::OTHER,
+        what,
+        "a file of this name is there",
+        "--force, or -o with another name",
+    )
 }
 
 pub fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     let code = io_code(error);
-    let hint = if code == code::NO_ROOM { "make room on the disk" } else { "-o with a place where you may write" };
+    let hint = if code == code::NO_ROOM {
+        "make room on the disk"
+    } else {
+        "-o with a place where you may write"
+    };
     Failure::new(code, format!("cannot write {}", path.display()), error.to_string(), hint)
 }

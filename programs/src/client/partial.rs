@@ -1,12 +1,12 @@
-//! What the journal knows of a download: where its part is, so that it is found if the program is killed, and what of it is
-//! there for good, so that it can go on.
+//! What the journal knows of a download: where its part is, so that it is found if the program is
+//! killed, and what of it is there for good, so that it can go on.
 
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crc32fast::Hasher;
-use fss::chain::{Chain, ChainDigest, PIECE};
+use fss::chain::{Chain, ChainDigest, SEALED_CHUNK_LEN};
 use fss::client::Received;
 use fss::profile::{DownloadRecord, Downloading, Downloads, Profile};
 use fss::sealed::{CHUNK, Header, Metadata};
@@ -40,19 +40,32 @@ impl Partial {
         header: &Header,
     ) -> Result<Option<Self>, Failure> {
         let cookie = cookie.clone().into();
-        let Some(new) = Self::new(profile, output, server, &cookie, Some(header))? else { return Ok(None) };
-        let Some(record) = profile.downloads().find(&new.record.target, &cookie)? else { return Ok(Some(new)) };
+        let Some(new) = Self::new(profile, output, server, &cookie, Some(header))? else {
+            return Ok(None);
+        };
+        let Some(record) = profile.downloads().find(&new.record.target, &cookie)? else {
+            return Ok(Some(new));
+        };
         if let Ok(part) = File::open(&record.part) {
             be_alone(&part, output.path())?;
         }
         if let Some((bytes, checksum)) = usable(&record, header) {
-            return Ok(Some(Self { record, noted: true, resumable: true, bytes, checksum, before: bytes, ..new }));
+            return Ok(Some(Self {
+                record,
+                noted: true,
+                resumable: true,
+                bytes,
+                checksum,
+                before: bytes,
+                ..new
+            }));
         }
         discard(profile, &record)?;
         Ok(Some(new))
     }
 
-    /// A download from its beginning; `None` where the output is no file. One of FSS 1.0 has no header.
+    /// A download from its beginning; `None` where the output is no file. One of FSS 1.0 has no
+    /// header.
     pub fn new(
         profile: &Profile,
         output: &Output,
@@ -75,14 +88,22 @@ impl Partial {
         };
         let downloading = profile.downloads().start()?;
         let (bytes, checksum) = (0, Hasher::new());
-        Ok(Some(Self { record, noted: false, resumable: false, bytes, checksum, before: 0, _downloading: downloading }))
+        Ok(Some(Self {
+            record,
+            noted: false,
+            resumable: false,
+            bytes,
+            checksum,
+            before: 0,
+            _downloading: downloading,
+        }))
     }
 
     /// What there is to go on from, if anything.
     pub fn earlier(&self) -> Option<Received> {
         let DownloadRecord { position, chain, metadata, .. } = &self.record;
         let (metadata, _) = Metadata::decode(metadata).ok().filter(|_| self.noted)?;
-        Some(Received { offset: position.checked_mul(PIECE)?, chain: *chain, metadata })
+        Some(Received { offset: position.checked_mul(SEALED_CHUNK_LEN)?, chain: *chain, metadata })
     }
 
     /// The part that is there already, and how many bytes of it count.
@@ -90,11 +111,18 @@ impl Partial {
         self.noted.then_some((&*self.record.part, self.bytes))
     }
 
-    /// The server has approved, and the file is to be at `path` in the end: notes where its part will be, and gives that.
-    pub fn begin(&mut self, profile: &Profile, path: &Path, metadata: Option<&Metadata>) -> Result<&Path, Failure> {
+    /// The server has approved, and the file is to be at `path` in the end: notes where its part
+    /// will be, and gives that.
+    pub fn begin(
+        &mut self,
+        profile: &Profile,
+        path: &Path,
+        metadata: Option<&Metadata>,
+    ) -> Result<&Path, Failure> {
         let part = Downloads::new_part(path);
         self.record.part = std::path::absolute(&part).unwrap_or(part);
-        self.record.metadata = metadata.and_then(|metadata| metadata.encode().ok()).unwrap_or_default();
+        self.record.metadata =
+            metadata.and_then(|metadata| metadata.encode().ok()).unwrap_or_default();
         // What is decoded or unpacked cannot go on in the middle.
         self.resumable = self.record.header.is_some() && is_plain(metadata);
         profile.downloads().begin(&self.record)?;
@@ -108,13 +136,25 @@ impl Partial {
         self.checksum.update(data);
     }
 
-    /// What was written so far ends with the chunk at this offset of the stored bytes: it is made durable, and noted.
-    pub fn note(&mut self, profile: &Profile, output: &mut Output, offset: u64, chain: ChainDigest) -> Result<(), Failure> {
+    /// What was written so far ends with the chunk at this offset of the stored bytes: it is made
+    /// durable, and noted.
+    pub fn note(
+        &mut self,
+        profile: &Profile,
+        output: &mut Output,
+        offset: u64,
+        chain: ChainDigest,
+    ) -> Result<(), Failure> {
         if !self.resumable {
             return Ok(());
         }
         output.sync()?;
-        Ok(profile.downloads().progress(&self.record.part, offset / PIECE, chain, self.checksum.clone().finalize())?)
+        Ok(profile.downloads().progress(
+            &self.record.part,
+            offset / SEALED_CHUNK_LEN,
+            chain,
+            self.checksum.clone().finalize(),
+        )?)
     }
 
     /// What is there is not what it should be: the same download begins anew.
@@ -133,9 +173,13 @@ impl Partial {
 
 /// How much of the file is there, if it is what is noted.
 fn usable(record: &DownloadRecord, header: &Header) -> Option<(u64, Hasher)> {
-    let is_known = record.header.as_ref() == Some(header) && Metadata::decode(&record.metadata).is_ok();
+    let is_known =
+        record.header.as_ref() == Some(header) && Metadata::decode(&record.metadata).is_ok();
     let bytes = record.bytes().filter(|_| is_known)?;
-    let mut part = File::open(&record.part).ok().filter(|part| part.metadata().is_ok_and(|part| part.is_file()))?.take(bytes);
+    let mut part = File::open(&record.part)
+        .ok()
+        .filter(|part| part.metadata().is_ok_and(|part| part.is_file()))?
+        .take(bytes);
     let (mut checksum, mut read, mut room) = (Hasher::new(), 0, vec![0; CHUNK]);
     loop {
         let count = part.read(&mut room).ok()?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fss::client::{ClientEvent, ClientNeed, ClientSession, Operation};
+use fss::client::{ClientEvent, ClientRequest, ClientSession, Operation};
 use fss::crypto::Fingerprint;
 use fss::crypto::legacy::{FileKey, Verifier};
 use fss::profile::{FileRecord, Format};
@@ -26,15 +26,18 @@ use fss::driver::Call;
 
 const INVITE: Wanted = Wanted { name: "invite", variable: "FSS_INVITE" };
 
-/// The most files that are listed: a server that lists for ever must not fill the memory. Ten times what one key may have.
+/// The most files that are listed: a server that lists for ever must not fill the memory. Ten times
+/// what one key may have.
 const MOST_LISTED: usize = 1_000_000;
 
 fn needs_fss2(options: &Options, what: &str) -> Result<(), Failure> {
     match options.protocol {
         Protocol::V2 => Ok(()),
-        Protocol::V1 => {
-            Err(Failure::usage(format!("{what} cannot be used"), "FSS 1.0 has no such operation", "no --protocol 1.0"))
-        }
+        Protocol::V1 => Err(Failure::usage(
+            format!("{what} cannot be used"),
+            "FSS 1.0 has no such operation",
+            "no --protocol 1.0",
+        )),
     }
 }
 
@@ -47,15 +50,17 @@ fn operate(
     let mut reported = None;
     let ended = session.run(|machine: &mut ClientSession, call| {
         match call {
-            Call::Need(ClientNeed::Operation) => match next(reported.take())? {
+            Call::Request(ClientRequest::Operation) => match next(reported.take())? {
                 Some(operation) => machine.start(operation),
                 None => machine.finish(),
             },
-            Call::Event(ClientEvent::Refused(refusal)) => return Err(refused(what, &refusal).into()),
+            Call::Event(ClientEvent::Refused(refusal)) => {
+                return Err(refused(what, &refusal).into());
+            }
             // All of a list is wanted, and of anything else the last.
             Call::Event(event @ ClientEvent::Listed(_)) => drop(next(Some(event))?),
             Call::Event(event) => reported = Some(event),
-            Call::Need(_) => {}
+            Call::Request(_) => {}
         }
         Ok(())
     });
@@ -89,22 +94,37 @@ pub fn list(account: &Account, options: &Options) -> Result<(), Failure> {
         _ => Ok(None),
     })?;
     files.iter().try_for_each(|entry| {
-        let name = known.iter().find(|file| file.cookie.as_str() == entry.cookie.as_str()).map(|file| file.name.as_str());
+        let name = known
+            .iter()
+            .find(|file| file.cookie.as_str() == entry.cookie.as_str())
+            .map(|file| file.name.as_str());
         account.reporter.result(listing::remote_line(entry, name), report::entry(entry, name))
     })
 }
 
-pub fn delete(account: &Account, options: &Options, file: &str, own_password: bool) -> Result<(), Failure> {
+pub fn delete(
+    account: &Account,
+    options: &Options,
+    file: &str,
+    own_password: bool,
+) -> Result<(), Failure> {
     needs_fss2(options, "delete")?;
     let record = account.find(file)?;
     let cookie = record.as_ref().map_or(file, |record| record.cookie.as_str());
     let cookie: Cookie = cookie.parse().map_err(|_| not_listed(file))?;
     let unlocked = account.unlock()?;
     let own = own_password.then(|| FILE_PASSWORD.get()).transpose()?;
-    let session = Session::new(account, &unlocked, options, record.as_ref().and_then(|record| record.server.as_deref()));
+    let session = Session::new(
+        account,
+        &unlocked,
+        options,
+        record.as_ref().and_then(|record| record.server.as_deref()),
+    );
     let mut keyring = Keyring::new(&unlocked, own.clone());
-    // The key of this profile owns its sealed files. For any other file the password must be shown to be known.
-    let owned = record.as_ref().is_some_and(|record| record.format == Format::Sealed) && own.is_none();
+    // The key of this profile owns its sealed files. For any other file the password must be shown
+    // to be known.
+    let owned =
+        record.as_ref().is_some_and(|record| record.format == Format::Sealed) && own.is_none();
     let mut begun = false;
     let what = format!("cannot delete {file}");
     operate(&session, &what, |event| {
@@ -112,14 +132,17 @@ pub fn delete(account: &Account, options: &Options, file: &str, own_password: bo
             None if begun => return Ok(None),
             None if owned => None,
             None => {
-                let verifier = listed_verifier(&session, &mut keyring, record.as_ref(), own.as_ref())?;
+                let verifier =
+                    listed_verifier(&session, &mut keyring, record.as_ref(), own.as_ref())?;
                 if verifier.is_none() {
                     begun = true;
                     return Ok(Some(Operation::Challenge { cookie: cookie.clone() }));
                 }
                 verifier
             }
-            Some(ClientEvent::Challenged(StoredFormat::Sealed(header))) => Some(keyring.key(&header)?.verifier().clone()),
+            Some(ClientEvent::Challenged(StoredFormat::Sealed(header))) => {
+                Some(keyring.key(&header)?.verifier().clone())
+            }
             Some(ClientEvent::Challenged(StoredFormat::Legacy)) => {
                 let why = "it is a file of FSS 1.0 and not on your list: the proof of its password would let the server guess it";
                 return Err(Failure::usage(&what, why, "let it be deleted by whose it is"));
@@ -136,8 +159,8 @@ pub fn delete(account: &Account, options: &Options, file: &str, own_password: bo
     account.reporter.done(&format!("{file} is deleted"), object)
 }
 
-/// What shows that the password of a listed file is known; `None` if the file is not listed. It is made from what the file was
-/// sealed with, not from what the server says of that.
+/// What shows that the password of a listed file is known; `None` if the file is not listed. It is
+/// made from what the file was sealed with, not from what the server says of that.
 fn listed_verifier(
     session: &Session<'_>,
     keyring: &mut Keyring<'_>,
@@ -166,19 +189,35 @@ pub fn information(account: &Account, options: &Options) -> Result<(), Failure> 
     ask_account(account, options, "cannot ask the server", Operation::Information)?.show(account)
 }
 
-pub fn sign_up(account: &Account, options: &Options, name: &str, invite: bool) -> Result<(), Failure> {
+pub fn sign_up(
+    account: &Account,
+    options: &Options,
+    name: &str,
+    invite: bool,
+) -> Result<(), Failure> {
     needs_fss2(options, "sign-up")?;
-    let name = UserName::parse(name.as_bytes())
-        .map_err(|error| Failure::usage(format!("{name:?} cannot be the name of a user"), error.to_string(), "another name"))?;
+    let name = UserName::parse(name.as_bytes()).map_err(|error| {
+        Failure::usage(
+            format!("{name:?} cannot be the name of a user"),
+            error.to_string(),
+            "another name",
+        )
+    })?;
     let what = format!("cannot sign up as {}", name.as_str());
     let invite = if invite { Some(INVITE.get_or_read()?) } else { INVITE.environment()? };
     let invite = invite.as_ref().map(read_invite).transpose()?;
-    let answer = ask_account(account, options, &what, Operation::SignUp { name: name.clone(), invite })?;
+    let answer =
+        ask_account(account, options, &what, Operation::SignUp { name: name.clone(), invite })?;
     match &answer.user {
         // A key has one name, and the server tells which.
         Some(user) if user.name != name => {
             let why = format!("your key has signed up there before, as {}", user.name.as_str());
-            Err(Failure::new(code::OTHER, what, why, "ask its operator, who can remove that user; or another --profile"))
+            Err(Failure::new(
+                code::OTHER,
+                what,
+                why,
+                "ask its operator, who can remove that user; or another --profile",
+            ))
         }
         _ => answer.show(account),
     }
@@ -202,7 +241,12 @@ struct Answer {
     user: Option<User>,
 }
 
-fn ask_account(account: &Account, options: &Options, what: &str, operation: Operation) -> Result<Answer, Failure> {
+fn ask_account(
+    account: &Account,
+    options: &Options,
+    what: &str,
+    operation: Operation,
+) -> Result<Answer, Failure> {
     let unlocked = account.unlock()?;
     let session = Session::new(account, &unlocked, options, None);
     let (mut operation, mut answer) = (Some(operation), None);
@@ -212,8 +256,14 @@ fn ask_account(account: &Account, options: &Options, what: &str, operation: Oper
         }
         Ok(operation.take())
     })?;
-    let (limits, user) = answer.ok_or_else(|| invalid_response("the server closed before it answered"))?;
-    Ok(Answer { server: session.server, key: unlocked.config.identity().public_key().fingerprint(), limits, user })
+    let (limits, user) =
+        answer.ok_or_else(|| invalid_response("the server closed before it answered"))?;
+    Ok(Answer {
+        server: session.server,
+        key: unlocked.config.identity().public_key().fingerprint(),
+        limits,
+        user,
+    })
 }
 
 impl Answer {
@@ -249,7 +299,8 @@ impl fmt::Display for Answer {
     }
 }
 
-/// `None` is no limit: the largest number that can be written down stands for that (`docs/protocol.md` §15.6).
+/// `None` is no limit: the largest number that can be written down stands for that
+/// (`docs/protocol.md` §15.6).
 fn limited(number: u64) -> Option<u64> {
     Some(number).filter(|&number| number < MAX_NUMBER)
 }

@@ -1,7 +1,8 @@
-//! What the user sees: results on standard output, as text or as JSON, and all else on standard error.
+//! What the user sees: results on standard output, as text or as JSON, and all else on standard
+//! error.
 //!
-//! `--json` prints one object a line. Each has `event`; its other fields are those of the functions here, and are only ever
-//! added to. The last object is the summary.
+//! `--json` prints one object a line. Each has `event`; its other fields are those of the functions
+//! here, and are only ever added to. The last object is the summary.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, stderr};
@@ -143,7 +144,9 @@ impl Reporter {
         }
         let Failure { what, why, hint, code } = failure;
         // If this cannot be written either, the exit code still tells.
-        let _ = self.object(json!({ "event": "error", "what": what, "why": why, "try": hint, "code": code }));
+        let _ = self.object(
+            json!({ "event": "error", "what": what, "why": why, "try": hint, "code": code }),
+        );
         ExitCode::from(*code)
     }
 
@@ -162,7 +165,8 @@ impl Reporter {
     /// Shows how far a transfer is, on a terminal. `total` is in bytes, if it is known.
     pub fn progress(self, name: &str, total: Option<u64>) -> Progress {
         let shown = self.terminal && self.form == Form::Words;
-        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(total, target);
         bar.set_style(style(total.is_some()));
         bar.set_prefix(label(name));
@@ -180,7 +184,8 @@ impl Progress {
         self.0.enable_steady_tick(Duration::from_millis(200));
     }
 
-    /// It begins: how much there will be in all, if that is known, and how much of it is there from an earlier time.
+    /// It begins: how much there will be in all, if that is known, and how much of it is there from
+    /// an earlier time.
     pub fn begin(&self, total: Option<u64>, position: u64) {
         if let Some(total) = total {
             self.0.set_length(total);
@@ -189,7 +194,8 @@ impl Progress {
         self.start_at(position);
     }
 
-    /// So much is done already, from an earlier time: it counts for neither rate nor remaining time.
+    /// So much is done already, from an earlier time: it counts for neither rate nor remaining
+    /// time.
     pub fn start_at(&self, position: u64) {
         self.0.set_position(position);
         self.0.reset_eta();
@@ -245,7 +251,8 @@ fn cut(text: &str, columns: usize) -> String {
         return text.to_owned();
     }
     let mut left = columns.saturating_sub(1);
-    let fits = text.chars().take_while(|&c| left.checked_sub(width(c)).map(|rest| left = rest).is_some());
+    let fits =
+        text.chars().take_while(|&c| left.checked_sub(width(c)).map(|rest| left = rest).is_some());
     fits.chain(['…']).collect()
 }
 

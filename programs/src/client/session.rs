@@ -1,6 +1,7 @@
-//! A session with a server in FSS/2: which server, whether it is the one that is known, and what is told if it fails.
+//! A session with a server in FSS/2: which server, whether it is the one that is known, and what is
+//! told if it fails.
 
-use fss::Moment;
+use fss::Phase;
 use fss::client::{ClientEvent, ClientSession};
 use fss::crypto::Fingerprint;
 use fss::profile::ProtocolVersion;
@@ -23,7 +24,12 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// With the server that a file's record names, if it does.
-    pub fn new(account: &'a Account, unlocked: &'a Unlocked, options: &'a Options, recorded: Option<&str>) -> Self {
+    pub fn new(
+        account: &'a Account,
+        unlocked: &'a Unlocked,
+        options: &'a Options,
+        recorded: Option<&str>,
+    ) -> Self {
         Self { account, unlocked, options, server: options.server(recorded) }
     }
 
@@ -31,20 +37,24 @@ impl<'a> Session<'a> {
         self.account.reporter.say(text);
     }
 
-    /// Connects, and runs a machine to its end. `serve` gets its calls once the server has shown its key.
+    /// Connects, and runs a machine to its end. `serve` gets its calls once the server has shown
+    /// its key.
     pub fn run(
         &self,
         mut serve: impl FnMut(&mut ClientSession, Call<ClientSession>) -> Result<(), Stopped>,
     ) -> Result<(), Stopped> {
         let mut expected = self.expected()?;
         loop {
-            let mut machine = ClientSession::new(self.unlocked.config.clone()).continue_after_refusals();
+            let mut machine =
+                ClientSession::new(self.unlocked.config.clone()).continue_after_refusals();
             if let Some(expected) = expected {
                 machine = machine.expecting(expected);
             }
             let (mut stranger, mut connected) = (None, false);
             let ended = drive::run(&mut machine, &self.server, |machine, call| match call {
-                Call::Event(ClientEvent::ServerKey(key)) if expected.is_none() && print::can_ask() => {
+                Call::Event(ClientEvent::ServerKey(key))
+                    if expected.is_none() && print::can_ask() =>
+                {
                     // Nobody waits for an answer with a connection open.
                     stranger = Some(key);
                     Err(Stopped::Stranger)
@@ -68,20 +78,27 @@ impl<'a> Session<'a> {
 
     /// The key that the server must have.
     fn expected(&self) -> Result<Option<Fingerprint>, Failure> {
-        let known = self.account.profile.known_servers().get(&self.server)?.map(|known| known.fingerprint);
+        let known =
+            self.account.profile.known_servers().get(&self.server)?.map(|known| known.fingerprint);
         match (self.options.fingerprint, known) {
-            (Some(wanted), Some(known)) if wanted != known => Err(not_the_known_key(&self.server, known, wanted)),
+            (Some(wanted), Some(known)) if wanted != known => {
+                Err(not_the_known_key(&self.server, known, wanted))
+            }
             (wanted, known) => Ok(wanted.or(known)),
         }
     }
 
     fn ask(&self, key: Fingerprint) -> Result<(), Failure> {
-        let question = format_args!("{} is new here. Its key is\n  {key}\nIs that the server's key?", self.server);
+        let question = format_args!(
+            "{} is new here. Its key is\n  {key}\nIs that the server's key?",
+            self.server
+        );
         if print::confirms(question) {
             return Ok(());
         }
         let why = "you did not confirm its key";
-        let hint = "ask its operator for the output of `fss-server fingerprint`, and use --fingerprint";
+        let hint =
+            "ask its operator for the output of `fss-server fingerprint`, and use --fingerprint";
         Err(Failure::new(code::OTHER, format!("nothing was sent to {}", self.server), why, hint))
     }
 
@@ -100,12 +117,18 @@ impl<'a> Session<'a> {
     fn explain(&self, stopped: Stopped, connected: bool) -> Stopped {
         let Stopped::Session(error) = &stopped else { return stopped };
         match error {
-            fss::Error::ServerKeyChanged { expected, got } if self.options.fingerprint == Some(*expected) => {
+            fss::Error::ServerKeyChanged { expected, got }
+                if self.options.fingerprint == Some(*expected) =>
+            {
                 other_key(&self.server, *expected, *got).into()
             }
-            fss::Error::ServerKeyChanged { expected, got } => key_changed(&self.server, *expected, *got).into(),
-            fss::Error::PeerRefused(refusal) if refusal.code.is_none() && !connected => self.no_fss2(error).into(),
-            fss::Error::Disconnected(Moment::Request) if !connected => self.no_fss2(error).into(),
+            fss::Error::ServerKeyChanged { expected, got } => {
+                key_changed(&self.server, *expected, *got).into()
+            }
+            fss::Error::PeerRefused(refusal) if refusal.code.is_none() && !connected => {
+                self.no_fss2(error).into()
+            }
+            fss::Error::Disconnected(Phase::Request) if !connected => self.no_fss2(error).into(),
             _ => stopped,
         }
     }
@@ -115,8 +138,14 @@ impl<'a> Session<'a> {
         let what = format!("{} does not speak FSS/2", self.server);
         let spoken = self.account.profile.known_servers().get(&self.server).ok().flatten();
         if spoken.is_some_and(|known| known.version >= ProtocolVersion::Fss2) {
-            let why = format!("{error}; but it has spoken FSS/2 before, so somebody may be in between");
-            return Failure::new(code::NETWORK, what, why, "the same command again; if it stays so, ask its operator");
+            let why =
+                format!("{error}; but it has spoken FSS/2 before, so somebody may be in between");
+            return Failure::new(
+                code::NETWORK,
+                what,
+                why,
+                "the same command again; if it stays so, ask its operator",
+            );
         }
         let why = format!("{error}; perhaps it speaks only FSS 1.0");
         Failure::new(code::OTHER, what, why, "--protocol 1.0, if you trust the network between")

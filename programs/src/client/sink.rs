@@ -1,4 +1,5 @@
-//! Where the content of a download goes: to a file, or unpacked to a directory, decompressed before if need be.
+//! Where the content of a download goes: to a file, or unpacked to a directory, decompressed before
+//! if need be.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -47,14 +48,24 @@ pub struct Expected {
 
 /// Whether what comes are the bytes of a file as they are.
 pub fn is_plain(metadata: Option<&Metadata>) -> bool {
-    let said = |name, usual| metadata.and_then(|metadata| metadata.get(name)).is_none_or(|said| said == usual);
+    let said = |name, usual| {
+        metadata.and_then(|metadata| metadata.get(name)).is_none_or(|said| said == usual)
+    };
     said("kind", "file") && said("encoding", "identity")
 }
 
 impl Sink {
-    /// Gets ready for what the metadata says that will come, and makes it at `part`, unless it goes to standard output.
-    pub fn open(&mut self, metadata: Option<&Metadata>, how: Expected, part: Option<&Path>) -> Result<(), Failure> {
-        let Self::Waiting(mut output) = std::mem::replace(self, Self::Closed) else { return Ok(()) };
+    /// Gets ready for what the metadata says that will come, and makes it at `part`, unless it goes
+    /// to standard output.
+    pub fn open(
+        &mut self,
+        metadata: Option<&Metadata>,
+        how: Expected,
+        part: Option<&Path>,
+    ) -> Result<(), Failure> {
+        let Self::Waiting(mut output) = std::mem::replace(self, Self::Closed) else {
+            return Ok(());
+        };
         let path = output.path().to_owned();
         let failed = |error: io::Error| failed(&path, &error);
         let Expected { own, size } = how;
@@ -68,7 +79,8 @@ impl Sink {
                 drop(output);
                 let options = UnpackOptions { replace, outward_links: own };
                 let _writing = interrupt::writing();
-                let unpack = Unpack::with_temporary(&path, temporary, size, options).map_err(|error| failed(error.into()))?;
+                let unpack = Unpack::with_temporary(&path, temporary, size, options)
+                    .map_err(|error| failed(error.into()))?;
                 interrupt::set_part(Some(Part { path: unpack.temporary(), keep: false }));
                 Destination::Directory(Directory(Some(Box::new(unpack))))
             }
@@ -162,7 +174,9 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
         );
     }
     match error.get_ref().and_then(|error| error.downcast_ref()) {
-        Some(archive::Error::Local { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+        Some(archive::Error::Local { source, .. })
+            if source.kind() == io::ErrorKind::AlreadyExists =>
+        {
             let what = format!("{} is not overwritten", path.display());
             Failure::new(code::OTHER, what, error.to_string(), "--force, or -o with another name")
         }

@@ -1,5 +1,5 @@
-//! What is uploaded: a file, a directory as a tar stream, or standard input; compressed where that helps. Its bytes, its name,
-//! and what tells whether it is still the same.
+//! What is uploaded: a file, a directory as a tar stream, or standard input; compressed where that
+//! helps. Its bytes, its name, and what tells whether it is still the same.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek as _, SeekFrom};
@@ -19,7 +19,8 @@ use crate::terminal::failure::{Failure, code, typed};
 /// Bytes of a directory's stream that show whether compressing helps.
 const SAMPLE: u64 = 192 * 1024;
 
-/// What is compressed before it is sent, so that the server need not reserve room for a file of unknown size.
+/// What is compressed before it is sent, so that the server need not reserve room for a file of
+/// unknown size.
 const SMALL: u64 = 4 * 1024 * 1024;
 
 /// For `open`, whose flags have another type in the standard library.
@@ -109,7 +110,8 @@ impl<R: Read> Reader<R> {
             Self::Plain(_, position) => *position,
             Self::Compressed(encoder) => encoder.total_in(),
             Self::Whole(whole) => {
-                let (taken, length) = (u128::from(whole.position()), whole.get_ref().len().max(1) as u128);
+                let (taken, length) =
+                    (u128::from(whole.position()), whole.get_ref().len().max(1) as u128);
                 u64::try_from(u128::from(size.unwrap_or(0)) * taken / length).unwrap_or(u64::MAX)
             }
         }
@@ -131,13 +133,19 @@ impl<R: Read> Reader<R> {
 }
 
 impl Source {
-    /// Opens what is at a path. The directory `without` changes while it is uploaded, so it is left out.
+    /// Opens what is at a path. The directory `without` changes while it is uploaded, so it is left
+    /// out.
     pub fn open(path: &Path, compress: Compress, without: &Path) -> Result<Self, Failure> {
         if path == Path::new("-") {
-            return Self::standard_input(compress == Compress::Always).map_err(|error| cannot_read(path, &error));
+            return Self::standard_input(compress == Compress::Always)
+                .map_err(|error| cannot_read(path, &error));
         }
         let metadata = fs::metadata(path).map_err(|error| cannot_read(path, &error))?;
-        if metadata.is_dir() { Self::directory(path, &metadata, compress, without) } else { Self::file(path, compress) }
+        if metadata.is_dir() {
+            Self::directory(path, &metadata, compress, without)
+        } else {
+            Self::file(path, compress)
+        }
     }
 
     fn standard_input(compressed: bool) -> io::Result<Self> {
@@ -149,19 +157,33 @@ impl Source {
     /// Of unknown size, and without anything else that is known of a file.
     fn of(path: PathBuf, content: Content, name: String, compressed: bool) -> Self {
         let (warnings, unreadable, without) = (Vec::new(), Vec::new(), PathBuf::new());
-        Self { path, content, name, size: None, compressed, identity: None, manifest: None, warnings, unreadable, without }
+        Self {
+            path,
+            content,
+            name,
+            size: None,
+            compressed,
+            identity: None,
+            manifest: None,
+            warnings,
+            unreadable,
+            without,
+        }
     }
 
     fn file(path: &Path, compress: Compress) -> Result<Self, Failure> {
         let failed = |error| cannot_read(path, &error);
         // Opening a pipe that nobody writes to would wait.
-        let mut file = File::options().read(true).custom_flags(NONBLOCK).open(path).map_err(failed)?;
+        let mut file =
+            File::options().read(true).custom_flags(NONBLOCK).open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
             return Err(no_file(path));
         }
         let compressed = match compress {
-            Compress::Auto => compress::worth_it(&compress::sample(&mut file).map_err(failed)?),
+            Compress::Auto => {
+                compress::is_compressible(&compress::sample(&mut file).map_err(failed)?)
+            }
             Compress::Always => true,
             Compress::Never => false,
         };
@@ -172,14 +194,19 @@ impl Source {
         Ok(Self { size, identity, ..Self::of(path.to_owned(), content, name, compressed) })
     }
 
-    fn directory(path: &Path, metadata: &fs::Metadata, compress: Compress, without: &Path) -> Result<Self, Failure> {
+    fn directory(
+        path: &Path,
+        metadata: &fs::Metadata,
+        compress: Compress,
+        without: &Path,
+    ) -> Result<Self, Failure> {
         let failed = |error| cannot_read(path, &error);
         let pack = walk(path, without)?;
         let compressed = match compress {
             Compress::Auto => {
                 let mut sample = Vec::new();
                 walk(path, without)?.take(SAMPLE).read_to_end(&mut sample).map_err(failed)?;
-                compress::worth_it(&sample)
+                compress::is_compressible(&sample)
             }
             Compress::Always => true,
             Compress::Never => false,
@@ -188,8 +215,11 @@ impl Source {
         for LeftOut { path: within, why } in pack.left_out() {
             let what = format!("{} is left out", path.join(within).display());
             match why {
-                Omission::Kind => warnings.push(format!("{what}: it is no file, directory or link")),
-                Omission::Excluded => warnings.push(format!("{what}: it is the profile, which changes with every upload")),
+                Omission::Kind => {
+                    warnings.push(format!("{what}: it is no file, directory or link"));
+                }
+                Omission::Excluded => warnings
+                    .push(format!("{what}: it is the profile, which changes with every upload")),
                 Omission::Unreadable(error) => {
                     let hint = "check that you may read it; the rest is uploaded";
                     unreadable.push(Failure::new(code::OTHER, what, error.to_string(), hint));
@@ -205,7 +235,8 @@ impl Source {
         });
         warnings.extend(outward);
         let (size, manifest) = (Some(pack.total_size()), Some(pack.manifest()));
-        let content = Content::Directory(Box::new(Reader::new(pack, compressed, size).map_err(failed)?));
+        let content =
+            Content::Directory(Box::new(Reader::new(pack, compressed, size).map_err(failed)?));
         let name = file_name(path)?.to_string_lossy().into_owned();
         let (identity, without) = (Some(SourceIdentity::from(metadata)), without.to_owned());
         let source = Self::of(path.to_owned(), content, name, compressed);
@@ -221,7 +252,8 @@ impl Source {
         }
     }
 
-    /// What tells it from others, and from itself after a change: only of what gives the same bytes again.
+    /// What tells it from others, and from itself after a change: only of what gives the same bytes
+    /// again.
     pub fn identity(&self) -> Option<SourceIdentity> {
         self.identity
     }
@@ -242,8 +274,10 @@ impl Source {
 
     /// How the bytes come to be, in words that are the same only if the bytes are.
     pub fn encoding(&self) -> String {
-        let manifest = self.manifest.map_or_else(String::new, |manifest| format!("tar-{manifest} "));
-        let compressed = if self.compressed { compress::encoding_id() } else { "identity".to_owned() };
+        let manifest =
+            self.manifest.map_or_else(String::new, |manifest| format!("tar-{manifest} "));
+        let compressed =
+            if self.compressed { compress::encoding_id() } else { "identity".to_owned() };
         format!("{manifest}{compressed}")
     }
 
@@ -264,7 +298,8 @@ impl Source {
             sealed = sealed.with("size", size.to_string());
         }
         if self.identity.is_some() {
-            let metadata = fs::metadata(&self.path).map_err(|error| cannot_read(&self.path, &error))?;
+            let metadata =
+                fs::metadata(&self.path).map_err(|error| cannot_read(&self.path, &error))?;
             sealed = sealed.with("mode", format!("{:o}", metadata.mode() & 0o7777));
             if let Ok(mtime) = u64::try_from(metadata.mtime()) {
                 sealed = sealed.with("mtime", mtime.to_string());

@@ -3,8 +3,8 @@
 use std::io;
 
 use fss::crypto::Fingerprint;
-use fss::wire::refusal::{RefusalCode, Refused};
-use fss::{Moment, Refusal};
+use fss::wire::error_frame::{ErrorCode, ErrorFrame};
+use fss::{Phase, Refusal};
 
 use crate::terminal::failure::{Failure, code, typed};
 
@@ -19,7 +19,12 @@ pub fn cannot_connect(server: &str, error: &io::Error) -> Failure {
         return Failure::usage(format!("{server:?} is no server"), why, "--server HOST:PORT");
     }
     let hint = "check the address and that the server runs; then the same command again";
-    Failure::new(code::NETWORK, format!("Server Connection Was Failed: {server}"), error.to_string(), hint)
+    Failure::new(
+        code::NETWORK,
+        format!("Server Connection Was Failed: {server}"),
+        error.to_string(),
+        hint,
+    )
 }
 
 /// Whether this could be the name or the address of a host.
@@ -38,7 +43,8 @@ pub enum Stopped {
     Program(Failure),
     /// Nobody knows the server.
     Stranger,
-    /// The user is to be asked first, and not while a server waits; without a terminal it is this failure.
+    /// The user is to be asked first, and not while a server waits; without a terminal it is this
+    /// failure.
     Unsure(Failure),
 }
 
@@ -71,55 +77,78 @@ impl Stopped {
                 why,
                 "the file on the server is not the one that was stored; look for another copy",
             ),
-            fss::Error::Disconnected(Moment::KeyExchange) => {
-                Failure::new(code::NETWORK, what, why, "check that this is an FSS server; then the same command again")
-            }
+            fss::Error::Disconnected(Phase::KeyExchange) => Failure::new(
+                code::NETWORK,
+                what,
+                why,
+                "check that this is an FSS server; then the same command again",
+            ),
             fss::Error::Disconnected(_) | fss::Error::TimedOut(_) => {
                 Failure::new(code::NETWORK, what, why, "the same command again")
             }
-            fss::Error::OwnKey => Failure::new(code::OTHER, what, why, "check the address: something sends back what it gets"),
-            fss::Error::Refused(Refusal::FileTooLarge { .. }) | fss::Error::Crypto | fss::Error::Misuse(_) => {
-                Failure::new(code::OTHER, what, why, "")
-            }
+            fss::Error::OwnKey => Failure::new(
+                code::OTHER,
+                what,
+                why,
+                "check the address: something sends back what it gets",
+            ),
+            fss::Error::Refused(Refusal::FileTooLarge { .. })
+            | fss::Error::Crypto
+            | fss::Error::Misuse(_) => Failure::new(code::OTHER, what, why, ""),
             _ => invalid_response(&why),
         }
     }
 }
 
 /// What a server says, by its code, or by the names of the documentation of FSS 1.0.
-pub fn refused(what: &str, refusal: &Refused) -> Failure {
+pub fn refused(what: &str, refusal: &ErrorFrame) -> Failure {
     let why = match refusal.retry {
-        Some(seconds) => format!("the server says: {} It may be tried again in {seconds} s", refusal.text),
+        Some(seconds) => {
+            format!("the server says: {} It may be tried again in {seconds} s", refusal.text)
+        }
         None => format!("the server says: {}", refusal.text),
     };
     let (code, hint) = match refusal.code {
         None => return refused_in_words(what, refusal.text.as_str()),
-        Some(RefusalCode::Refused) => {
-            (code::NO_SUCH_FILE, "check the cookie and --server; --own-password if the file has a password of its own")
-        }
-        Some(RefusalCode::NotAMember) => {
-            let hint = format!("ask its operator for an invite, then: {}", typed("sign-up NAME --invite"));
+        Some(ErrorCode::Refused) => (
+            code::NO_SUCH_FILE,
+            "check the cookie and --server; --own-password if the file has a password of its own",
+        ),
+        Some(ErrorCode::NotAMember) => {
+            let hint =
+                format!("ask its operator for an invite, then: {}", typed("sign-up NAME --invite"));
             return Failure::new(code::OTHER, what, why, hint);
         }
-        Some(RefusalCode::Quota) => {
-            (code::NO_ROOM, "delete files that you no longer need there; what was sent of unfinished ones counts too, for a day")
-        }
-        Some(RefusalCode::NoRoom) => (code::NO_ROOM, "the same command later, or another server"),
-        Some(RefusalCode::TooLarge) => {
+        Some(ErrorCode::Quota) => (
+            code::NO_ROOM,
+            "delete files that you no longer need there; what was sent of unfinished ones counts too, for a day",
+        ),
+        Some(ErrorCode::NoRoom) => (code::NO_ROOM, "the same command later, or another server"),
+        Some(ErrorCode::TooLarge) => {
             let hint = format!("another server; what this one takes: {}", typed("info"));
             return Failure::new(code::LIMIT, what, why, hint);
         }
-        Some(RefusalCode::TooManyAttempts) => (code::ATTEMPTS, "wait that long"),
-        Some(RefusalCode::TooManyFiles) => {
-            let hint = format!("delete files that you no longer need there; what it has of yours: {}", typed("list --remote"));
+        Some(ErrorCode::TooManyAttempts) => (code::ATTEMPTS, "wait that long"),
+        Some(ErrorCode::TooManyFiles) => {
+            let hint = format!(
+                "delete files that you no longer need there; what it has of yours: {}",
+                typed("list --remote")
+            );
             return Failure::new(code::LIMIT, what, why, hint);
         }
-        Some(RefusalCode::TooManyUploads) => (code::LIMIT, "finish an upload that broke off: the same command as then"),
-        Some(RefusalCode::Busy) => (code::LIMIT, "the same command then"),
-        Some(RefusalCode::Idle | RefusalCode::Superseded) => (code::NETWORK, "the same command again"),
-        Some(RefusalCode::NameTaken) => (code::OTHER, "another name"),
-        Some(RefusalCode::BadInvite) => (code::OTHER, "ask its operator for a new invite, and have it asked for with --invite"),
-        Some(_) => (code::OTHER, "the same command later; if it stays so, one of both programs has a fault"),
+        Some(ErrorCode::TooManyUploads) => {
+            (code::LIMIT, "finish an upload that broke off: the same command as then")
+        }
+        Some(ErrorCode::Busy) => (code::LIMIT, "the same command then"),
+        Some(ErrorCode::Idle | ErrorCode::Superseded) => (code::NETWORK, "the same command again"),
+        Some(ErrorCode::NameTaken) => (code::OTHER, "another name"),
+        Some(ErrorCode::BadInvite) => {
+            (code::OTHER, "ask its operator for a new invite, and have it asked for with --invite")
+        }
+        Some(_) => (
+            code::OTHER,
+            "the same command later; if it stays so, one of both programs has a fault",
+        ),
     };
     Failure::new(code, what, why, hint)
 }
@@ -130,7 +159,10 @@ pub fn key_changed(server: &str, known: Fingerprint, got: Fingerprint) -> Failur
         code::KEY_CHANGED,
         format!("{server} is not the server that it was"),
         format!("its key is {got}, and {known} was expected: somebody may be in between"),
-        format!("ask its operator; only if he confirms the new key: {}", typed(&format!("--server {server} forget-server"))),
+        format!(
+            "ask its operator; only if he confirms the new key: {}",
+            typed(&format!("--server {server} forget-server"))
+        ),
     )
 }
 
@@ -144,8 +176,8 @@ pub fn other_key(server: &str, wanted: Fingerprint, got: Fingerprint) -> Failure
     )
 }
 
-/// The user says that a known server has another key than the one it is known by: one of both is wrong, and the server has
-/// not been asked yet.
+/// The user says that a known server has another key than the one it is known by: one of both is
+/// wrong, and the server has not been asked yet.
 pub fn not_the_known_key(server: &str, known: Fingerprint, wanted: Fingerprint) -> Failure {
     Failure::new(
         code::KEY_CHANGED,
@@ -169,7 +201,9 @@ fn refused_in_words(what: &str, text: &str) -> Failure {
         "Invalid cookie" | NOT_PROCEEDED => Failure::new(
             code::NO_SUCH_FILE,
             NOT_PROCEEDED,
-            format!("the server says: {text}; most likely it has no such file, or too many wrong passwords came lately"),
+            format!(
+                "the server says: {text}; most likely it has no such file, or too many wrong passwords came lately"
+            ),
             "check the cookie and --server; after wrong passwords wait half a minute",
         ),
         "illegal user state" => {
@@ -182,7 +216,12 @@ fn refused_in_words(what: &str, text: &str) -> Failure {
             "the server says: cannot upload the file; it may have no room, or the file may be too large for it",
             "the same command later, or another server",
         ),
-        _ => Failure::new(code::OTHER, "Server error", format!("{what}; the server says: {text}"), "the same command later"),
+        _ => Failure::new(
+            code::OTHER,
+            "Server error",
+            format!("{what}; the server says: {text}"),
+            "the same command later",
+        ),
     }
 }
 

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use fss::chain::ChainDigest;
-use fss::client::{ClientEvent, ClientNeed, ClientSession, Operation, Resume, Upload};
+use fss::client::{ClientEvent, ClientRequest, ClientSession, Operation, Resume, Upload};
 use fss::profile::{Checkpoint, FileRecord, Format, SourceIdentity, UploadRecord};
 use fss::sealed::Header;
-use fss::store::{Keep, StoreError, StoreErrorKind};
-use fss::wire::refusal::{RefusalCode, Refused};
+use fss::store::{RetentionTerms, StoreError, StoreErrorKind};
+use fss::wire::error_frame::{ErrorCode, ErrorFrame};
 use fss::{Cookie, Integrity, Password};
 
 use crate::client::account::{Account, FILE_PASSWORD};
@@ -27,7 +27,8 @@ use fss::driver::Call;
 /// Bytes of the longest name, as of that of a file.
 const LONGEST_NAME: usize = 255;
 
-/// Which metadata is sealed with a file: a program that seals other metadata cannot go on with what this one began.
+/// Which metadata is sealed with a file: a program that seals other metadata cannot go on with what
+/// this one began.
 const METADATA: &str = "name,size,mode,mtime,kind,encoding";
 
 /// How a file is uploaded.
@@ -40,11 +41,12 @@ pub struct How<'a> {
 }
 
 impl How<'_> {
-    /// How the bytes of a file become those that are sealed, and what the server was asked to keep them for: resumed is only
-    /// what was begun in the same way.
+    /// How the bytes of a file become those that are sealed, and what the server was asked to keep
+    /// them for: resumed is only what was begun in the same way.
     fn encoding(&self, source: &Source) -> String {
         let keep = self.keep.map_or_else(String::new, |keep| format!(" keep={}", keep.as_secs()));
-        let downloads = self.downloads.map_or_else(String::new, |downloads| format!(" downloads={downloads}"));
+        let downloads =
+            self.downloads.map_or_else(String::new, |downloads| format!(" downloads={downloads}"));
         format!("{METADATA} {}{keep}{downloads}", source.encoding())
     }
 }
@@ -58,14 +60,26 @@ pub fn upload_all(
     mut how: How<'_>,
 ) -> Result<Outcome, Failure> {
     if how.name.is_some() && paths.len() > 1 {
-        return Err(Failure::usage("--name cannot be used", "there are several files", "one file with --name at a time"));
+        return Err(Failure::usage(
+            "--name cannot be used",
+            "there are several files",
+            "one file with --name at a time",
+        ));
     }
     if let Some(name) = how.name.filter(|name| name.is_empty() || name.len() > LONGEST_NAME) {
-        let why = if name.is_empty() { "it is empty".to_owned() } else { format!("it has more than {LONGEST_NAME} bytes") };
+        let why = if name.is_empty() {
+            "it is empty".to_owned()
+        } else {
+            format!("it has more than {LONGEST_NAME} bytes")
+        };
         return Err(Failure::usage("--name cannot be used", why, "a name to list the file under"));
     }
     if paths.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
-        return Err(Failure::usage("- cannot be used twice", "there is one standard input", "each - in a command of its own"));
+        return Err(Failure::usage(
+            "- cannot be used twice",
+            "there is one standard input",
+            "each - in a command of its own",
+        ));
     }
     let mut tally = Tally::new(account.reporter);
     if paths.iter().all(|path| path.as_os_str() != "-" && path.symlink_metadata().is_err()) {
@@ -79,12 +93,22 @@ pub fn upload_all(
     let unlocked = account.unlock()?;
     how.own = own_password.then(|| FILE_PASSWORD.get_new()).transpose()?;
     match options.protocol {
-        Protocol::V1 => paths.iter().try_for_each(|path| tally.add(legacy::upload(account, &unlocked, options, path, &how)))?,
+        Protocol::V1 => paths.iter().try_for_each(|path| {
+            tally.add(legacy::upload(account, &unlocked, options, path, &how))
+        })?,
         Protocol::V2 => {
             let session = Session::new(account, &unlocked, options, None);
             let keyring = Keyring::new(&unlocked, how.own.clone());
             let waiting = paths.iter().cloned().collect();
-            Batch { session: &session, keyring, how: &how, waiting, current: None, tally: &mut tally }.run()?;
+            Batch {
+                session: &session,
+                keyring,
+                how: &how,
+                waiting,
+                current: None,
+                tally: &mut tally,
+            }
+            .run()?;
         }
     }
     Ok(tally.outcome())
@@ -137,7 +161,11 @@ impl Tally {
     }
 
     fn outcome(&self) -> Outcome {
-        Outcome { done: self.done, failed: self.failed, code: self.first_failure.unwrap_or(ExitCode::SUCCESS) }
+        Outcome {
+            done: self.done,
+            failed: self.failed,
+            code: self.first_failure.unwrap_or(ExitCode::SUCCESS),
+        }
     }
 
     /// Something within a directory is not uploaded; the rest is.
@@ -155,13 +183,17 @@ impl Tally {
 
 fn not_listed(path: &Path, record: &FileRecord, error: &StoreError) -> Failure {
     let why = match error.kind() {
-        StoreErrorKind::Exists => "another of your files has the same cookie, on another server".to_owned(),
+        StoreErrorKind::Exists => {
+            "another of your files has the same cookie, on another server".to_owned()
+        }
         _ => error.to_string(),
     };
     let what = format!("{} is on the server, but not on your list", path.display());
     let size = record.size.unwrap_or(0);
     let hint = match record.format {
-        Format::Legacy => format!("write its cookie and its size down: download {} --size {size}", record.cookie),
+        Format::Legacy => {
+            format!("write its cookie and its size down: download {} --size {size}", record.cookie)
+        }
         Format::Sealed => format!("write its cookie down: download {}", record.cookie),
     };
     let code = if error.kind() == StoreErrorKind::Full { code::NO_ROOM } else { code::OTHER };
@@ -189,9 +221,13 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn serve(&mut self, machine: &mut ClientSession, call: Call<ClientSession>) -> Result<(), Stopped> {
+    fn serve(
+        &mut self,
+        machine: &mut ClientSession,
+        call: Call<ClientSession>,
+    ) -> Result<(), Stopped> {
         match (call, &mut self.current) {
-            (Call::Need(ClientNeed::Operation), _) => Ok(self.next(machine)?),
+            (Call::Request(ClientRequest::Operation), _) => Ok(self.next(machine)?),
             (Call::Event(ClientEvent::Uploaded { chain, .. }), current) => match current.take() {
                 Some(transfer) => Ok(self.done(&transfer.finish(chain))?),
                 None => Ok(()),
@@ -228,10 +264,11 @@ impl Batch<'_> {
         Ok(self.session.account.profile.uploads().abandon(&uploaded.record.cookie)?)
     }
 
-    fn refused(&mut self, transfer: &Transfer<'_>, refusal: &Refused) -> Result<(), Failure> {
+    fn refused(&mut self, transfer: &Transfer<'_>, refusal: &ErrorFrame) -> Result<(), Failure> {
         transfer.progress.clear();
-        if transfer.is_resume && refusal.code == Some(RefusalCode::Refused) {
-            return self.begin_anew(transfer, "the server no longer has it, or it has another password");
+        if transfer.is_resume && refusal.code == Some(ErrorCode::Refused) {
+            return self
+                .begin_anew(transfer, "the server no longer has it, or it has another password");
         }
         self.tally.failed(&refused(&transfer.what(), refusal));
         Ok(())
@@ -240,7 +277,10 @@ impl Batch<'_> {
     /// What broke off cannot go on: without a note of it the same file is a new one.
     fn begin_anew(&mut self, transfer: &Transfer<'_>, why: &str) -> Result<(), Failure> {
         let path = transfer.path.clone();
-        self.session.say(&format!("the upload of {} that broke off cannot go on: {why}; it begins anew", path.display()));
+        self.session.say(&format!(
+            "the upload of {} that broke off cannot go on: {why}; it begins anew",
+            path.display()
+        ));
         self.session.account.profile.uploads().abandon(&transfer.record.cookie)?;
         self.waiting.push_front(path);
         Ok(())
@@ -252,7 +292,8 @@ impl Batch<'_> {
         if let Some(transfer) = &transfer {
             transfer.progress.clear();
         }
-        if let (Stopped::Session(fss::Error::Integrity(Integrity::Chain)), Some(transfer)) = (&stopped, &transfer)
+        if let (Stopped::Session(fss::Error::Integrity(Integrity::Chain)), Some(transfer)) =
+            (&stopped, &transfer)
             && transfer.is_resume
         {
             return self.begin_anew(transfer, "what the server has of it is not what was sent");
@@ -260,11 +301,14 @@ impl Batch<'_> {
         let noted = transfer.as_ref().and_then(|transfer| transfer.noted);
         let what = match transfer {
             Some(transfer) => transfer.what(),
-            None => format!("cannot upload {}", self.waiting.pop_front().unwrap_or_default().display()),
+            None => {
+                format!("cannot upload {}", self.waiting.pop_front().unwrap_or_default().display())
+            }
         };
         let mut failure = stopped.failure(&what);
         if let Some(noted) = noted.filter(|_| failure.code == code::NETWORK) {
-            failure.hint = format!("the same command again: it goes on after {noted} bytes (kept for a day)");
+            failure.hint =
+                format!("the same command again: it goes on after {noted} bytes (kept for a day)");
         }
         self.tally.failed(&failure);
         if failure.code == code::NETWORK && !self.waiting.is_empty() {
@@ -288,7 +332,10 @@ fn find_earlier(
     let journal = session.account.profile.uploads();
     let changed = journal.changed(&identity, &session.server)?;
     if !changed.is_empty() {
-        session.say(&format!("{} was changed since its upload broke off, so the upload begins anew", source.name));
+        session.say(&format!(
+            "{} was changed since its upload broke off, so the upload begins anew",
+            source.name
+        ));
     }
     for UploadRecord { cookie, .. } in changed {
         journal.abandon(&cookie)?;
@@ -301,8 +348,9 @@ fn find_earlier(
     }))
 }
 
-/// The file, if an upload of it is complete and listed, but the command ended before it could tell its cookie. One with a
-/// password of its own is not taken for the same: nothing here tells whether the password is.
+/// The file, if an upload of it is complete and listed, but the command ended before it could tell
+/// its cookie. One with a password of its own is not taken for the same: nothing here tells whether
+/// the password is.
 fn find_finished(
     session: &Session<'_>,
     keyring: &Keyring<'_>,
@@ -313,9 +361,13 @@ fn find_finished(
     let Some(identity) = source.identity().filter(|_| !keyring.has_own()) else { return Ok(None) };
     let journal = session.account.profile.uploads();
     for finished in journal.finished(&identity, &session.server, &how.encoding(source))? {
-        let is_same = finished.name == name && !finished.own_password && finished.password == keyring.present();
+        let is_same = finished.name == name
+            && !finished.own_password
+            && finished.password == keyring.present();
         let listed = session.account.profile.files().find(finished.cookie.as_str())?;
-        if let Some(file) = listed.into_iter().find(|file| is_same && file.cookie == finished.cookie) {
+        if let Some(file) =
+            listed.into_iter().find(|file| is_same && file.cookie == finished.cookie)
+        {
             return Ok(Some(file));
         }
     }
@@ -342,7 +394,9 @@ impl<'a> Begun<'a> {
         source.unreadable.iter().for_each(|failure| tally.left_out(failure));
         let name = how.name.unwrap_or(&source.name).to_owned();
         if let Some(record) = find_finished(session, keyring, &source, &name, how)? {
-            session.say(&format!("{name} is on the server already: the command before could not tell its cookie"));
+            session.say(&format!(
+                "{name} is on the server already: the command before could not tell its cookie"
+            ));
             return Ok(Self::Finished(Box::new(Uploaded { path, record, listed: Ok(()) })));
         }
         let (transfer, operation) = Transfer::new(session, keyring, path, source, &name, how)?;
@@ -362,7 +416,7 @@ struct Transfer<'a> {
     /// Where it can go on later: sealed bytes up to the last checkpoint.
     noted: Option<u64>,
     /// What was asked of the server, and what it grants.
-    asked: Keep,
+    asked: RetentionTerms,
     expires: Option<u64>,
     downloads: Option<u64>,
     progress: Progress,
@@ -394,15 +448,23 @@ impl<'a> Transfer<'a> {
         let (metadata, size) = (source.sealed_metadata(how.name)?, source.encoded_size());
         let upload = Upload { header: header.clone(), key, metadata, size, keep, downloads };
         let is_resume = earlier.is_some();
-        let asked = Keep { seconds: keep, downloads };
+        let asked = RetentionTerms { seconds: keep, downloads };
         let (operation, record) = match earlier {
             Some(record) => {
-                let cookie = record.cookie.as_str().parse().map_err(|_| invalid_response("it gave a cookie that is none"))?;
+                let cookie = record
+                    .cookie
+                    .as_str()
+                    .parse()
+                    .map_err(|_| invalid_response("it gave a cookie that is none"))?;
                 let noted = session.account.profile.uploads().checkpoints(&record.cookie)?;
-                let noted = noted.into_iter().map(|Checkpoint { offset, chain }| (offset, chain)).collect();
+                let noted =
+                    noted.into_iter().map(|Checkpoint { offset, chain }| (offset, chain)).collect();
                 (Operation::Resume(Resume { upload, cookie, noted }), record)
             }
-            None => (Operation::Upload(upload), new_record(session, keyring, &source, header, name, how)),
+            None => (
+                Operation::Upload(upload),
+                new_record(session, keyring, &source, header, name, how),
+            ),
         };
         Ok((
             Self {
@@ -431,10 +493,14 @@ impl<'a> Transfer<'a> {
         format!("cannot upload {}", self.path.display())
     }
 
-    fn serve(&mut self, machine: &mut ClientSession, call: Call<ClientSession>) -> Result<(), Stopped> {
+    fn serve(
+        &mut self,
+        machine: &mut ClientSession,
+        call: Call<ClientSession>,
+    ) -> Result<(), Stopped> {
         let journal = self.session.account.profile.uploads();
         match call {
-            Call::Need(ClientNeed::Supply) => {
+            Call::Request(ClientRequest::Supply) => {
                 let count = self.source.read(machine.supply())?;
                 if count == 0 && self.source.encoded_size().is_some() {
                     return Err(self.changed().into());
@@ -443,22 +509,35 @@ impl<'a> Transfer<'a> {
                 self.progress.reach(self.source.position());
                 machine.supplied(count);
             }
-            Call::Event(ClientEvent::UploadStarted { cookie, position, offset, expires, keep, downloads }) => {
+            Call::Event(ClientEvent::UploadStarted {
+                cookie,
+                position,
+                offset,
+                expires,
+                keep,
+                downloads,
+            }) => {
                 (self.expires, self.downloads) = (expires, downloads);
                 self.tell_less(expires, keep, downloads);
                 self.on_start(&cookie, position, offset)?;
             }
             Call::Event(ClientEvent::Checkpoint { offset, chain }) if self.is_noted() => {
-                journal.checkpoint(&self.record.cookie, &Checkpoint { offset, chain }).map_err(Failure::from)?;
+                journal
+                    .checkpoint(&self.record.cookie, &Checkpoint { offset, chain })
+                    .map_err(Failure::from)?;
                 self.noted = Some(offset);
-                interrupt::hint("what was sent is kept for a day: the same command again goes on with it");
+                interrupt::hint(
+                    "what was sent is kept for a day: the same command again goes on with it",
+                );
             }
             Call::Event(ClientEvent::Finishing { offset, chain }) => {
                 if !self.source.is_same()? {
                     return Err(self.changed().into());
                 }
                 if self.is_noted() {
-                    journal.checkpoint(&self.record.cookie, &Checkpoint { offset, chain }).map_err(Failure::from)?;
+                    journal
+                        .checkpoint(&self.record.cookie, &Checkpoint { offset, chain })
+                        .map_err(Failure::from)?;
                 }
                 self.progress.phase("waiting for the server to confirm");
             }
@@ -471,7 +550,14 @@ impl<'a> Transfer<'a> {
     fn finish(self, chain: ChainDigest) -> Uploaded {
         interrupt::hint("");
         let UploadRecord { cookie, name, header, password, own_password, server, .. } = self.record;
-        let mut record = FileRecord::sealed(cookie, name, self.source.size.unwrap_or(self.size), header, chain, password);
+        let mut record = FileRecord::sealed(
+            cookie,
+            name,
+            self.source.size.unwrap_or(self.size),
+            header,
+            chain,
+            password,
+        );
         record.server = Some(server);
         record.own_password = own_password;
         (record.expires, record.downloads) = (self.expires, self.downloads);
@@ -479,7 +565,8 @@ impl<'a> Transfer<'a> {
         Uploaded { path: self.path, record, listed }
     }
 
-    /// What the server grants is told if it is less than what was asked, be that nothing, which is for ever.
+    /// What the server grants is told if it is less than what was asked, be that nothing, which is
+    /// for ever.
     fn tell_less(&self, expires: Option<u64>, keep: Option<u64>, downloads: Option<u64>) {
         let is_less = |granted: Option<u64>, asked| granted.is_some_and(|granted| granted < asked);
         let mut told = Vec::new();
@@ -491,7 +578,10 @@ impl<'a> Transfer<'a> {
         }
         if !told.is_empty() {
             let (server, name) = (&self.session.server, &self.record.name);
-            self.session.account.reporter.warn(&format!("{server} keeps {name} only {}", told.join(" and ")));
+            self.session
+                .account
+                .reporter
+                .warn(&format!("{server} keeps {name} only {}", told.join(" and ")));
         }
     }
 

@@ -3,10 +3,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use fss::client::{ClientEvent, ClientNeed, ClientSession, Download, Operation, Upload};
+use fss::client::{ClientEvent, ClientRequest, ClientSession, Download, Operation, Upload};
 use fss::crypto::default_provider;
 use fss::sealed::{Cost, Header, Key, Metadata};
-use fss::wire::refusal::{RefusalCode, Refused};
+use fss::wire::error_frame::{ErrorCode, ErrorFrame};
 use fss::{Config, Cookie};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -18,7 +18,8 @@ use fss::driver::tokio::Driver;
 /// No wait here is longer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Somebody with a key. All have the same password for all files, so each can download what another one has uploaded.
+/// Somebody with a key. All have the same password for all files, so each can download what another
+/// one has uploaded.
 #[derive(Clone)]
 pub struct Client {
     config: Config,
@@ -36,13 +37,13 @@ pub struct Connection {
 #[derive(Debug)]
 pub enum Trouble {
     /// It said why.
-    Refused(Refused),
+    Refused(ErrorFrame),
     /// The connection failed.
     Failed(Failure),
 }
 
 impl Trouble {
-    pub fn code(&self) -> Option<RefusalCode> {
+    pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Refused(refused) => refused.code,
             Self::Failed(_) => None,
@@ -76,27 +77,36 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// The most uploads at once of somebody: a server has a limit of those that are not complete (`docs/protocol.md` §24).
+/// The most uploads at once of somebody: a server has a limit of those that are not complete
+/// (`docs/protocol.md` §24).
 const UPLOADS_OF_ONE: usize = 50;
 
 impl Client {
     pub fn new() -> Result<Self, Failure> {
-        Ok(Self { config: Config::generate()?, header: Header::from_parts(Cost::USUAL, [1; 16], [2; 32]) })
+        Ok(Self {
+            config: Config::generate()?,
+            header: Header::from_parts(Cost::DEFAULT, [1; 16], [2; 32]),
+        })
     }
 
     /// As many as it takes for so many uploads at once, for each of those one.
     pub fn for_uploads(uploads: usize) -> Result<impl Iterator<Item = Self>, Failure> {
-        let clients = (0..uploads.div_ceil(UPLOADS_OF_ONE)).map(|_| Self::new()).collect::<Result<Vec<_>, _>>()?;
+        let clients = (0..uploads.div_ceil(UPLOADS_OF_ONE))
+            .map(|_| Self::new())
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(clients.into_iter().cycle().take(uploads))
     }
 
     /// Connects, and says hello.
     pub async fn connect(&self, address: &str) -> Result<Connection, Trouble> {
-        let stream = timeout(PATIENCE, TcpStream::connect(address)).await.unwrap_or_else(|late| Err(io::Error::from(late)))?;
+        let stream = timeout(PATIENCE, TcpStream::connect(address))
+            .await
+            .unwrap_or_else(|late| Err(io::Error::from(late)))?;
         let _ = stream.set_nodelay(true);
         let session = ClientSession::new(self.config.clone()).continue_after_refusals();
-        let mut connection = Connection { client: self.clone(), driver: Driver::new(stream), session };
-        connection.until(|call| matches!(call, Call::Need(ClientNeed::Operation))).await?;
+        let mut connection =
+            Connection { client: self.clone(), driver: Driver::new(stream), session };
+        connection.until(|call| matches!(call, Call::Request(ClientRequest::Operation))).await?;
         Ok(connection)
     }
 
@@ -110,10 +120,15 @@ impl Client {
 
 impl Connection {
     /// The next call that is looked for; those before it are dropped.
-    async fn until(&mut self, is_it: impl Fn(&Call<ClientSession>) -> bool) -> Result<Call<ClientSession>, Trouble> {
+    async fn until(
+        &mut self,
+        is_it: impl Fn(&Call<ClientSession>) -> bool,
+    ) -> Result<Call<ClientSession>, Trouble> {
         loop {
             match self.driver.next(&mut self.session).await? {
-                Some(Call::Event(ClientEvent::Refused(refused))) => return Err(Trouble::Refused(refused)),
+                Some(Call::Event(ClientEvent::Refused(refused))) => {
+                    return Err(Trouble::Refused(refused));
+                }
                 Some(call) if is_it(&call) => return Ok(call),
                 Some(_) => {}
                 None => return Err(Trouble::Failed("the connection has ended".into())),
@@ -121,7 +136,8 @@ impl Connection {
         }
     }
 
-    /// Uploads a file, and gives its cookie once it is acknowledged. The connection is then at rest again.
+    /// Uploads a file, and gives its cookie once it is acknowledged. The connection is then at rest
+    /// again.
     pub async fn upload(&mut self, content: &[u8]) -> Result<Cookie, Trouble> {
         let (header, metadata) = (self.client.header.clone(), Metadata::named("load"));
         let size = Some(content.len() as u64);
@@ -130,7 +146,11 @@ impl Connection {
         let mut rest = content;
         let cookie = loop {
             let is_next = |call: &Call<ClientSession>| {
-                matches!(call, Call::Need(ClientNeed::Supply) | Call::Event(ClientEvent::Uploaded { .. }))
+                matches!(
+                    call,
+                    Call::Request(ClientRequest::Supply)
+                        | Call::Event(ClientEvent::Uploaded { .. })
+                )
             };
             if let Call::Event(ClientEvent::Uploaded { cookie, .. }) = self.until(is_next).await? {
                 break cookie;
@@ -141,18 +161,26 @@ impl Connection {
             rest = later;
             self.session.supplied(now.len());
         };
-        self.until(|call| matches!(call, Call::Need(ClientNeed::Operation))).await?;
+        self.until(|call| matches!(call, Call::Request(ClientRequest::Operation))).await?;
         Ok(cookie)
     }
 
     /// Downloads a file, and says how many bytes it has. The connection is then at rest again.
     pub async fn download(&mut self, cookie: &Cookie) -> Result<u64, Trouble> {
         let (header, key) = (self.client.header.clone(), key());
-        self.session.start(Operation::Download(Download { cookie: cookie.clone(), header, key, earlier: None, chain: None }));
+        self.session.start(Operation::Download(Download {
+            cookie: cookie.clone(),
+            header,
+            key,
+            earlier: None,
+            chain: None,
+        }));
         let mut size = 0;
         loop {
-            let is_next = |call: &Call<ClientSession>| matches!(call, Call::Need(ClientNeed::Data | ClientNeed::Operation));
-            if let Call::Need(ClientNeed::Operation) = self.until(is_next).await? {
+            let is_next = |call: &Call<ClientSession>| {
+                matches!(call, Call::Request(ClientRequest::Data | ClientRequest::Operation))
+            };
+            if let Call::Request(ClientRequest::Operation) = self.until(is_next).await? {
                 return Ok(size);
             }
             let count = self.session.data().len();
@@ -164,7 +192,7 @@ impl Connection {
     /// Deletes a file of ours.
     pub async fn delete(&mut self, cookie: &Cookie) -> Result<(), Trouble> {
         self.session.start(Operation::Delete { cookie: cookie.clone(), verifier: None });
-        self.until(|call| matches!(call, Call::Need(ClientNeed::Operation))).await.map(drop)
+        self.until(|call| matches!(call, Call::Request(ClientRequest::Operation))).await.map(drop)
     }
 }
 

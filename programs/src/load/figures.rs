@@ -20,8 +20,18 @@ impl Figures {
     }
 
     /// Something that must be so.
-    pub fn check(&mut self, what: impl Into<String>, value: impl Into<String>, bound: impl Into<String>, is_held: bool) {
-        self.0.push(Figure { what: what.into(), value: value.into(), bound: Some((bound.into(), is_held)) });
+    pub fn check(
+        &mut self,
+        what: impl Into<String>,
+        value: impl Into<String>,
+        bound: impl Into<String>,
+        is_held: bool,
+    ) {
+        self.0.push(Figure {
+            what: what.into(),
+            value: value.into(),
+            bound: Some((bound.into(), is_held)),
+        });
     }
 
     pub fn are_held(&self) -> bool {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fss::Config;
-use fss::wire::prelude;
+use fss::wire::key_exchange;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -19,18 +19,25 @@ use crate::load::process::{Server, directory};
 
 /// Uploads by honest clients, one after another, of which 99 of 100 are looked at.
 const HONEST: usize = 200;
-/// A byte in this time: slower than any machine, and soon enough that a socket's timeout does not come.
+/// A byte in this time: slower than any machine, and soon enough that a socket's timeout does not
+/// come.
 const BETWEEN: Duration = Duration::from_secs(10);
-/// When a slow client must be gone: the time for the handshake, that for lingering, and a little more.
+/// When a slow client must be gone: the time for the handshake, that for lingering, and a little
+/// more.
 const GONE_BY: Duration = Duration::from_secs(15);
 
-pub async fn loris(options: &Options, clients: usize, figures: &mut Figures) -> Result<(), Failure> {
+pub async fn loris(
+    options: &Options,
+    clients: usize,
+    figures: &mut Figures,
+) -> Result<(), Failure> {
     let place = directory(options)?;
     let server = Server::start(options, &place.path().join("data"), &[])?;
     let client = Client::new()?;
     let alone = honest(&client, &server.address).await?;
 
-    let key: Arc<[u8]> = prelude::write(Config::generate()?.identity().public_key().as_bytes()).into();
+    let key: Arc<[u8]> =
+        key_exchange::write(Config::generate()?.identity().public_key().as_bytes()).into();
     let here = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
     let mut floods = JoinSet::new();
@@ -81,13 +88,17 @@ async fn dribble(mut stream: TcpStream, said: &[u8]) {
     }
 }
 
-pub async fn garbage(options: &Options, clients: usize, figures: &mut Figures) -> Result<(), Failure> {
+pub async fn garbage(
+    options: &Options,
+    clients: usize,
+    figures: &mut Figures,
+) -> Result<(), Failure> {
     let place = directory(options)?;
     let server = Server::start(options, &place.path().join("data"), &[])?;
     let client = Client::new()?;
     let alone = honest(&client, &server.address).await?;
 
-    let key = prelude::write(Config::generate()?.identity().public_key().as_bytes());
+    let key = key_exchange::write(Config::generate()?.identity().public_key().as_bytes());
     let said: Arc<[u8]> = [key, vec![0xa5; 64 * 1024]].concat().into();
     let (address, before, start) = (server.address.clone(), server.used()?, Instant::now());
     let flood = tokio::spawn(async move {
@@ -140,7 +151,11 @@ async fn honest(client: &Client, address: &str) -> Result<Vec<Duration>, Failure
 }
 
 /// Gives how many times longer they took.
-fn tell_honest(mut alone: Vec<Duration>, mut meanwhile: Vec<Duration>, figures: &mut Figures) -> f64 {
+fn tell_honest(
+    mut alone: Vec<Duration>,
+    mut meanwhile: Vec<Duration>,
+    figures: &mut Figures,
+) -> f64 {
     let (alone, meanwhile) = (p99(&mut alone), p99(&mut meanwhile));
     figures.tell("  p99 of an upload of 1 KiB, without them", milliseconds(alone));
     figures.tell("  p99 of an upload of 1 KiB, with them", milliseconds(meanwhile));

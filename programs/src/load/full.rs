@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fss::wire::refusal::RefusalCode;
+use fss::wire::error_frame::ErrorCode;
 
 use crate::load::Failure;
 use crate::load::client::{Client, Trouble};
@@ -14,7 +14,11 @@ const FILE: usize = 1024 * 1024;
 /// More than a small file system has room for.
 const MOST: usize = 1024;
 
-pub async fn load(options: &Options, directory: &Path, figures: &mut Figures) -> Result<(), Failure> {
+pub async fn load(
+    options: &Options,
+    directory: &Path,
+    figures: &mut Figures,
+) -> Result<(), Failure> {
     let data = directory.join("fss-load");
     let server = Server::start(options, &data, &[])?;
     let client = Client::new()?;
@@ -30,7 +34,7 @@ pub async fn load(options: &Options, directory: &Path, figures: &mut Figures) ->
             return Err(format!("{} is not small: {MOST} MiB fit", directory.display()).into());
         }
     };
-    let said_so = refused.code() == Some(RefusalCode::NoRoom);
+    let said_so = refused.code() == Some(ErrorCode::NoRoom);
     let mut connection = client.connect(&server.address).await?;
     let mut sizes = 0;
     for cookie in &cookies {
@@ -38,7 +42,8 @@ pub async fn load(options: &Options, directory: &Path, figures: &mut Figures) ->
     }
     let all_there = sizes == (cookies.len() * FILE) as u64;
     let again = connection.upload(&content).await;
-    let still_full = matches!(&again, Err(Trouble::Refused(refused)) if refused.code == Some(RefusalCode::NoRoom));
+    let still_full =
+        matches!(&again, Err(Trouble::Refused(refused)) if refused.code == Some(ErrorCode::NoRoom));
 
     let mut connection = client.connect(&server.address).await?;
     for cookie in &cookies[..cookies.len().div_ceil(2)] {

@@ -18,7 +18,11 @@ const AT_ONCE: usize = 64;
 const OF_ONE: f64 = 20.0;
 const OF_ALL: f64 = 256.0;
 
-pub async fn load(options: &Options, connections: usize, figures: &mut Figures) -> Result<(), Failure> {
+pub async fn load(
+    options: &Options,
+    connections: usize,
+    figures: &mut Figures,
+) -> Result<(), Failure> {
     let place = directory(options)?;
     // Hellos of all take longer than one may rest on a small machine.
     let server = Server::start(options, &place.path().join("data"), &["--idle", "10m"])?;
@@ -36,7 +40,8 @@ pub async fn load(options: &Options, connections: usize, figures: &mut Figures) 
             client.connect(&address).await
         });
     }
-    let open: Vec<client::Connection> = opening.join_all().await.into_iter().collect::<Result<_, _>>()?;
+    let open: Vec<client::Connection> =
+        opening.join_all().await.into_iter().collect::<Result<_, _>>()?;
     let hellos = start.elapsed();
     let after = server.used()?;
     let fresh = client.upload_alone(&server.address, 1024).await?;
@@ -45,8 +50,18 @@ pub async fn load(options: &Options, connections: usize, figures: &mut Figures) 
     let of_all = kib(after.memory) / 1024.0;
     figures.tell("idle connections", open.len().to_string());
     figures.tell("  hellos of all", format!("{:.1} s", hellos.as_secs_f64()));
-    figures.check("  memory of one", format!("{of_one:.1} KiB"), format!("at most {OF_ONE} KiB"), of_one <= OF_ONE);
-    figures.check("  memory of the process", format!("{of_all:.1} MiB"), format!("at most {OF_ALL} MiB"), of_all <= OF_ALL);
+    figures.check(
+        "  memory of one",
+        format!("{of_one:.1} KiB"),
+        format!("at most {OF_ONE} KiB"),
+        of_one <= OF_ONE,
+    );
+    figures.check(
+        "  memory of the process",
+        format!("{of_all:.1} MiB"),
+        format!("at most {OF_ALL} MiB"),
+        of_all <= OF_ALL,
+    );
     figures.tell("  an upload of 1 KiB meanwhile", milliseconds(fresh));
     Ok(())
 }

@@ -42,18 +42,24 @@ pub async fn load(options: &Options, rounds: usize, figures: &mut Figures) -> Re
     for _ in 0..rounds {
         let server = Server::start(options, &data, &[])?;
         // What the last one acknowledged, before this one gets anything to do.
-        let (missing, not_whole) = look(&data, &acknowledged.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let (missing, not_whole) =
+            look(&data, &acknowledged.lock().unwrap_or_else(PoisonError::into_inner))?;
         lost += missing;
         damaged += not_whole;
         let mut running = JoinSet::new();
         for _ in 0..CLIENTS {
-            running.spawn(upload_until_it_dies(client.clone(), server.address.clone(), Arc::clone(&acknowledged)));
+            running.spawn(upload_until_it_dies(
+                client.clone(),
+                server.address.clone(),
+                Arc::clone(&acknowledged),
+            ));
         }
         sleep(Duration::from_millis((SystemRng.next_u32() % LONGEST).into())).await;
         server.kill()?;
         while running.join_next().await.is_some() {}
     }
-    let acknowledged = std::mem::take(&mut *acknowledged.lock().unwrap_or_else(PoisonError::into_inner));
+    let acknowledged =
+        std::mem::take(&mut *acknowledged.lock().unwrap_or_else(PoisonError::into_inner));
     // The last start is that of a store whose clock says that all leases are over.
     let store = OpenOptions::default().clock(TwoDaysLater).open(&data)?;
     let (missing, not_whole) = look(&data, &acknowledged)?;
@@ -63,20 +69,36 @@ pub async fn load(options: &Options, rounds: usize, figures: &mut Figures) -> Re
     figures.tell("times that the server was killed", rounds.to_string());
     figures.tell("  acknowledged files", acknowledged.len().to_string());
     figures.check("  of which lost", (lost + missing).to_string(), "none", lost + missing == 0);
-    figures.check("  files that are there and not whole", (damaged + not_whole).to_string(), "none", damaged + not_whole == 0);
+    figures.check(
+        "  files that are there and not whole",
+        (damaged + not_whole).to_string(),
+        "none",
+        damaged + not_whole == 0,
+    );
     figures.check("  left of uploads after their leases", staged.to_string(), "none", staged == 0);
-    figures.check("  files on the disk that no record has", visible.abs_diff(files).to_string(), "none", visible == files);
+    figures.check(
+        "  files on the disk that no record has",
+        visible.abs_diff(files).to_string(),
+        "none",
+        visible == files,
+    );
     Ok(())
 }
 
-async fn upload_until_it_dies(client: Client, address: String, acknowledged: Arc<Mutex<HashSet<Cookie>>>) {
+async fn upload_until_it_dies(
+    client: Client,
+    address: String,
+    acknowledged: Arc<Mutex<HashSet<Cookie>>>,
+) {
     let Ok(mut connection) = client.connect(&address).await else { return };
     loop {
         // Files of all sizes, small ones more often.
         let size = SystemRng.next_u32() % (LARGEST >> (SystemRng.next_u32() % 10));
         let content = vec![7; usize::try_from(size).unwrap_or(0)];
         match connection.upload(&content).await {
-            Ok(cookie) => drop(acknowledged.lock().unwrap_or_else(PoisonError::into_inner).insert(cookie)),
+            Ok(cookie) => {
+                acknowledged.lock().unwrap_or_else(PoisonError::into_inner).insert(cookie);
+            }
             Err(_) => return,
         }
     }
@@ -86,7 +108,7 @@ async fn upload_until_it_dies(client: Client, address: String, acknowledged: Arc
 fn look(data: &Path, acknowledged: &HashSet<Cookie>) -> Result<(usize, u64), Failure> {
     let mut whole = HashSet::new();
     let verified = verify_directory(data, |cookie, finding| {
-        if *finding == Finding::Whole {
+        if *finding == Finding::Intact {
             whole.insert(cookie.clone());
         }
     })?;

@@ -1,5 +1,6 @@
-//! What a server bears: each command loads one as a part of the open internet would, and says what came of it. The server is
-//! started as a process of its own, in an empty directory that is gone afterwards. Linux.
+//! What a server bears: each command loads one as a part of the open internet would, and says what
+//! came of it. The server is started as a process of its own, in an empty directory that is gone
+//! afterwards. Linux.
 //!
 //! ```text
 //! cargo build --release --examples
@@ -63,10 +64,14 @@ fn run(options: &Options) -> Result<bool, Failure> {
 async fn load(options: &Options, command: &Command, figures: &mut Figures) -> Result<(), Failure> {
     match command {
         Command::Idle { connections } => idle::load(options, *connections, figures).await,
-        Command::Transfers { transfers, mib } => transfers::load(options, *transfers, *mib, figures).await,
+        Command::Transfers { transfers, mib } => {
+            transfers::load(options, *transfers, *mib, figures).await
+        }
         Command::Loris { clients } => floods::loris(options, *clients, figures).await,
         Command::Garbage { clients } => floods::garbage(options, *clients, figures).await,
-        Command::Uploads { clients, seconds } => uploads::load(options, *clients, *seconds, figures).await,
+        Command::Uploads { clients, seconds } => {
+            uploads::load(options, *clients, *seconds, figures).await
+        }
         Command::Kill { rounds } => kill::load(options, *rounds, figures).await,
         Command::Full { directory } => Box::pin(full::load(options, directory, figures)).await,
         Command::All => Ok(()),

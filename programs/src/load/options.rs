@@ -36,12 +36,14 @@ pub enum Command {
         #[arg(long, env = "FSS_LOAD_MIB", default_value_t = 2)]
         mib: usize,
     },
-    /// Clients that say a byte in 10 s: how long honest ones take meanwhile, and when those are gone
+    /// Clients that say a byte in 10 s: how long honest ones take meanwhile, and when those are
+    /// gone
     Loris {
         #[arg(long, env = "FSS_LOAD_CLIENTS", default_value_t = 5000)]
         clients: usize,
     },
-    /// Clients that send garbage after their key: what each costs the server, and how long honest ones take meanwhile
+    /// Clients that send garbage after their key: what each costs the server, and how long honest
+    /// ones take meanwhile
     Garbage {
         #[arg(long, env = "FSS_LOAD_CLIENTS", default_value_t = 5000)]
         clients: usize,
@@ -53,7 +55,8 @@ pub enum Command {
         #[arg(long, env = "FSS_LOAD_SECONDS", default_value_t = 60)]
         seconds: u64,
     },
-    /// The server is killed at random moments of uploads: whether all that it acknowledged is there afterwards
+    /// The server is killed at random moments of uploads: whether all that it acknowledged is there
+    /// afterwards
     Kill {
         #[arg(long, env = "FSS_LOAD_ROUNDS", default_value_t = 100)]
         rounds: usize,

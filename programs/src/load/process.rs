@@ -31,9 +31,17 @@ impl Server {
         };
         let mut command = Command::new(&program);
         command.args(["--listen", "127.0.0.1:0", "--data"]);
-        command.arg(data).args(arguments).env("FSS_CODE", "load").stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .arg(data)
+            .args(arguments)
+            .env("FSS_CODE", "load")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let started = command.spawn().map_err(|error| {
-            format!("cannot start {}: {error}; build it: cargo build --release -p fss-programs", program.display())
+            format!(
+                "cannot start {}: {error}; build it: cargo build --release -p fss-programs",
+                program.display()
+            )
         });
         let mut child = started?;
         let mut line = String::new();
@@ -42,19 +50,25 @@ impl Server {
         }
         let address = line.trim_end().strip_prefix("listening on ").map(str::to_owned);
         let mut server = Self { child, address: String::new() };
-        server.address = address.ok_or_else(|| format!("{} does not start: {line:?}", program.display()))?;
+        server.address =
+            address.ok_or_else(|| format!("{} does not start: {line:?}", program.display()))?;
         Ok(server)
     }
 
     pub fn used(&self) -> Result<Used, Failure> {
         let process = PathBuf::from(format!("/proc/{}", self.child.id()));
         let status = std::fs::read_to_string(process.join("status"))?;
-        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        let memory =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
         let stat = std::fs::read_to_string(process.join("stat"))?;
-        // Behind the name, which may hold anything, time as user and as system are the 12th and 13th fields.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        // Behind the name, which may hold anything, time as user and as system are the 12th and
+        // 13th fields.
+        let fields: Vec<&str> =
+            stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
-        let (Some(user), Some(system)) = (ticks(11), ticks(12)) else { return Err("there is no time in /proc".into()) };
+        let (Some(user), Some(system)) = (ticks(11), ticks(12)) else {
+            return Err("there is no time in /proc".into());
+        };
         let memory = memory.ok_or("there is no memory in /proc")?.parse()?;
         // A tick is 10 ms on every Linux that there is.
         Ok(Used { memory, time: Duration::from_millis(10 * (user + system)) })

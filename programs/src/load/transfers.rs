@@ -12,7 +12,12 @@ use crate::load::figures::Figures;
 use crate::load::options::Options;
 use crate::load::process::{Server, directory};
 
-pub async fn load(options: &Options, transfers: usize, mib: usize, figures: &mut Figures) -> Result<(), Failure> {
+pub async fn load(
+    options: &Options,
+    transfers: usize,
+    mib: usize,
+    figures: &mut Figures,
+) -> Result<(), Failure> {
     let place = directory(options)?;
     let server = Server::start(options, &place.path().join("data"), &[])?;
     let clients: Vec<Client> = Client::for_uploads(transfers)?.collect();
@@ -25,7 +30,8 @@ pub async fn load(options: &Options, transfers: usize, mib: usize, figures: &mut
         let barrier = Arc::new(Barrier::new(transfers));
         let mut running = JoinSet::new();
         for client in &clients {
-            let (client, address, barrier) = (client.clone(), server.address.clone(), Arc::clone(&barrier));
+            let (client, address, barrier) =
+                (client.clone(), server.address.clone(), Arc::clone(&barrier));
             let (content, cookie) = (Arc::clone(&content), cookie.clone());
             running.spawn(async move {
                 let mut connection = client.connect(&address).await?;
@@ -42,7 +48,8 @@ pub async fn load(options: &Options, transfers: usize, mib: usize, figures: &mut
                 Ok(start.elapsed())
             });
         }
-        let times: Vec<Duration> = running.join_all().await.into_iter().collect::<Result<_, Trouble>>()?;
+        let times: Vec<Duration> =
+            running.join_all().await.into_iter().collect::<Result<_, Trouble>>()?;
         tell(direction, &times, content.len(), figures);
     }
     Ok(())

@@ -19,7 +19,12 @@ const SIZE: usize = 1024;
 /// How long the disk's own rate is measured, before and after.
 const PROBE: Duration = Duration::from_secs(3);
 
-pub async fn load(options: &Options, clients: usize, seconds: u64, figures: &mut Figures) -> Result<(), Failure> {
+pub async fn load(
+    options: &Options,
+    clients: usize,
+    seconds: u64,
+    figures: &mut Figures,
+) -> Result<(), Failure> {
     let place = directory(options)?;
     let data = place.path().join("data");
     let before = syncs(place.path())?;
@@ -42,7 +47,8 @@ pub async fn load(options: &Options, clients: usize, seconds: u64, figures: &mut
             Ok((cookies, times))
         });
     }
-    let done: Vec<(Vec<Cookie>, Vec<Duration>)> = running.join_all().await.into_iter().collect::<Result<_, Trouble>>()?;
+    let done: Vec<(Vec<Cookie>, Vec<Duration>)> =
+        running.join_all().await.into_iter().collect::<Result<_, Trouble>>()?;
     let took = start.elapsed();
     server.kill()?;
     let after = syncs(place.path())?;
@@ -57,7 +63,12 @@ pub async fn load(options: &Options, clients: usize, seconds: u64, figures: &mut
     figures.tell("  the disk's own syncs a second, one after another", format!("{syncs:.0}"));
     figures.tell("  files for each of those", format!("{:.2}", rate / syncs));
     figures.tell("  p99 of one", milliseconds(p99(&mut times)));
-    figures.check("  acknowledged files that are not there or not whole", missing.to_string(), "none", missing == 0);
+    figures.check(
+        "  acknowledged files that are not there or not whole",
+        missing.to_string(),
+        "none",
+        missing == 0,
+    );
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fss::crypto::{PrivateKey, default_provider};
-use fss::locked_key::{KeyForm, LockedKey, Owner};
+use fss::key_file::{KeyEncoding, KeyFile, KeyRole};
 use fss::{Config, Password, SystemRng};
 
 use crate::server::Runtime;
@@ -32,9 +32,11 @@ pub fn main(usual: Runtime) -> ExitCode {
 }
 
 fn run(options: &Options, runtime: Runtime) -> Result<(), Failure> {
-    let locked = LockedKey::new(&options.data, Owner::Server);
+    let locked = KeyFile::new(&options.data, KeyRole::Server);
     match &options.command {
-        Some(Command::Fingerprint) => print::line(locked.open(&CODE.get()?, &*default_provider())?.public_key().fingerprint()),
+        Some(Command::Fingerprint) => {
+            print::line(locked.open(&CODE.get()?, &*default_provider())?.public_key().fingerprint())
+        }
         Some(Command::ChangeCode) => {
             locked.form()?;
             let old = CODE.get()?;
@@ -45,7 +47,8 @@ fn run(options: &Options, runtime: Runtime) -> Result<(), Failure> {
         Some(Command::Verify) => verify::run(&options.data),
         Some(Command::Users(command)) => users::run(&options.data, command),
         None => {
-            // The store first: it holds the lock of the directory, and a foreign directory must not get a key.
+            // The store first: it holds the lock of the directory, and a foreign directory must not
+            // get a key.
             let store = options.open_store()?;
             // And the ports, so that nobody is asked for a code in vain.
             let listeners = listen_at_all(&options.listen, "--listen")?;
@@ -53,8 +56,9 @@ fn run(options: &Options, runtime: Runtime) -> Result<(), Failure> {
                 metrics::expose(address)?;
             }
             let identity = identity(options, &locked)?;
-            let config =
-                Config::new(default_provider(), identity).with_limits(options.limits(runtime)).with_versions(options.versions());
+            let config = Config::new(default_provider(), identity)
+                .with_limits(options.limits(runtime))
+                .with_versions(options.versions());
             let (service, start) = Service::start(options, runtime, config, store, listeners)?;
             runtime.serve(&service, start)?;
             service.rest();
@@ -64,21 +68,24 @@ fn run(options: &Options, runtime: Runtime) -> Result<(), Failure> {
 }
 
 /// The server's key: opened with the operation code, or made where there is none.
-fn identity(options: &Options, locked: &LockedKey) -> Result<Arc<dyn PrivateKey>, Failure> {
+fn identity(options: &Options, locked: &KeyFile) -> Result<Arc<dyn PrivateKey>, Failure> {
     if locked.exists() {
         let code = CODE.get()?;
         let key = locked.open(&code, &*default_provider())?;
         if options.upgrade_key {
             locked.upgrade(&code, &mut SystemRng)?;
             tracing::info!("the key is locked in the modern form");
-        } else if locked.form()? == KeyForm::Legacy {
-            tracing::warn!("the key is locked in the form of 2019, which can be guessed fast; --upgrade-key converts it");
+        } else if locked.form()? == KeyEncoding::Legacy {
+            tracing::warn!(
+                "the key is locked in the form of 2019, which can be guessed fast; --upgrade-key converts it"
+            );
         }
         return Ok(key);
     }
     let code: Password = CODE.get_new()?;
     let key = default_provider().generate_private_key(&mut SystemRng);
-    let key = key.map_err(|error| Failure::new(1, "no key could be made", error.to_string(), ""))?;
+    let key =
+        key.map_err(|error| Failure::new(1, "no key could be made", error.to_string(), ""))?;
     locked.create(options.key_form.into(), &*key, &code, &mut SystemRng)?;
     tracing::info!(data = %options.data.display(), "made a new key");
     Ok(key)

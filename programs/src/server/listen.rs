@@ -12,7 +12,8 @@ pub fn listen_at_all(addresses: &[SocketAddr], option: &str) -> Result<Vec<TcpLi
 
 /// Listens at an address that an option says, without blocking.
 pub fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    let listener = TcpListener::bind(address)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
     listener.map_err(|error| {
         let port = address.port();
         let (why, hint) = match error.kind() {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::server::listen::listen;
-use crate::server::service::{BREATHER, broken, spawn};
+use crate::server::service::{ACCEPT_RETRY, broken, spawn};
 use crate::terminal::failure::Failure;
 
 /// How long whoever asks may take in all. One is answered after the other.
@@ -47,7 +47,7 @@ fn answer_all(listener: &TcpListener, handle: &PrometheusHandle) {
             }
             Err(error) => {
                 tracing::error!(%error, "cannot accept a connection for metrics");
-                thread::sleep(BREATHER);
+                thread::sleep(ACCEPT_RETRY);
             }
         }
     }

@@ -1,4 +1,5 @@
-//! The server: commands and options, what is done beside the connections (`service`), and two ways to serve them.
+//! The server: commands and options, what is done beside the connections (`service`), and two ways
+//! to serve them.
 
 mod commands;
 mod listen;
@@ -28,7 +29,8 @@ pub enum Runtime {
 }
 
 impl Runtime {
-    /// Connections at once, unless said otherwise: a thread each, or some KiB of memory, and an open file.
+    /// Connections at once, unless said otherwise: a thread each, or some KiB of memory, and an
+    /// open file.
     fn connections(self) -> u32 {
         match self {
             Self::Threads => 1024,

@@ -12,9 +12,9 @@ use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use fss::crypto::Fingerprint;
-use fss::locked_key::KeyForm;
+use fss::key_file::KeyEncoding;
 use fss::store::{EmbeddedStore, OpenOptions, Retention};
-use fss::{IndexCookies, Limits, RandomCookies, Versions};
+use fss::{Limits, RandomCookies, SequentialCookies, Versions};
 use ipnet::IpNet;
 
 use crate::duration::duration;
@@ -23,15 +23,22 @@ use crate::terminal::failure::Failure;
 
 /// Saves people's files and gives them back.
 ///
-/// The operation code that opens the server's key is asked for, or taken from FSS_CODE, FSS_CODE_FILE or FSS_CODE_COMMAND.
+/// The operation code that opens the server's key is asked for, or taken from FSS_CODE,
+/// FSS_CODE_FILE or FSS_CODE_COMMAND.
 #[derive(Debug, Parser)]
 #[command(name = "fss-server", version, after_help = EXAMPLES, args_override_self = true)]
 pub struct Options {
     /// Address and port to listen on, also several times; [::]:954 for IPv6
-    #[arg(long, env = "FSS_LISTEN", value_name = "ADDR:PORT", value_delimiter = ',', default_value = "0.0.0.0:954")]
+    #[arg(
+        long,
+        env = "FSS_LISTEN",
+        value_name = "ADDR:PORT",
+        value_delimiter = ',',
+        default_value = "0.0.0.0:954"
+    )]
     pub listen: Vec<SocketAddr>,
-    /// Addresses of proxies, which must begin each connection with a PROXY header (version 1 or 2) that says who the client
-    /// is, such as 127.0.0.1 or 10.0.0.0/8; also several times
+    /// Addresses of proxies, which must begin each connection with a PROXY header (version 1 or 2)
+    /// that says who the client is, such as 127.0.0.1 or 10.0.0.0/8; also several times
     #[arg(long, env = "FSS_PROXY_PROTOCOL", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
     pub proxy_protocol: Vec<IpNet>,
     /// Directory of files, database and key; one of 2019 is served in place
@@ -64,17 +71,21 @@ pub struct Options {
     /// Read all files again and again, with so much time between, and log those that are damaged
     #[arg(long, env = "FSS_VERIFY_EVERY", value_name = "TIME", value_parser = duration)]
     pub verify_every: Option<Duration>,
-    /// File with more options, a line each, such as `idle 30s`; limits in it are read again on SIGHUP
+    /// File with more options, a line each, such as `idle 30s`; limits in it are read again on
+    /// SIGHUP
     #[arg(long, env = "FSS_OPTIONS", value_name = "FILE")]
     #[allow(clippy::struct_field_names, reason = "it is called so")]
     pub options: Option<PathBuf>,
-    /// How to serve connections: each by a thread, or by a task of tokio, for more than a few hundred
+    /// How to serve connections: each by a thread, or by a task of tokio, for more than a few
+    /// hundred
     #[arg(long, env = "FSS_RUNTIME", value_enum)]
     pub runtime: Option<Runtime>,
-    /// Connections at once, by default 1024 with threads and 16384 with tokio; one more is told that the server is busy
+    /// Connections at once, by default 1024 with threads and 16384 with tokio; one more is told
+    /// that the server is busy
     #[arg(long, env = "FSS_CONNECTIONS", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections: Option<u32>,
-    /// Connections at once from one address, or one /64 of IPv6, but not from this machine; by default a quarter of all
+    /// Connections at once from one address, or one /64 of IPv6, but not from this machine; by
+    /// default a quarter of all
     #[arg(long, env = "FSS_CONNECTIONS_PER_SOURCE", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_per_source: Option<u32>,
     /// Time for a new connection's first message
@@ -83,7 +94,8 @@ pub struct Options {
     /// Time for each message after that
     #[arg(long, env = "FSS_IDLE", value_name = "TIME", value_parser = duration, default_value = "60s")]
     pub idle: Duration,
-    /// Bytes a second that a transfer must keep, after a grace of the time for a message; 0 is no limit
+    /// Bytes a second that a transfer must keep, after a grace of the time for a message; 0 is no
+    /// limit
     #[arg(long, env = "FSS_MINIMUM_RATE", value_name = "BYTES", value_parser = bytes, default_value = "256")]
     pub minimum_rate: u64,
     /// Largest file, in stored bytes
@@ -95,7 +107,8 @@ pub struct Options {
     /// Files of one key at once, those on their way in counted
     #[arg(long, env = "FSS_FILES_PER_KEY", value_name = "COUNT", default_value = "100000", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub files_per_key: u64,
-    /// Parts of files in memory at once, of 257 KiB each; connections wait for each other when all are there
+    /// Parts of files in memory at once, of 257 KiB each; connections wait for each other when all
+    /// are there
     #[arg(long, env = "FSS_RECORD_BUFFERS", value_name = "COUNT", default_value = "512", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     pub record_buffers: u32,
     #[command(subcommand)]
@@ -139,7 +152,8 @@ pub enum UsersCommand {
         /// The fingerprint of the client's key, as the client's `info` shows it
         #[arg(value_name = "SHA256:…")]
         key: Fingerprint,
-        /// Bytes that the user may store, such as 500M or 20G; without, as many as there is room for
+        /// Bytes that the user may store, such as 500M or 20G; without, as many as there is room
+        /// for
         #[arg(long, env = "FSS_QUOTA", value_name = "BYTES", value_parser = bytes)]
         quota: Option<u64>,
     },
@@ -158,7 +172,8 @@ pub enum UsersCommand {
     },
     /// Print an invite: it is good once, for 7 days
     Invite {
-        /// Bytes that the user may store, such as 500M or 20G; without, as many as there is room for
+        /// Bytes that the user may store, such as 500M or 20G; without, as many as there is room
+        /// for
         #[arg(long, env = "FSS_QUOTA", value_name = "BYTES", value_parser = bytes)]
         quota: Option<u64>,
     },
@@ -190,7 +205,7 @@ pub enum Form {
     Legacy,
 }
 
-impl From<Form> for KeyForm {
+impl From<Form> for KeyEncoding {
     fn from(form: Form) -> Self {
         match form {
             Form::Modern => Self::Modern,
@@ -219,21 +234,37 @@ impl LogFormat {
 }
 
 impl Options {
-    /// The command line, with the options of the file that it may name before its own, so that its own hold.
+    /// The command line, with the options of the file that it may name before its own, so that its
+    /// own hold.
     pub fn read() -> Result<Self, Failure> {
         let matches = Self::command().get_matches();
         let typed = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         let Some(path) = &typed.options else { return Ok(typed) };
         let is_typed = |name: &str| {
-            SEVERAL.contains(&name) && matches.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine)
+            SEVERAL.contains(&name)
+                && matches.value_source(&name.replace('-', "_")) == Some(ValueSource::CommandLine)
         };
-        let failed = |why: String| Failure::usage(format!("cannot use the options in {}", path.display()), why, OPTIONS_FILE);
+        let failed = |why: String| {
+            Failure::usage(
+                format!("cannot use the options in {}", path.display()),
+                why,
+                OPTIONS_FILE,
+            )
+        };
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
         let mut arguments = std::env::args_os();
         let program = arguments.next().unwrap_or_default();
         let all = std::iter::once(program).chain(from_file(&text, is_typed)).chain(arguments);
         Self::try_parse_from(all).map_err(|error| {
-            failed(error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
+            failed(
+                error
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .trim_start_matches("error: ")
+                    .to_owned(),
+            )
         })
     }
 
@@ -252,7 +283,8 @@ impl Options {
         limits.minimum_rate = self.minimum_rate;
         limits.largest_file = self.largest_file.unwrap_or(limits.largest_file);
         limits.connections = count(self.connections.unwrap_or_else(|| runtime.connections()));
-        limits.connections_per_source = self.connections_per_source.map_or_else(|| limits.connections.div_ceil(4), count);
+        limits.connections_per_source =
+            self.connections_per_source.map_or_else(|| limits.connections.div_ceil(4), count);
         limits.record_buffers = count(self.record_buffers);
         limits
     }
@@ -260,19 +292,27 @@ impl Options {
     pub fn open_store(&self) -> Result<EmbeddedStore, Failure> {
         let options = match self.cookies {
             Cookies::Random => OpenOptions::default().cookies(RandomCookies),
-            Cookies::Index => OpenOptions::default().cookies(IndexCookies),
+            Cookies::Index => OpenOptions::default().cookies(SequentialCookies),
         };
-        let options = options.retention(self.keep).members(self.members);
-        Ok(options.minimum_free(self.minimum_free).files_per_owner(self.files_per_key).open(&self.data)?)
+        let options = options.retention(self.keep).members_only(self.members);
+        Ok(options
+            .minimum_free(self.minimum_free)
+            .files_per_owner(self.files_per_key)
+            .open(&self.data)?)
     }
 }
 
-/// Options that may stand several times: those of the command line do not add to those of the file, but replace them.
+/// Options that may stand several times: those of the command line do not add to those of the file,
+/// but replace them.
 const SEVERAL: [&str; 2] = ["listen", "proxy-protocol"];
 
 /// The options of a file as they are on a command line, without those that are typed there.
-fn from_file<'a>(text: &'a str, is_typed: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = OsString> + 'a {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+fn from_file<'a>(
+    text: &'a str,
+    is_typed: impl Fn(&str) -> bool + 'a,
+) -> impl Iterator<Item = OsString> + 'a {
+    let lines =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let options = lines.map(|line| line.split_once([' ', '\t', '=']).unwrap_or((line, "")));
     options.filter(move |(name, _)| !is_typed(name)).flat_map(|(name, value)| {
         let value = value.trim_start_matches([' ', '\t', '=']);
@@ -288,7 +328,9 @@ fn count(number: u32) -> usize {
 /// A network, or one address.
 fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse().or_else(|_| address()).map_err(|_| format!("{text:?} is no network: write 127.0.0.1, 10.0.0.0/8 or fd00::/8"))
+    text.parse()
+        .or_else(|_| address())
+        .map_err(|_| format!("{text:?} is no network: write 127.0.0.1, 10.0.0.0/8 or fd00::/8"))
 }
 
 fn quota(text: &str) -> Result<Quota, String> {
@@ -305,7 +347,11 @@ fn retention(text: &str) -> Result<Retention, String> {
 
 /// A whole number of bytes, or with K, M, G or T of 1024, 1024² and so on.
 fn bytes(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no number of bytes: write a whole number, with K, M, G or T behind it if you like");
+    let wrong = || {
+        format!(
+            "{text:?} is no number of bytes: write a whole number, with K, M, G or T behind it if you like"
+        )
+    };
     let (digits, shift) = match text.chars().last() {
         Some('K') => (&text[..text.len() - 1], 10),
         Some('M') => (&text[..text.len() - 1], 20),

@@ -1,5 +1,5 @@
-//! What a server does besides its connections, and what they share: configuration that can be read again, the store and its
-//! sweeper, and the signals.
+//! What a server does besides its connections, and what they share: configuration that can be read
+//! again, the store and its sweeper, and the signals.
 //!
 //! SIGTERM and SIGINT end it in peace; SIGHUP makes it read its limits again.
 
@@ -27,16 +27,18 @@ use fss::text::printable;
 /// How long running connections get to finish after a signal.
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// How long to wait when the operating system has no room for another connection.
-pub const BREATHER: Duration = Duration::from_millis(100);
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// When what is done again and again is done first, at the latest.
 const SOON: Duration = Duration::from_secs(10 * 60);
 /// How often expired files are removed.
 const SWEEP: Duration = Duration::from_secs(60);
-/// How often it is looked whether the transport keys are half used up, which they are after 7.5 minutes at the latest.
+/// How often it is looked whether the transport keys are half used up, which they are after 7.5
+/// minutes at the latest.
 const RENEW: Duration = Duration::from_secs(30);
 /// Files that a connection may have open: its socket, and what it is busy with.
 const FILES_OF_ONE: u64 = 2;
-/// What a process has open beside that: the database, those who read it, pipes, and connections that are turned away.
+/// What a process has open beside that: the database, those who read it, pipes, and connections
+/// that are turned away.
 const OTHER_FILES: u64 = 512;
 
 pub struct Service {
@@ -69,10 +71,16 @@ impl Service {
         store: EmbeddedStore,
         listeners: Vec<TcpListener>,
     ) -> Result<(Arc<Self>, Start), Failure> {
-        let wanted = (config.limits().connections as u64).saturating_mul(FILES_OF_ONE).saturating_add(OTHER_FILES);
+        let wanted = (config.limits().connections as u64)
+            .saturating_mul(FILES_OF_ONE)
+            .saturating_add(OTHER_FILES);
         match open_files::raise() {
             Ok(most) if most >= wanted => {}
-            Ok(most) => tracing::warn!(most, wanted, "open files are limited to fewer than all connections need (ulimit -n)"),
+            Ok(most) => tracing::warn!(
+                most,
+                wanted,
+                "open files are limited to fewer than all connections need (ulimit -n)"
+            ),
             Err(error) => tracing::warn!(%error, "cannot tell how many files may be open"),
         }
         let (stopper, stop) = UnixStream::pair().map_err(broken)?;
@@ -135,7 +143,10 @@ impl Service {
     /// What is done when no connection is served any more.
     pub fn rest(&self) {
         if let Err(error) = self.store.checkpoint() {
-            tracing::warn!(error = without_cookies(&error.to_string()), "the database's log stays as it is");
+            tracing::warn!(
+                error = without_cookies(&error.to_string()),
+                "the database's log stays as it is"
+            );
         }
     }
 
@@ -192,12 +203,19 @@ impl Service {
                 *config = config.clone().with_limits(options.limits(self.runtime));
                 tracing::info!(limits = ?config.limits(), "limits are read again, for new connections");
             }
-            Err(failure) => tracing::error!(what = %printable(&failure.what), why = %printable(&failure.why), "the limits stay"),
+            Err(failure) => {
+                tracing::error!(what = %printable(&failure.what), why = %printable(&failure.why), "the limits stay");
+            }
         }
     }
 
     /// Does something again and again, on a thread of its own.
-    fn every(self: &Arc<Self>, name: &str, time: Duration, work: impl Fn(&Self) + Send + 'static) -> Result<(), Failure> {
+    fn every(
+        self: &Arc<Self>,
+        name: &str,
+        time: Duration,
+        work: impl Fn(&Self) + Send + 'static,
+    ) -> Result<(), Failure> {
         let service = Arc::clone(self);
         spawn(name, move || {
             // Not long after the start, or a server that is often restarted would never get to it.
@@ -215,7 +233,10 @@ impl Service {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "removed expired files"),
             Err(error) => {
-                tracing::error!(error = without_cookies(&error.to_string()), "cannot remove expired files");
+                tracing::error!(
+                    error = without_cookies(&error.to_string()),
+                    "cannot remove expired files"
+                );
                 self.heed_store(&error);
             }
         }
@@ -226,7 +247,11 @@ impl Service {
         let leftovers = self.store.leftovers();
         if let Some(first) = leftovers.first() {
             let error = without_cookies(&first.to_string());
-            tracing::warn!(error, count = leftovers.len(), "cannot remove what is to be removed; the next sweep tries again");
+            tracing::warn!(
+                error,
+                count = leftovers.len(),
+                "cannot remove what is to be removed; the next sweep tries again"
+            );
         }
     }
 
@@ -237,7 +262,10 @@ impl Service {
             }
             Finding::Orphan => tracing::error!(cookie = cookie.short(), "a file has no record"),
             Finding::Unreadable(error) => {
-                tracing::error!(error = without_cookies(&error.to_string()), "a file cannot be read");
+                tracing::error!(
+                    error = without_cookies(&error.to_string()),
+                    "a file cannot be read"
+                );
             }
             _ => {}
         });
@@ -245,7 +273,10 @@ impl Service {
             Ok(Verified { whole, damaged, orphans, unreadable, .. }) => {
                 tracing::info!(whole, damaged, orphans, unreadable, "verified all files");
             }
-            Err(error) => tracing::error!(error = without_cookies(&error.to_string()), "cannot verify the files"),
+            Err(error) => tracing::error!(
+                error = without_cookies(&error.to_string()),
+                "cannot verify the files"
+            ),
         }
     }
 }

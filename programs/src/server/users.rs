@@ -16,15 +16,24 @@ pub fn run(data: &Path, command: &UsersCommand) -> Result<(), Failure> {
         UsersCommand::List => {
             for user in users.list()? {
                 let quota = user.quota.map_or_else(|| "-".to_owned(), |quota| quota.to_string());
-                print::line(format_args!("{}\t{}\t{}\t{quota}", user.name.as_str(), user.key, user.used))?;
+                print::line(format_args!(
+                    "{}\t{}\t{}\t{quota}",
+                    user.name.as_str(),
+                    user.key,
+                    user.used
+                ))?;
             }
         }
         UsersCommand::Add { name, key, quota } => {
             users.add(key, &valid(name)?, *quota).map_err(|error| not_added(name, error))?;
         }
         UsersCommand::Remove { name } => known(users.remove(&valid(name)?)?, name)?,
-        UsersCommand::Quota { name, quota: Quota(quota) } => known(users.set_quota(&valid(name)?, *quota)?, name)?,
-        UsersCommand::Invite { quota } => print::line(to_base64(users.invite(&mut SystemRng, *quota)?.expose()))?,
+        UsersCommand::Quota { name, quota: Quota(quota) } => {
+            known(users.set_quota(&valid(name)?, *quota)?, name)?;
+        }
+        UsersCommand::Invite { quota } => {
+            print::line(to_base64(users.invite(&mut SystemRng, *quota)?.expose()))?;
+        }
     }
     Ok(())
 }
@@ -53,5 +62,10 @@ fn known(there: bool, name: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let why = "nobody has signed up under this name";
-    Err(Failure::new(code::OTHER, format!("there is no user {name:?}"), why, format!("to see all: {}", typed("users list"))))
+    Err(Failure::new(
+        code::OTHER,
+        format!("there is no user {name:?}"),
+        why,
+        format!("to see all: {}", typed("users list")),
+    ))
 }

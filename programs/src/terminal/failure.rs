@@ -1,4 +1,5 @@
-//! A failure as it is shown: what failed, why, and what to do next, with an exit code that scripts can rely on.
+//! A failure as it is shown: what failed, why, and what to do next, with an exit code that scripts
+//! can rely on.
 
 use std::fmt;
 use std::io;
@@ -32,7 +33,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub fn new(code: u8, what: impl Into<String>, why: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn new(
+        code: u8,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
         Self { what: what.into(), why: why.into(), hint: hint.into(), code }
     }
 
@@ -65,7 +71,8 @@ pub fn program() -> String {
     path.file_name().map_or_else(|| "fss".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-/// The exit code of what the operating system refused: a full disk has its own, whatever was written there.
+/// The exit code of what the operating system refused: a full disk has its own, whatever was
+/// written there.
 pub fn io_code(error: &io::Error) -> u8 {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => code::NO_ROOM,
@@ -78,31 +85,47 @@ impl From<fss::store::StoreError> for Failure {
         use fss::store::StoreErrorKind;
         let (code, hint) = match error.kind() {
             StoreErrorKind::Full => (code::NO_ROOM, "make room on the disk"),
-            StoreErrorKind::Busy => (code::OTHER, "wait until the other process has ended, or choose another directory"),
+            StoreErrorKind::Busy => {
+                (code::OTHER, "wait until the other process has ended, or choose another directory")
+            }
             StoreErrorKind::Damaged => (code::OTHER, "restore the file from a backup"),
             StoreErrorKind::Foreign => (code::OTHER, "choose another directory"),
-            StoreErrorKind::Denied => (code::OTHER, "run it as the user that the directory belongs to"),
+            StoreErrorKind::Denied => {
+                (code::OTHER, "run it as the user that the directory belongs to")
+            }
             _ => (code::OTHER, "check that the directory exists and that you may write to it"),
         };
         Self::new(code, "cannot use the stored data", error.to_string(), hint)
     }
 }
 
-impl From<fss::locked_key::KeyFileError> for Failure {
-    fn from(error: fss::locked_key::KeyFileError) -> Self {
-        use fss::locked_key::{Owner, Problem};
+impl From<fss::key_file::KeyFileError> for Failure {
+    fn from(error: fss::key_file::KeyFileError) -> Self {
+        use fss::key_file::{KeyFileErrorKind, KeyRole};
         let (code, hint) = match (&error.problem, error.owner) {
-            (Problem::WrongCode, Owner::Server) => (code::WRONG_PASSWORD, "the operation code that the directory has now"),
-            (Problem::WrongCode, Owner::Client) => (code::WRONG_PASSWORD, "the password that the profile has now"),
-            (Problem::Missing, _) => (code::OTHER, "choose the directory that has the key, or start with a new one"),
-            (Problem::Exists, _) => (code::OTHER, "use the key that is there, or choose another directory"),
-            (Problem::Io(error), _) if io_code(error) == code::NO_ROOM => (code::NO_ROOM, "make room on the disk"),
-            (Problem::Damaged(_), _) => {
-                (code::OTHER, "restore the key file from a backup; without it nobody can recognise this key's owner")
+            (KeyFileErrorKind::WrongCode, KeyRole::Server) => {
+                (code::WRONG_PASSWORD, "the operation code that the directory has now")
             }
+            (KeyFileErrorKind::WrongCode, KeyRole::Client) => {
+                (code::WRONG_PASSWORD, "the password that the profile has now")
+            }
+            (KeyFileErrorKind::Missing, _) => {
+                (code::OTHER, "choose the directory that has the key, or start with a new one")
+            }
+            (KeyFileErrorKind::Exists, _) => {
+                (code::OTHER, "use the key that is there, or choose another directory")
+            }
+            (KeyFileErrorKind::Io(error), _) if io_code(error) == code::NO_ROOM => {
+                (code::NO_ROOM, "make room on the disk")
+            }
+            (KeyFileErrorKind::Damaged(_), _) => (
+                code::OTHER,
+                "restore the key file from a backup; without it nobody can recognise this key's owner",
+            ),
             _ => (code::OTHER, "check that the directory exists and that you may write to it"),
         };
-        let what = if code == code::WRONG_PASSWORD { "Wrong Password" } else { "cannot use the key" };
+        let what =
+            if code == code::WRONG_PASSWORD { "Wrong Password" } else { "cannot use the key" };
         Self::new(code, what, error.to_string(), hint)
     }
 }

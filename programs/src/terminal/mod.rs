@@ -1,4 +1,5 @@
-//! What the command lines of the programs share: failures as they are shown, output, times, and where secrets come from.
+//! What the command lines of the programs share: failures as they are shown, output, times, and
+//! where secrets come from.
 
 pub mod failure;
 pub mod print;

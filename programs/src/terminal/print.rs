@@ -1,5 +1,5 @@
-//! Results on standard output: if they cannot be written, that is an error like any other. All else on standard error: if that
-//! cannot be written, nobody is there to hear of it.
+//! Results on standard output: if they cannot be written, that is an error like any other. All else
+//! on standard error: if that cannot be written, nobody is there to hear of it.
 
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
@@ -11,7 +11,12 @@ pub fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
     match writeln!(output, "{text}").and_then(|()| output.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let hint = "check where standard output goes";
-            Err(Failure::new(io_code(&error), "cannot write to standard output", error.to_string(), hint))
+            Err(Failure::new(
+                io_code(&error),
+                "cannot write to standard output",
+                error.to_string(),
+                hint,
+            ))
         }
         _ => Ok(()),
     }
@@ -36,5 +41,6 @@ pub fn can_ask() -> bool {
 pub fn confirms(question: impl std::fmt::Display) -> bool {
     begin(format_args!("{question} [y/N] "));
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    io::stdin().read_line(&mut answer).is_ok()
+        && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }

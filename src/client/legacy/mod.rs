@@ -3,15 +3,15 @@
 mod session;
 mod states;
 
-pub use session::ClientSession;
+pub use session::LegacySession;
 
 use crate::types::cookie::OpaqueCookie;
 
 /// What a client reports of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ClientEvent {
-    /// The server takes the upload. The cookie is worth nothing before [`ClientEvent::Uploaded`].
+pub enum LegacyEvent {
+    /// The server takes the upload. The cookie is worth nothing before [`LegacyEvent::Uploaded`].
     UploadStarted {
         /// The cookie that the file will have.
         cookie: OpaqueCookie,
@@ -25,8 +25,8 @@ pub enum ClientEvent {
     },
     /// The server has approved the password, and the file follows.
     DownloadStarted,
-    /// The whole file has been handed out. Make it durable **before** polling again: the next poll acknowledges it, and
-    /// the server may then forget it.
+    /// The whole file has been handed out. Make it durable **before** polling again: the next poll
+    /// acknowledges it, and the server may then forget it.
     Downloaded {
         /// The file's size in bytes.
         size: u64,
@@ -37,10 +37,11 @@ pub enum ClientEvent {
 
 /// What a client needs of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileNeed {
-    /// Bytes to upload: put them into [`ClientSession::supply`] and say how many with [`ClientSession::supplied`].
+pub enum FileRequest {
+    /// Bytes to upload: put them into [`LegacySession::supply`] and say how many with
+    /// [`LegacySession::supplied`].
     Supply,
-    /// Room for bytes that came: take them from [`ClientSession::data`] and say how many with
-    /// [`ClientSession::consumed`].
+    /// Room for bytes that came: take them from [`LegacySession::data`] and say how many with
+    /// [`LegacySession::consumed`].
     Data,
 }

@@ -21,16 +21,16 @@
 
 use zeroize::Zeroizing;
 
-use super::{ClientEvent, FileNeed};
+use super::{FileRequest, LegacyEvent};
 use crate::crypto::legacy::FileKey;
-use crate::error::{Error, Moment, Refusal};
+use crate::error::{Error, Phase, Refusal};
 use crate::format::legacy_content::Decryptor;
-use crate::session::{LastWords, Message, Side, Turn, Wants};
+use crate::session::{Context, Farewell, Message, Protocol, Waiting};
 use crate::types::cookie::{Cookie, OpaqueCookie};
 use crate::types::secret::Password;
+use crate::wire::error_frame::ErrorFrame;
 use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, ServerFrame};
-use crate::wire::peer_text::PeerText;
-use crate::wire::refusal::Refused;
+use crate::wire::peer_message::PeerMessage;
 
 /// The client's side of a connection.
 pub(super) struct Client {
@@ -41,11 +41,11 @@ enum State {
     KeyExchange(Request),
     Greeting(Request),
     Requested(Request),
-    Supplying(Outgoing),
-    Unacknowledged(Outgoing),
-    Finishing(Outgoing),
-    Receiving(Incoming),
-    Delivering(Incoming),
+    Supplying(ActiveUpload),
+    Unacknowledged(ActiveUpload),
+    Finishing(ActiveUpload),
+    Receiving(ActiveDownload),
+    Delivering(ActiveDownload),
     Whole,
     Finished,
     /// Only while a transition runs, and after one that failed.
@@ -59,7 +59,7 @@ pub(super) enum Request {
 }
 
 /// A file on its way to the server.
-struct Outgoing {
+struct ActiveUpload {
     cookie: OpaqueCookie,
     chunk: Zeroizing<[u8; CHUNK]>,
     filled: usize,
@@ -69,7 +69,7 @@ struct Outgoing {
 }
 
 /// A file on its way from the server.
-struct Incoming {
+struct ActiveDownload {
     decryptor: Decryptor,
     /// Plaintext for the caller, and how much of it is taken.
     data: Zeroizing<Vec<u8>>,
@@ -92,7 +92,11 @@ impl Client {
         }
     }
 
-    pub(super) fn supplied(&mut self, count: usize, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    pub(super) fn supplied(
+        &mut self,
+        count: usize,
+        context: &mut Context<'_, LegacyEvent>,
+    ) -> Result<(), Error> {
         let State::Supplying(mut file) = std::mem::replace(&mut self.state, State::Gone) else {
             return Err(Error::Misuse("file bytes were supplied when none were needed"));
         };
@@ -103,12 +107,15 @@ impl Client {
         file.ended = count == 0;
         self.state = if file.filled == CHUNK || (file.ended && file.filled > 0) {
             let mut text = Zeroizing::new(String::with_capacity(Base64::MAX_LENGTH));
-            send(turn, ClientFrame::Chunk(Base64::encode(&file.chunk[..file.filled], &mut text)?))?;
+            send(
+                context,
+                ClientFrame::Chunk(Base64::encode(&file.chunk[..file.filled], &mut text)?),
+            )?;
             file.size += file.filled as u64;
             file.filled = 0;
             State::Unacknowledged(file)
         } else if file.ended {
-            send(turn, ClientFrame::Finish)?;
+            send(context, ClientFrame::Finish)?;
             State::Finishing(file)
         } else {
             State::Supplying(file)
@@ -123,7 +130,11 @@ impl Client {
         }
     }
 
-    pub(super) fn consumed(&mut self, count: usize, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    pub(super) fn consumed(
+        &mut self,
+        count: usize,
+        context: &mut Context<'_, LegacyEvent>,
+    ) -> Result<(), Error> {
         let State::Delivering(mut file) = std::mem::replace(&mut self.state, State::Gone) else {
             return Err(Error::Misuse("file bytes were taken when there were none"));
         };
@@ -132,45 +143,77 @@ impl Client {
         }
         file.consumed += count;
         file.size += count as u64;
-        self.state = if file.consumed < file.data.len() { State::Delivering(file) } else { delivered(file, turn)? };
+        self.state = if file.consumed < file.data.len() {
+            State::Delivering(file)
+        } else {
+            delivered(file, context)?
+        };
         Ok(())
     }
 }
 
 /// All that had come was handed out: the end is reported, anything else acknowledged.
-fn delivered(mut file: Incoming, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+fn delivered(
+    mut file: ActiveDownload,
+    context: &mut Context<'_, LegacyEvent>,
+) -> Result<State, Error> {
     file.data.clear();
     file.consumed = 0;
     if file.ended {
-        turn.events.push_back(ClientEvent::Downloaded { size: file.size, guessed: file.guessed });
+        context
+            .events
+            .push_back(LegacyEvent::Downloaded { size: file.size, guessed: file.guessed });
         return Ok(State::Whole);
     }
-    send(turn, ClientFrame::Received)?;
+    send(context, ClientFrame::Received)?;
     Ok(State::Receiving(file))
 }
 
-fn on_accepted(cookie: &[u8], turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
-    // Anything else could be a block that was recorded, which the client would open here and send on later (§7.3).
+fn on_accepted(cookie: &[u8], context: &mut Context<'_, LegacyEvent>) -> Result<State, Error> {
+    // Anything else could be a block that was recorded, which the client would open here and send
+    // on later (§7.3).
     let cookie = OpaqueCookie::from(Cookie::parse(cookie)?);
-    turn.events.push_back(ClientEvent::UploadStarted { cookie: cookie.clone() });
-    Ok(State::Supplying(Outgoing { cookie, chunk: Zeroizing::new([0; CHUNK]), filled: 0, size: 0, ended: false }))
+    context.events.push_back(LegacyEvent::UploadStarted { cookie: cookie.clone() });
+    Ok(State::Supplying(ActiveUpload {
+        cookie,
+        chunk: Zeroizing::new([0; CHUNK]),
+        filled: 0,
+        size: 0,
+        ended: false,
+    }))
 }
 
-fn on_approved(password: &Password, size: Option<u64>, turn: &mut Turn<'_, ClientEvent>) -> State {
-    turn.events.push_back(ClientEvent::DownloadStarted);
+fn on_approved(
+    password: &Password,
+    size: Option<u64>,
+    context: &mut Context<'_, LegacyEvent>,
+) -> State {
+    context.events.push_back(LegacyEvent::DownloadStarted);
     let decryptor = Decryptor::new(FileKey::derive(password), size);
     let guessed = size.is_none();
-    State::Receiving(Incoming { decryptor, data: Zeroizing::default(), consumed: 0, size: 0, stored: 0, guessed, ended: false })
+    State::Receiving(ActiveDownload {
+        decryptor,
+        data: Zeroizing::default(),
+        consumed: 0,
+        size: 0,
+        stored: 0,
+        guessed,
+        ended: false,
+    })
 }
 
 /// A chunk, or the end, of a download.
-fn on_download(mut file: Incoming, frame: ServerFrame<'_>, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+fn on_download(
+    mut file: ActiveDownload,
+    frame: ServerFrame<'_>,
+    context: &mut Context<'_, LegacyEvent>,
+) -> Result<State, Error> {
     match frame {
         ServerFrame::Chunk(base64) => {
             let mut chunk = [0; CHUNK];
             let length = base64.decode(&mut chunk)?;
             file.stored += length as u64;
-            let limit = turn.link.config().limits().largest_file;
+            let limit = context.link.config().limits().largest_file;
             if file.stored > limit {
                 return Err(Refusal::FileTooLarge { limit }.into());
             }
@@ -182,47 +225,51 @@ fn on_download(mut file: Incoming, frame: ServerFrame<'_>, turn: &mut Turn<'_, C
         }
         other => return Err(unexpected(other, "a chunk or the end of a file")),
     }
-    if file.data.is_empty() { delivered(file, turn) } else { Ok(State::Delivering(file)) }
+    if file.data.is_empty() { delivered(file, context) } else { Ok(State::Delivering(file)) }
 }
 
-impl Side for Client {
-    type Event = ClientEvent;
-    type Need = FileNeed;
+impl Protocol for Client {
+    type Event = LegacyEvent;
+    type Request = FileRequest;
 
     /// What a 2019 server answers to a request that it does not know (`docs/protocol.md` §6).
-    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = Some((b"E\0illegal user state\0", "illegal user state"));
+    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> =
+        Some((b"E\0illegal user state\0", "illegal user state"));
 
-    fn wants(&self) -> Wants<FileNeed> {
+    fn waiting(&self) -> Waiting<FileRequest> {
         match self.state {
-            State::Greeting(_) => Wants::Pause,
-            State::Supplying(_) => Wants::Need(FileNeed::Supply),
-            State::Delivering(_) => Wants::Need(FileNeed::Data),
-            State::Whole => Wants::Proceed,
-            State::Finished | State::Gone => Wants::End,
+            State::Greeting(_) => Waiting::Pause,
+            State::Supplying(_) => Waiting::Request(FileRequest::Supply),
+            State::Delivering(_) => Waiting::Request(FileRequest::Data),
+            State::Whole => Waiting::Proceed,
+            State::Finished | State::Gone => Waiting::End,
             State::KeyExchange(_)
             | State::Requested(_)
             | State::Unacknowledged(_)
             | State::Finishing(_)
-            | State::Receiving(_) => Wants::Peer,
+            | State::Receiving(_) => Waiting::Peer,
         }
     }
 
-    fn proceed(&mut self, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    fn proceed(&mut self, context: &mut Context<'_, LegacyEvent>) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
             State::Greeting(request) => {
                 send(
-                    turn,
+                    context,
                     match &request {
-                        Request::Upload { password } => ClientFrame::Upload { password: password.expose() },
-                        Request::Download { cookie, password, .. } => {
-                            ClientFrame::Download { cookie: cookie.as_str().as_bytes(), password: Some(password.expose()) }
+                        Request::Upload { password } => {
+                            ClientFrame::Upload { password: password.expose() }
                         }
+                        Request::Download { cookie, password, .. } => ClientFrame::Download {
+                            cookie: cookie.as_str().as_bytes(),
+                            password: Some(password.expose()),
+                        },
                     },
                 )?;
                 State::Requested(request)
             }
             State::Whole => {
-                send(turn, ClientFrame::Received)?;
+                send(context, ClientFrame::Received)?;
                 State::Finished
             }
             other => other,
@@ -230,8 +277,9 @@ impl Side for Client {
         Ok(())
     }
 
-    /// Which key it is says nothing: a server of ours makes a new one again and again (`docs/protocol.md` §2.9).
-    fn on_key(&mut self, _turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    /// Which key it is says nothing: a server of ours makes a new one again and again
+    /// (`docs/protocol.md` §2.9).
+    fn on_key(&mut self, _turn: &mut Context<'_, LegacyEvent>) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
             State::KeyExchange(request) => State::Greeting(request),
             other => other,
@@ -239,46 +287,61 @@ impl Side for Client {
         Ok(())
     }
 
-    fn on_message(&mut self, message: Message, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    fn on_message(
+        &mut self,
+        message: Message,
+        context: &mut Context<'_, LegacyEvent>,
+    ) -> Result<(), Error> {
         let frame = ServerFrame::parse(message.as_slice())?;
         if let ServerFrame::Error { details } = frame {
-            return Err(Error::PeerRefused(Refused::in_words(PeerText::new(details))));
+            return Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(details))));
         }
         self.state = match (std::mem::replace(&mut self.state, State::Gone), frame) {
-            (State::Requested(Request::Upload { .. }), ServerFrame::Accepted { cookie }) => on_accepted(cookie, turn)?,
-            (State::Requested(Request::Upload { .. }), other) => return Err(unexpected(other, "a cookie")),
-            (State::Requested(Request::Download { password, size, .. }), ServerFrame::Approved) => {
-                on_approved(&password, size, turn)
+            (State::Requested(Request::Upload { .. }), ServerFrame::Accepted { cookie }) => {
+                on_accepted(cookie, context)?
             }
-            (State::Requested(Request::Download { .. }), other) => return Err(unexpected(other, "an approval")),
+            (State::Requested(Request::Upload { .. }), other) => {
+                return Err(unexpected(other, "a cookie"));
+            }
+            (State::Requested(Request::Download { password, size, .. }), ServerFrame::Approved) => {
+                on_approved(&password, size, context)
+            }
+            (State::Requested(Request::Download { .. }), other) => {
+                return Err(unexpected(other, "an approval"));
+            }
             (State::Unacknowledged(file), ServerFrame::Received) if file.ended => {
-                send(turn, ClientFrame::Finish)?;
+                send(context, ClientFrame::Finish)?;
                 State::Finishing(file)
             }
             (State::Unacknowledged(file), ServerFrame::Received) => State::Supplying(file),
             (State::Finishing(file), ServerFrame::Received) => {
-                turn.events.push_back(ClientEvent::Uploaded { cookie: file.cookie, size: file.size });
+                context
+                    .events
+                    .push_back(LegacyEvent::Uploaded { cookie: file.cookie, size: file.size });
                 State::Finished
             }
-            (State::Receiving(file), frame) => on_download(file, frame, turn)?,
+            (State::Receiving(file), frame) => on_download(file, frame, context)?,
             (_, other) => return Err(unexpected(other, "an acknowledgement")),
         };
         Ok(())
     }
 
-    fn moment(&self) -> Moment {
+    fn phase(&self) -> Phase {
         match self.state {
-            State::KeyExchange(_) => Moment::KeyExchange,
-            State::Greeting(_) | State::Requested(_) => Moment::Request,
-            State::Finishing(_) | State::Whole | State::Finished => Moment::Finish,
-            State::Supplying(_) | State::Unacknowledged(_) | State::Receiving(_) | State::Delivering(_) | State::Gone => {
-                Moment::Transfer
-            }
+            State::KeyExchange(_) => Phase::KeyExchange,
+            State::Greeting(_) | State::Requested(_) => Phase::Request,
+            State::Finishing(_) | State::Whole | State::Finished => Phase::Finish,
+            State::Supplying(_)
+            | State::Unacknowledged(_)
+            | State::Receiving(_)
+            | State::Delivering(_)
+            | State::Gone => Phase::Transfer,
         }
     }
 
-    /// A server that broke the protocol hears so; one that refused, fell silent or went away does not.
-    fn last_words(&self, error: &Error) -> Option<LastWords> {
+    /// A server that broke the protocol hears so; one that refused, fell silent or went away does
+    /// not.
+    fn farewell(&self, error: &Error) -> Option<Farewell> {
         let told = matches!(
             error,
             Error::BlockDoesNotOpen
@@ -290,14 +353,14 @@ impl Side for Client {
         );
         let mut plaintext = Vec::new();
         ClientFrame::Error { details: b"Invalid server response" }.encode(&mut plaintext).ok()?;
-        told.then_some(LastWords::Sealed(plaintext))
+        told.then_some(Farewell::Sealed(plaintext))
     }
 }
 
-fn send(turn: &mut Turn<'_, ClientEvent>, frame: ClientFrame<'_>) -> Result<(), Error> {
+fn send(context: &mut Context<'_, LegacyEvent>, frame: ClientFrame<'_>) -> Result<(), Error> {
     let mut plaintext = Zeroizing::new(Vec::with_capacity(2 * CHUNK));
     frame.encode(&mut plaintext)?;
-    turn.link.send(&plaintext)
+    context.link.send(&plaintext)
 }
 
 fn unexpected(frame: ServerFrame<'_>, expected: &'static str) -> Error {

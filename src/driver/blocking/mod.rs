@@ -1,6 +1,7 @@
 //! The driver for blocking sockets: a thread for each connection. Unix.
 //!
-//! It reads while it writes, so that a peer that refuses is heard at once, and waits no longer than the machine allows.
+//! It reads while it writes, so that a peer that refuses is heard at once, and waits no longer than
+//! the machine allows.
 
 mod proxy;
 
@@ -33,8 +34,9 @@ pub struct Ready {
 
 /// A connected stream of bytes that can be waited for.
 ///
-/// A stream that only knows timeouts implements [`Stream::wait`] by setting them to `patience` and saying that all that was
-/// asked for is ready: [`ErrorKind::WouldBlock`] and [`ErrorKind::TimedOut`] then say that it was not.
+/// A stream that only knows timeouts implements [`Stream::wait`] by setting them to `patience` and
+/// saying that all that was asked for is ready: [`ErrorKind::WouldBlock`] and
+/// [`ErrorKind::TimedOut`] then say that it was not.
 pub trait Stream: Read + Write {
     /// Gets ready to be waited for, once, before anything is read or written.
     ///
@@ -42,10 +44,12 @@ pub trait Stream: Read + Write {
     /// Those of the system.
     fn prepare(&mut self) -> io::Result<()>;
 
-    /// Waits until something that is asked for is ready, for `patience` at most: for ever if that is `None`.
+    /// Waits until something that is asked for is ready, for `patience` at most: for ever if that
+    /// is `None`.
     ///
     /// # Errors
-    /// Those of the system. The driver asks again, so they must not be permanent while reading and writing go well.
+    /// Those of the system. The driver asks again, so they must not be permanent while reading and
+    /// writing go well.
     fn wait(&mut self, wanted: Ready, patience: Option<Duration>) -> io::Result<Ready>;
 
     /// Says that no more will be written.
@@ -97,7 +101,10 @@ fn wait(socket: &impl AsFd, wanted: Ready, patience: Option<Duration>) -> io::Re
 /// Rounded up to a millisecond, so that a deadline has passed when the wait is over.
 fn timespec(time: Duration) -> Timespec {
     let time = time.saturating_add(Duration::from_millis(1));
-    Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    }
 }
 
 /// Connects to `HOST:PORT`, and tries all addresses that the name has, each for `patience` at most.
@@ -135,14 +142,16 @@ impl<S: Stream> Driver<S> {
         Time::since(self.start)
     }
 
-    /// Runs a machine until it has something for its program; `None` at its end. It is always the same machine.
+    /// Runs a machine until it has something for its program; `None` at its end. It is always the
+    /// same machine.
     ///
     /// # Errors
     /// Why the connection failed. A socket that fails is to the machine one that was closed.
     pub fn next<M: Machine>(&mut self, machine: &mut M) -> Result<Option<Call<M>>, Error> {
         let thread = thread::current();
         if self.wakes.is_none() {
-            // A socket that cannot be set up is as good as a closed one: the machine gets to see that.
+            // A socket that cannot be set up is as good as a closed one: the machine gets to see
+            // that.
             let _ = self.stream.prepare();
         }
         if self.wakes.replace(thread.id()) != Some(thread.id()) {
@@ -152,8 +161,8 @@ impl<S: Stream> Driver<S> {
             match machine.poll(self.now())? {
                 Step::Send => self.exchange(machine, true),
                 Step::Receive => self.exchange(machine, false),
-                Step::Wait(time) => thread::park_timeout(time),
-                Step::Need(need) => return Ok(Some(Call::Need(need))),
+                Step::Sleep(time) => thread::park_timeout(time),
+                Step::Request(request) => return Ok(Some(Call::Request(request))),
                 Step::Event(event) => return Ok(Some(Call::Event(event))),
                 Step::Yield => {}
                 Step::Shutdown => drop(self.stream.flush().and_then(|()| self.stream.shutdown())),
@@ -162,7 +171,8 @@ impl<S: Stream> Driver<S> {
         }
     }
 
-    /// Runs a machine to its end. `serve` gets its calls, and stops it by answering with an error of its own.
+    /// Runs a machine to its end. `serve` gets its calls, and stops it by answering with an error
+    /// of its own.
     ///
     /// # Errors
     /// Those of `serve`, and why the connection failed.
@@ -182,7 +192,11 @@ impl<S: Stream> Driver<S> {
         let patience = machine.deadline().map(|deadline| deadline.saturating_since(self.now()));
         let (room, output) = machine.buffers();
         // A signal, say: the machine is asked again.
-        let Ok(ready) = self.stream.wait(Ready { read: !room.is_empty(), write: sending }, patience) else { return };
+        let Ok(ready) =
+            self.stream.wait(Ready { read: !room.is_empty(), write: sending }, patience)
+        else {
+            return;
+        };
         let read = ready.read.then(|| self.stream.read(room));
         let written = ready.write.then(|| self.stream.write(output));
         match written {

@@ -15,7 +15,7 @@
 //! let address = listener.local_addr()?;
 //! tokio::spawn(async move {
 //!     while let Ok((stream, peer)) = listener.accept().await {
-//!         let engine = ServerEngine::new(config.clone()).from_source(peer.ip());
+//!         let engine = ServerEngine::new(config.clone()).with_peer(peer.ip());
 //!         let (store, threads) = (store.clone(), threads.clone());
 //!         tokio::spawn(async move { serve(stream, engine, store, threads, |event| println!("{event:?}")).await });
 //!     }
@@ -75,8 +75,9 @@ impl Wake for Woken {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
-    /// Of a stream that was just connected; the machine's time begins now. Set `TCP_NODELAY` on a TCP socket before: messages go
-    /// out whole, and waiting for more to send would only delay them.
+    /// Of a stream that was just connected; the machine's time begins now. Set `TCP_NODELAY` on a
+    /// TCP socket before: messages go out whole, and waiting for more to send would only delay
+    /// them.
     pub fn new(stream: S) -> Self {
         Self { stream, start: Instant::now(), woken: Arc::default() }
     }
@@ -86,8 +87,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Time::since(self.start)
     }
 
-    /// Runs a machine until it has something for its program; `None` at its end. It is always the same machine. Dropping the
-    /// future loses nothing: call it again.
+    /// Runs a machine until it has something for its program; `None` at its end. It is always the
+    /// same machine. Dropping the future loses nothing: call it again.
     ///
     /// # Errors
     /// Why the connection failed. A socket that fails is to the machine one that was closed.
@@ -97,8 +98,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             match machine.poll(self.now())? {
                 Step::Send => self.exchange(machine, true).await,
                 Step::Receive => self.exchange(machine, false).await,
-                Step::Wait(time) => drop(timeout(time, self.woken.0.notified()).await),
-                Step::Need(need) => return Ok(Some(Call::Need(need))),
+                Step::Sleep(time) => drop(timeout(time, self.woken.0.notified()).await),
+                Step::Request(request) => return Ok(Some(Call::Request(request))),
                 Step::Event(event) => return Ok(Some(Call::Event(event))),
                 Step::Yield => ::tokio::task::yield_now().await,
                 Step::Shutdown => drop(self.stream.shutdown().await),
@@ -113,8 +114,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let (room, output) = machine.buffers();
         let (mut room, mut stream) = (ReadBuf::new(room), Pin::new(&mut self.stream));
         let moved = poll_fn(|context| {
-            let read = if room.capacity() == 0 { Poll::Pending } else { stream.as_mut().poll_read(context, &mut room) };
-            let written = if sending { stream.as_mut().poll_write(context, output) } else { Poll::Pending };
+            let read = if room.capacity() == 0 {
+                Poll::Pending
+            } else {
+                stream.as_mut().poll_read(context, &mut room)
+            };
+            let written =
+                if sending { stream.as_mut().poll_write(context, output) } else { Poll::Pending };
             match (read, written) {
                 (Poll::Pending, Poll::Pending) => Poll::Pending,
                 moved => Poll::Ready(moved),
@@ -156,7 +162,9 @@ pub async fn serve<S: Store + Send + 'static>(
     let (mut driver, mut storage) = (Driver::new(stream), Storage::new(store, threads));
     let ended = loop {
         match driver.next(&mut *engine).await {
-            Ok(Some(Call::Need(StoreRequest { id, operation }))) => engine.complete(id, storage.answer(operation).await),
+            Ok(Some(Call::Request(StoreRequest { id, operation }))) => {
+                engine.complete(id, storage.answer(operation).await);
+            }
             Ok(Some(Call::Event(event))) => report(event),
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),

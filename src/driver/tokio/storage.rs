@@ -9,13 +9,14 @@ use ::tokio::task::spawn_blocking;
 use crate::store::transfer::{StoreOperation, StoreReply, Transfer};
 use crate::store::{Store, StoreError, StoreErrorKind};
 
-/// The threads of all connections, of which each request takes one. Requests wait here and in no queue that could grow.
+/// The threads of all connections, of which each request takes one. Requests wait here and in no
+/// queue that could grow.
 #[derive(Clone, Debug)]
 pub struct StorageThreads(Arc<Semaphore>);
 
 impl StorageThreads {
     /// As many as wait for the disk at once and are committed together.
-    pub const USUAL: usize = 64;
+    pub const DEFAULT_COUNT: usize = 64;
 
     /// So many. The runtime must allow as many threads for what blocks (`max_blocking_threads`).
     pub fn new(count: usize) -> Self {
@@ -25,7 +26,7 @@ impl StorageThreads {
 
 impl Default for StorageThreads {
     fn default() -> Self {
-        Self::new(Self::USUAL)
+        Self::new(Self::DEFAULT_COUNT)
     }
 }
 

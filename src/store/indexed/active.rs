@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::types::cookie::Cookie;
 
-/// What is needed to go on with an upload, until somebody else takes it away. Locked for every step of the upload.
+/// What is needed to go on with an upload, until somebody else takes it away. Locked for every step
+/// of the upload.
 type Slot<T> = Arc<Mutex<Option<T>>>;
 
 /// The uploads that somebody goes on with.
 ///
-/// The table is locked for moments only. Who waits for a slot holds none but its own, which is newer; so nobody waits in a
-/// circle, and uploads wait for none but their own older holders.
+/// The table is locked for moments only. Who waits for a slot holds none but its own, which is
+/// newer; so nobody waits in a circle, and uploads wait for none but their own older holders.
 pub(super) struct Active<T>(Mutex<HashMap<Cookie, Slot<T>>>);
 
 impl<T> Default for Active<T> {
@@ -21,8 +22,8 @@ impl<T> Default for Active<T> {
 }
 
 impl<T> Active<T> {
-    /// Takes an upload from whoever holds it, after the step that is running. `prepare` then says what there is to go on
-    /// with; whoever wants the upload meanwhile waits.
+    /// Takes an upload from whoever holds it, after the step that is running. `prepare` then says
+    /// what there is to go on with; whoever wants the upload meanwhile waits.
     pub(super) fn take_over<R, E>(
         self: &Arc<Self>,
         cookie: &Cookie,
@@ -42,12 +43,20 @@ impl<T> Active<T> {
 
     /// Holds an upload that nobody can take over.
     pub(super) fn alone(self: &Arc<Self>, cookie: &Cookie, upload: T) -> Hold<T> {
-        Hold { table: Arc::clone(self), cookie: cookie.clone(), slot: Arc::new(Mutex::new(Some(upload))) }
+        Hold {
+            table: Arc::clone(self),
+            cookie: cookie.clone(),
+            slot: Arc::new(Mutex::new(Some(upload))),
+        }
     }
 
-    /// Ends an upload that nobody goes on with, and says whether there was one. One that is in progress does not end, whatever
-    /// the time is: a clock may jump.
-    pub(super) fn end_idle<E>(&self, cookie: &Cookie, end: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
+    /// Ends an upload that nobody goes on with, and says whether there was one. One that is in
+    /// progress does not end, whatever the time is: a clock may jump.
+    pub(super) fn end_idle<E>(
+        &self,
+        cookie: &Cookie,
+        end: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
         let slot = lock(&self.0).get(cookie).map(Arc::clone).unwrap_or_default();
         let held = lock(&slot);
         if held.is_some() { Ok(false) } else { end() }
@@ -62,7 +71,8 @@ pub(super) struct Hold<T> {
 }
 
 impl<T> Hold<T> {
-    /// What is needed for the next step, unless somebody took it away. Nobody can as long as this is locked.
+    /// What is needed for the next step, unless somebody took it away. Nobody can as long as this
+    /// is locked.
     pub(super) fn lock(&self) -> MutexGuard<'_, Option<T>> {
         lock(&self.slot)
     }
@@ -78,7 +88,8 @@ impl<T> Drop for Hold<T> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each step takes out what it works with, so one that panicked has left nothing half-done behind.
+    // Each step takes out what it works with, so one that panicked has left nothing half-done
+    // behind.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -113,8 +124,14 @@ mod tests {
     fn what_cannot_be_prepared_is_nobodys() {
         let table = Arc::new(Active::default());
         let older = take_over(&table, 1);
-        assert!(matches!(table.take_over(&Cookie::from_index(7), || Err::<Option<(u32, ())>, _>("broken")), Err("broken")));
-        assert!(matches!(table.take_over(&Cookie::from_index(7), || Ok::<Option<(u32, ())>, ()>(None)), Ok(None)));
+        assert!(matches!(
+            table.take_over(&Cookie::from_index(7), || Err::<Option<(u32, ())>, _>("broken")),
+            Err("broken")
+        ));
+        assert!(matches!(
+            table.take_over(&Cookie::from_index(7), || Ok::<Option<(u32, ())>, ()>(None)),
+            Ok(None)
+        ));
         assert_eq!(*older.lock(), None);
         assert!(lock(&table.0).is_empty());
     }

@@ -14,8 +14,8 @@ pub struct Free {
     pub files: Option<u64>,
 }
 
-/// The contents of a store: named blobs, each with the verifier of its password. The header of a sealed file is the first
-/// bytes of its blob.
+/// The contents of a store: named blobs, each with the verifier of its password. The header of a
+/// sealed file is the first bytes of its blob.
 pub trait Blobs: Send + Sync + 'static {
     /// Begins a blob that nobody sees yet.
     ///
@@ -23,8 +23,8 @@ pub trait Blobs: Send + Sync + 'static {
     /// [`StoreError`]
     fn stage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError>;
 
-    /// Goes on with a blob that was begun; what was not synced may be missing. It is staged again, even if it had been
-    /// published already.
+    /// Goes on with a blob that was begun; what was not synced may be missing. It is staged again,
+    /// even if it had been published already.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -42,11 +42,12 @@ pub trait Blobs: Send + Sync + 'static {
     /// [`StoreError`]
     fn published(&self) -> Result<Vec<String>, StoreError>;
 
-    /// Publishes a blob that a record names, durably, if a power cut has left it staged. What is published stays as it is.
+    /// Publishes a blob that a record names, durably, if a power cut has left it staged. What is
+    /// published stays as it is.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn settle(&self, blob: &str) -> Result<(), StoreError>;
+    fn recover(&self, blob: &str) -> Result<(), StoreError>;
 
     /// Whether there is a published blob of this name.
     ///
@@ -57,7 +58,8 @@ pub trait Blobs: Send + Sync + 'static {
     /// Opens a published blob for reading.
     ///
     /// # Errors
-    /// [`Damaged`](crate::store::StoreErrorKind::Damaged) if it is missing: the index said that it is there.
+    /// [`Damaged`](crate::store::StoreErrorKind::Damaged) if it is missing: the index said that it
+    /// is there.
     fn open(&self, blob: &str) -> Result<Box<dyn OpenBlob>, StoreError>;
 
     /// What there is room for; `None` if that is not known.
@@ -68,13 +70,15 @@ pub trait Blobs: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Removes a staged blob, under each name that a power cut has left it, and says whether there was one.
+    /// Removes a staged blob, under each name that a power cut has left it, and says whether there
+    /// was one.
     ///
     /// # Errors
     /// [`StoreError`]
     fn discard(&self, blob: &str) -> Result<bool, StoreError>;
 
-    /// Removes a published blob, durably, under each name that a power cut has left it. One that is not there is removed already.
+    /// Removes a published blob, durably, under each name that a power cut has left it. One that is
+    /// not there is removed already.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -107,7 +111,8 @@ pub trait StagedBlob: Send {
     /// [`StoreError`]
     fn truncate(&mut self, length: u64) -> Result<(), StoreError>;
 
-    /// Makes the blob durable, then gives it its name, durably. Fails if there is something of that name.
+    /// Makes the blob durable, then gives it its name, durably. Fails if there is something of that
+    /// name.
     ///
     /// # Errors
     /// [`StoreError`]; there is then no blob of that name that was not there before.

@@ -3,26 +3,31 @@
 use crate::chain::ChainDigest;
 use crate::crypto::Fingerprint;
 use crate::sealed::Header;
-use crate::store::{Account, Claim, Deliveries, Invite, Listing, NewUpload, StoreError, UserName};
+use crate::store::{
+    Account, Claim, DownloadClaims, Invite, Listing, NewUpload, StoreError, UserName,
+};
 use crate::types::cookie::{Cookie, CookieSource};
 
-/// The most uploads of one owner that are not complete (`docs/protocol.md` §24): nobody sees them, and all pay for them.
+/// The most uploads of one owner that are not complete (`docs/protocol.md` §24): nobody sees them,
+/// and all pay for them.
 pub const PENDING_PER_OWNER: usize = 100;
 
-/// The most uploads of all owners that are not complete (`docs/protocol.md` §24): keys are cheap, and a day of leases long.
+/// The most uploads of all owners that are not complete (`docs/protocol.md` §24): keys are cheap,
+/// and a day of leases long.
 pub const PENDING_IN_ALL: u64 = 10_000;
 
 /// Says whether there is a blob of this name, be it ours or not.
-pub type Taken<'a> = &'a dyn Fn(&str) -> Result<bool, StoreError>;
+pub type NameTakenFn<'a> = &'a dyn Fn(&str) -> Result<bool, StoreError>;
 
-/// The records of a store. Each method that changes something does so durably and in one step: an error says that it is not
-/// done, and that no crash will bring it back. Where that cannot be known the error is [`Stopped`], and so is the answer to
-/// everything from then on.
+/// The records of a store. Each method that changes something does so durably and in one step: an
+/// error says that it is not done, and that no crash will bring it back. Where that cannot be known
+/// the error is [`Stopped`], and so is the answer to everything from then on.
 ///
 /// [`Stopped`]: crate::store::StoreErrorKind::Stopped
 pub trait Index: Send + Sync + 'static {
-    /// Reserves a cookie from `cookies` that no file has and whose blob's name is not `taken`, and notes the blob as
-    /// unowned. A sealed file is noted as `pending` in the same step, unless its owner has `files_per_owner` files or uploads.
+    /// Reserves a cookie from `cookies` that no file has and whose blob's name is not `taken`, and
+    /// notes the blob as an orphan. A sealed file is noted as `pending` in the same step, unless its
+    /// owner has `files_per_owner` files or uploads.
     ///
     /// # Errors
     /// [`StoreError`]; [`TooManyUploads`], [`TooManyFiles`] and [`Quota`] of a sealed file's owner.
@@ -35,7 +40,7 @@ pub trait Index: Send + Sync + 'static {
         pending: Option<&Pending>,
         files_per_owner: u64,
         cookies: &dyn CookieSource,
-        taken: Taken<'_>,
+        taken: NameTakenFn<'_>,
     ) -> Result<Reservation, StoreError>;
 
     /// A pending upload, be its lease over or not, and the name of its blob.
@@ -50,21 +55,26 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn checkpoints(&self, cookie: &Cookie) -> Result<Vec<(u64, ChainDigest)>, StoreError>;
 
-    /// A pending upload goes on from a checkpoint: it is recorded, later ones are forgotten, and the lease begins anew.
-    /// Says whether there is such an upload.
+    /// A pending upload goes on from a checkpoint: it is recorded, later ones are forgotten, and
+    /// the lease begins anew. Says whether there is such an upload.
     ///
     /// # Errors
-    /// [`StoreError`]; [`Quota`] if only what is to be reserved was refused: the checkpoint is recorded even so.
+    /// [`StoreError`]; [`Quota`] if only what is to be reserved was refused: the checkpoint is
+    /// recorded even so.
     ///
     /// [`Quota`]: crate::store::StoreErrorKind::Quota
     fn advance(&self, cookie: &Cookie, progress: &Progress) -> Result<bool, StoreError>;
 
-    /// Forgets a pending upload, or one only whose lease is over at a moment, in Unix seconds. Its blob, whose name it
-    /// gives, is still noted as unowned.
+    /// Forgets a pending upload, or one only whose lease is over at a moment, in Unix seconds. Its
+    /// blob, whose name it gives, is still noted as an orphan.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn abandon(&self, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<Option<String>, StoreError>;
+    fn abandon(
+        &self,
+        cookie: &Cookie,
+        lapsed_at: Option<u64>,
+    ) -> Result<Option<String>, StoreError>;
 
     /// All pending uploads, or those whose lease is over at a moment, in Unix seconds.
     ///
@@ -76,7 +86,12 @@ pub trait Index: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`]; of a sealed file, if its upload is not pending any more.
-    fn publish(&self, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), StoreError>;
+    fn publish(
+        &self,
+        reservation: &Reservation,
+        stored: u64,
+        record: &Record,
+    ) -> Result<(), StoreError>;
 
     /// The name of a file's blob and what was recorded, be the file expired or not.
     ///
@@ -86,19 +101,23 @@ pub trait Index: Send + Sync + 'static {
     /// [`Damaged`]: crate::store::StoreErrorKind::Damaged
     fn find(&self, cookie: &Cookie) -> Result<Option<(String, Record)>, StoreError>;
 
-    /// Claims one of the deliveries of a file, or renews the claim that the key has; `false` if none is left, or there is no
-    /// such file. Without a limit there is always one.
+    /// Claims one of the deliveries of a file, or renews the claim that the key has; `false` if
+    /// none is left, or there is no such file. Without a limit there is always one.
     ///
     /// # Errors
     /// [`StoreError`]
     fn claim(&self, cookie: &Cookie, claim: &Claim) -> Result<bool, StoreError>;
 
-    /// Counts a delivery to a key, whose claim has come to its end; gives what the deliveries are then. `None` if they are
-    /// not limited, or if there is no such file.
+    /// Counts a delivery to a key, whose claim has come to its end; gives what the deliveries are
+    /// then. `None` if they are not limited, or if there is no such file.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn deliver(&self, cookie: &Cookie, by: &Fingerprint) -> Result<Option<Deliveries>, StoreError>;
+    fn deliver(
+        &self,
+        cookie: &Cookie,
+        by: &Fingerprint,
+    ) -> Result<Option<DownloadClaims>, StoreError>;
 
     /// The files that were delivered as often as they were to be.
     ///
@@ -106,19 +125,29 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn delivered(&self) -> Result<Vec<Cookie>, StoreError>;
 
-    /// Withdraws a record and notes its blob, whose name it gives, as unowned. If it is to be remembered until a moment, in
-    /// Unix seconds, whose it was, [`was_withdrawn`](Self::was_withdrawn) tells it.
+    /// Withdraws a record and notes its blob, whose name it gives, as an orphan. If it is to be
+    /// remembered until a moment, in Unix seconds, whose it was,
+    /// [`was_withdrawn`](Self::was_withdrawn) tells it.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn withdraw(&self, cookie: &Cookie, remembered: Option<u64>) -> Result<Option<String>, StoreError>;
+    fn unpublish(
+        &self,
+        cookie: &Cookie,
+        remembered: Option<u64>,
+    ) -> Result<Option<String>, StoreError>;
 
-    /// Whether a record of this owner was withdrawn that is remembered at a moment, in Unix seconds. At most
-    /// [`REMOVED_REMEMBERED`](crate::store::REMOVED_REMEMBERED) are, the latest.
+    /// Whether a record of this owner was withdrawn that is remembered at a moment, in Unix
+    /// seconds. At most [`REMOVED_REMEMBERED`](crate::store::REMOVED_REMEMBERED) are, the latest.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn was_withdrawn(&self, cookie: &Cookie, owner: &Fingerprint, now: u64) -> Result<bool, StoreError>;
+    fn was_withdrawn(
+        &self,
+        cookie: &Cookie,
+        owner: &Fingerprint,
+        now: u64,
+    ) -> Result<bool, StoreError>;
 
     /// How many files there are.
     ///
@@ -132,17 +161,24 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn cookies(&self, expired_at: Option<u64>) -> Result<Vec<Cookie>, StoreError>;
 
-    /// The next files of an owner that have not expired at `now`, oldest first; `None` if `after` is not one of them.
+    /// The next files of an owner that have not expired at `now`, oldest first; `None` if `after`
+    /// is not one of them.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>, now: u64) -> Result<Option<Listing>, StoreError>;
+    fn list(
+        &self,
+        owner: &Fingerprint,
+        after: Option<&Cookie>,
+        now: u64,
+    ) -> Result<Option<Listing>, StoreError>;
 
-    /// The names of all blobs that are noted as unowned, and that neither a record nor a pending upload names.
+    /// The names of all blobs that are noted as an orphan, and that neither a record nor a pending
+    /// upload names.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn unowned(&self) -> Result<Vec<String>, StoreError>;
+    fn orphans(&self) -> Result<Vec<String>, StoreError>;
 
     /// Whose a blob is; `None` if this index has never heard of it, or has forgotten it.
     ///
@@ -154,12 +190,14 @@ pub trait Index: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`]
-    fn forget(&self, blob: &str) -> Result<(), StoreError>;
+    fn clear_orphan(&self, blob: &str) -> Result<(), StoreError>;
 
-    /// Makes a user, or gives the one that the key is already; a valid invite is used up by the former only.
+    /// Makes a user, or gives the one that the key is already; a valid invite is used up by the
+    /// former only.
     ///
     /// # Errors
-    /// [`StoreError`]; [`NameTaken`], and [`BadInvite`] for one that is not valid, or for none where one is needed.
+    /// [`StoreError`]; [`NameTaken`], and [`BadInvite`] for one that is not valid, or for none
+    /// where one is needed.
     ///
     /// [`NameTaken`]: crate::store::StoreErrorKind::NameTaken
     /// [`BadInvite`]: crate::store::StoreErrorKind::BadInvite
@@ -179,7 +217,7 @@ pub enum BlobOwner {
     Record,
     /// A pending upload's.
     Upload,
-    /// It is noted as unowned: on its way in, or to be removed.
+    /// It is noted as an orphan: on its way in, or to be removed.
     Unowned,
 }
 
@@ -250,7 +288,7 @@ pub struct Record {
 
 impl Record {
     /// Whether the file can be asked for at a moment, in Unix seconds.
-    pub fn is_there(&self, now: u64) -> bool {
+    pub fn is_live(&self, now: u64) -> bool {
         self.expires.is_none_or(|expires| expires > now)
     }
 }

@@ -1,45 +1,47 @@
-//! A store made of an index and blobs. The order of steps between the two is decided here and nowhere else.
+//! A store made of an index and blobs. The order of steps between the two is decided here and
+//! nowhere else.
 //!
 //! ```text
 //! upload      reserve (index, durable) → stage, write, sync (blobs) → publish the name (blobs) → publish the record (index)
 //! checkpoint  sync (blobs) → record it (index, durable)
 //! resume      take over → forget later checkpoints (index, durable) → cut the blob there (blobs)
-//! remove      withdraw the record, note the blob as unowned (index, durable) → remove it (blobs) → forget the note (index)
-//! open        for each blob that the index notes as unowned: remove it, forget the note
+//! remove      unpublish the record, note the blob as an orphan (index, durable) → remove it (blobs) → forget the note (index)
+//! open        for each blob that the index notes as an orphan: remove it, forget the note
 //!             for each that is staged: publish it if a record names it, keep it if an upload does, else remove it
 //! ```
 //!
-//! The index first, then the blobs, wherever something is taken away. What cannot be removed keeps its note and is tried
-//! again by the sweep: it costs room, and no answer, and never a start.
+//! The index first, then the blobs, wherever something is taken away. What cannot be removed keeps
+//! its note and is tried again by the sweep: it costs room, and no answer, and never a start.
 //!
-//! So at every moment a blob belongs to a record, or to a pending upload, or is noted as unowned, or is not ours and is left
-//! alone. A record is written last and withdrawn first: what it names is always whole. A checkpoint likewise: what is before
-//! it is always there.
+//! So at every moment a blob belongs to a record, or to a pending upload, or is noted as an orphan,
+//! or is not ours and is left alone. A record is written last and withdrawn first: what it names is
+//! always whole. A checkpoint likewise: what is before it is always there.
 
 mod active;
 mod blobs;
-mod incoming;
+mod download;
 mod index;
-mod outgoing;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::superseded;
 use super::{
-    Account, Download, Invite, LEASE, Listing, NewFile, OpenOptions, Removal, Resumed, Store, StoreError, StoreErrorKind,
-    StoredFile, StoredFormat, Upload, UploadKey, UserName,
+    Account, FileReader, FileWriter, Invite, LEASE, Listing, NewFile, OpenOptions, Removal,
+    Resumed, Store, StoreError, StoreErrorKind, StoredFile, StoredFormat, UploadKey, UserName,
 };
 use crate::crypto::Fingerprint;
 use crate::sealed::Header;
 use crate::types::cookie::Cookie;
 use active::Active;
 pub use blobs::{Blobs, Free, OpenBlob, StagedBlob};
-use incoming::Incoming;
+use download::IndexedDownload;
 pub use index::{
-    BlobOwner, Content, Index, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Record, Reservation, SignUp, Taken,
+    BlobOwner, Content, Index, NameTakenFn, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress,
+    Record, Reservation, SignUp,
 };
-use outgoing::Outgoing;
+use upload::IndexedUpload;
 
 /// How many cookies are tried before a store says that it finds none that is free.
 pub(crate) const COOKIE_TRIES: usize = 16;
@@ -47,14 +49,19 @@ pub(crate) const COOKIE_TRIES: usize = 16;
 /// The most blobs that a sweep tries to remove again: each is a few hundred bytes of memory.
 const MOST_LEFTOVERS: usize = 10_000;
 
-/// Inodes that uploads leave free: what uploads that are under way still need, three each, and the database's own files.
+/// Inodes that uploads leave free: what uploads that are under way still request, three each, and
+/// the database's own files.
 const MINIMUM_FREE_FILES: u64 = 256;
 
 pub(crate) fn no_cookie_left() -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, format!("no free cookie found in {COOKIE_TRIES} tries"))
+    StoreError::new(
+        StoreErrorKind::Unavailable,
+        format!("no free cookie found in {COOKIE_TRIES} tries"),
+    )
 }
 
-/// Bytes of a blob before the content: a sealed file begins with its header (`docs/protocol.md` §25.3).
+/// Bytes of a blob before the content: a sealed file begins with its header (`docs/protocol.md`
+/// §25.3).
 pub(super) fn content_start(header: Option<&Header>) -> u64 {
     header.map_or(0, |_| Header::LENGTH as u64)
 }
@@ -93,22 +100,25 @@ impl<I, B> Clone for IndexedStore<I, B> {
 
 impl<I, B> std::fmt::Debug for IndexedStore<I, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IndexedStore").field("options", &self.shared.options).finish_non_exhaustive()
+        f.debug_struct("IndexedStore")
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
     }
 }
 
 impl<I: Index, B: Blobs> IndexedStore<I, B> {
-    /// Puts a store together, and removes what a crash has left behind but uploads that can be resumed. Nobody else may be
-    /// using the same backends.
+    /// Puts a store together, and removes what a crash has left behind but uploads that can be
+    /// resumed. Nobody else may be using the same backends.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn recover(index: I, blobs: B, options: OpenOptions) -> Result<Self, StoreError> {
-        let shared = Shared { index, blobs, options, active: Arc::default(), leftovers: Mutex::default() };
-        // Of pending uploads that are not staged nothing was durable yet; those that are published already were cut off before
-        // their record was. A resume stages either again.
-        let unowned = shared.index.unowned()?;
-        for blob in shared.blobs.staged()?.into_iter().chain(unowned) {
+        let shared =
+            Shared { index, blobs, options, active: Arc::default(), leftovers: Mutex::default() };
+        // Of pending uploads that are not staged nothing was durable yet; those that are published
+        // already were cut off before their record was. A resume stages either again.
+        let orphans = shared.index.orphans()?;
+        for blob in shared.blobs.staged()?.into_iter().chain(orphans) {
             shared.tidy(&blob)?;
         }
         for cookie in shared.index.delivered()? {
@@ -120,8 +130,9 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
         Ok(store)
     }
 
-    /// Removes the files whose time is over, the broken uploads whose lease is, and what could not be removed before, and
-    /// says how many files and uploads they were. What still cannot be removed, [`leftovers`](Self::leftovers) tells.
+    /// Removes the files whose time is over, the broken uploads whose lease is, and what could not
+    /// be removed before, and says how many files and uploads they were. What still cannot be
+    /// removed, [`leftovers`](Self::leftovers) tells.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -134,12 +145,15 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
         }
         let mut removed = self.remove_all(&shared.index.cookies(Some(now))?)?;
         for Reservation { cookie, .. } in shared.index.uploads(Some(now))? {
-            removed += usize::from(shared.active.end_idle(&cookie, || shared.abandon(&cookie, Some(now)))?);
+            removed += usize::from(
+                shared.active.end_idle(&cookie, || shared.abandon(&cookie, Some(now)))?,
+            );
         }
         Ok(removed)
     }
 
-    /// Why what is to be removed is still there: a directory of another owner, say. Each sweep tries again.
+    /// Why what is to be removed is still there: a directory of another owner, say. Each sweep
+    /// tries again.
     pub fn leftovers(&self) -> Vec<StoreError> {
         self.shared.leftovers().values().cloned().collect()
     }
@@ -169,7 +183,9 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
     }
 
     fn remove_all(&self, cookies: &[Cookie]) -> Result<usize, StoreError> {
-        cookies.iter().try_fold(0, |removed, cookie| Ok(removed + usize::from(self.shared.remove(cookie)?)))
+        cookies
+            .iter()
+            .try_fold(0, |removed, cookie| Ok(removed + usize::from(self.shared.remove(cookie)?)))
     }
 }
 
@@ -184,36 +200,38 @@ impl<I: Index, B: Blobs> Shared<I, B> {
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
-        self.withdraw(cookie, None)
+        self.unpublish(cookie, None)
     }
 
-    fn withdraw(&self, cookie: &Cookie, remembered: Option<u64>) -> Result<bool, StoreError> {
-        let Some(blob) = self.index.withdraw(cookie, remembered)? else { return Ok(false) };
-        let cleared = self.blobs.remove(&blob).and_then(|()| self.index.forget(&blob));
+    fn unpublish(&self, cookie: &Cookie, remembered: Option<u64>) -> Result<bool, StoreError> {
+        let Some(blob) = self.index.unpublish(cookie, remembered)? else { return Ok(false) };
+        let cleared = self.blobs.remove(&blob).and_then(|()| self.index.clear_orphan(&blob));
         self.cleared(&blob, cleared)?;
         Ok(true)
     }
 
-    /// Removes a pending upload, or one only whose lease is over at a moment, and says whether there was one.
+    /// Removes a pending upload, or one only whose lease is over at a moment, and says whether
+    /// there was one.
     fn abandon(&self, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<bool, StoreError> {
         let Some(blob) = self.index.abandon(cookie, lapsed_at)? else { return Ok(false) };
         self.cleared(&blob, self.clear(&blob))?;
         Ok(true)
     }
 
-    /// Removes a blob that is noted as unowned, wherever it has got to, and forgets the note.
+    /// Removes a blob that is noted as an orphan, wherever it has got to, and forgets the note.
     fn clear(&self, blob: &str) -> Result<(), StoreError> {
         // If it is still staged, what has its name is not ours.
         if !self.blobs.discard(blob)? {
             self.blobs.remove(blob)?;
         }
-        self.index.forget(blob)
+        self.index.clear_orphan(blob)
     }
 
-    /// Does with a blob what its owner tells: what a crash or a failure has left behind is removed, if that is possible.
+    /// Does with a blob what its owner tells: what a crash or a failure has left behind is removed,
+    /// if that is possible.
     fn tidy(&self, blob: &str) -> Result<(), StoreError> {
         let tidied = match self.index.owner(blob)? {
-            Some(BlobOwner::Record) => self.blobs.settle(blob),
+            Some(BlobOwner::Record) => self.blobs.recover(blob),
             Some(BlobOwner::Upload) => Ok(()),
             Some(BlobOwner::Unowned) => self.clear(blob),
             None => self.blobs.discard(blob).map(drop),
@@ -221,15 +239,17 @@ impl<I: Index, B: Blobs> Shared<I, B> {
         self.cleared(blob, tidied)
     }
 
-    /// A blob was removed, or is left to the next sweep: no answer depends on that. Only a store that has stopped must not
-    /// go on.
+    /// A blob was removed, or is left to the next sweep: no answer depends on that. Only a store
+    /// that has stopped must not go on.
     fn cleared(&self, blob: &str, cleared: Result<(), StoreError>) -> Result<(), StoreError> {
         let mut leftovers = self.leftovers();
         match cleared {
             Ok(()) => drop(leftovers.remove(blob)),
             Err(error) if error.kind() == StoreErrorKind::Stopped => return Err(error),
             // One too many is found by the next start.
-            Err(error) if leftovers.len() < MOST_LEFTOVERS => drop(leftovers.insert(blob.to_owned(), error)),
+            Err(error) if leftovers.len() < MOST_LEFTOVERS => {
+                drop(leftovers.insert(blob.to_owned(), error));
+            }
             Err(_) => {}
         }
         Ok(())
@@ -242,7 +262,7 @@ impl<I: Index, B: Blobs> Shared<I, B> {
     /// A file that has not expired.
     fn find(&self, cookie: &Cookie) -> Result<Option<(String, Record)>, StoreError> {
         let now = self.now();
-        Ok(self.index.find(cookie)?.filter(|(_, record)| record.is_there(now)))
+        Ok(self.index.find(cookie)?.filter(|(_, record)| record.is_live(now)))
     }
 
     /// A pending upload whose lease is not over.
@@ -268,8 +288,9 @@ impl<I: Index, B: Blobs> Shared<I, B> {
 
     /// Refuses strangers where they may not do what users may.
     fn check_member(&self, key: Option<&Fingerprint>) -> Result<(), StoreError> {
-        let is_member = || key.map_or(Ok(None), |key| self.index.account(key)).map(|account| account.is_some());
-        if !self.options.members || is_member()? {
+        let is_member =
+            || key.map_or(Ok(None), |key| self.index.account(key)).map(|account| account.is_some());
+        if !self.options.members_only || is_member()? {
             return Ok(());
         }
         Err(StoreError::new(StoreErrorKind::NotAMember, "only users of this server may do this"))
@@ -277,15 +298,19 @@ impl<I: Index, B: Blobs> Shared<I, B> {
 }
 
 impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
-    fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError> {
-        Ok(Box::new(Incoming::begin(&self.shared, file)?))
+    fn create(&self, file: &NewFile) -> Result<Box<dyn FileWriter>, StoreError> {
+        Ok(Box::new(IndexedUpload::begin(&self.shared, file)?))
     }
 
     fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError> {
         if let Some((_, Pending { upload, owner, .. })) = self.shared.pending(cookie)? {
-            return Ok(Some(UploadKey { header: upload.header, verifier: upload.verifier, owner: Some(owner) }));
+            return Ok(Some(UploadKey {
+                header: upload.header,
+                verifier: upload.verifier,
+                owner: Some(owner),
+            }));
         }
-        let complete = Outgoing::open(&self.shared, cookie)?;
+        let complete = IndexedDownload::open(&self.shared, cookie)?;
         Ok(complete.and_then(|complete| {
             let StoredFile { header, verifier, owner, .. } = complete.file().clone();
             header.map(|header| UploadKey { header, verifier, owner })
@@ -293,20 +318,21 @@ impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
     }
 
     fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError> {
-        if let Some(resumed) = Incoming::resume(&self.shared, cookie, offset)? {
+        if let Some(resumed) = IndexedUpload::resume(&self.shared, cookie, offset)? {
             return Ok(Some(resumed));
         }
         // A lost acknowledgement must not lose the file (`docs/protocol.md` §17.13).
-        let complete = self.shared.find(cookie)?.and_then(|(_, Record { header, content, expires, .. })| {
-            let Content { size, chain } = header.and(content)?;
-            Some(Resumed { upload: None, offset: size, chain, size: Some(size), expires })
-        });
+        let complete =
+            self.shared.find(cookie)?.and_then(|(_, Record { header, content, expires, .. })| {
+                let Content { size, chain } = header.and(content)?;
+                Some(Resumed { upload: None, offset: size, chain, size: Some(size), expires })
+            });
         Ok(complete)
     }
 
-    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
-        let file = Outgoing::open(&self.shared, cookie)?;
-        Ok(file.map(|file| -> Box<dyn Download> { Box::new(file) }))
+    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn FileReader>>, StoreError> {
+        let file = IndexedDownload::open(&self.shared, cookie)?;
+        Ok(file.map(|file| -> Box<dyn FileReader> { Box::new(file) }))
     }
 
     fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError> {
@@ -314,25 +340,41 @@ impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
-        self.shared.withdraw(cookie, Some(self.shared.lease()))
+        self.shared.unpublish(cookie, Some(self.shared.lease()))
     }
 
     fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError> {
-        let is_owned = self.shared.find(cookie)?.is_some_and(|(_, record)| record.owner == Some(*owner));
+        let is_owned =
+            self.shared.find(cookie)?.is_some_and(|(_, record)| record.owner == Some(*owner));
         if is_owned && self.remove(cookie)? {
             return Ok(Removal::Removed);
         }
         self.shared.index.was_withdrawn(cookie, owner, self.shared.now()).map(Removal::of_missing)
     }
 
-    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
+    fn list(
+        &self,
+        owner: &Fingerprint,
+        after: Option<&Cookie>,
+    ) -> Result<Option<Listing>, StoreError> {
         self.shared.check_member(Some(owner))?;
         self.shared.index.list(owner, after, self.shared.now())
     }
 
-    fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError> {
-        let by_invite_only = self.shared.options.members;
-        self.shared.index.sign_up(&SignUp { key, name, invite, by_invite_only, now: self.shared.now() })
+    fn sign_up(
+        &self,
+        key: &Fingerprint,
+        name: &UserName,
+        invite: Option<&Invite>,
+    ) -> Result<Account, StoreError> {
+        let by_invite_only = self.shared.options.members_only;
+        self.shared.index.sign_up(&SignUp {
+            key,
+            name,
+            invite,
+            by_invite_only,
+            now: self.shared.now(),
+        })
     }
 
     fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {

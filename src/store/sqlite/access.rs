@@ -1,5 +1,5 @@
-//! How a database is read: together with the processes that write it, or where nothing can be written, as in a snapshot on a
-//! file system that is mounted for reading only.
+//! How a database is read: together with the processes that write it, or where nothing can be
+//! written, as in a snapshot on a file system that is mounted for reading only.
 
 use std::path::Path;
 
@@ -11,12 +11,16 @@ use super::connection::{connect, distrust_schema};
 /// SQLite's way to use files without locks, which nobody needs where nobody writes.
 const WITHOUT_LOCKS: &str = "unix-none";
 
-/// The tables that reading needs, for a directory in which only a server of 2019 has written (`docs/protocol.md` §25.1).
+/// The tables that reading needs, for a directory in which only a server of 2019 has written
+/// (`docs/protocol.md` §25.1).
 const MISSING_TABLES: [(&str, &str); 4] = [
     ("fss_unowned", "id, path"),
     ("fss_file", "cookie, stored, expires, size, chain, owner, header, downloads, delivered"),
     ("fss_claim", "cookie, key, lease"),
-    ("fss_pending", "cookie, blob, header, verifier, owner, size, keep, downloads, reserved, lease"),
+    (
+        "fss_pending",
+        "cookie, blob, header, verifier, owner, size, keep, downloads, reserved, lease",
+    ),
 ];
 
 /// How connections for reading are made.
@@ -24,7 +28,8 @@ const MISSING_TABLES: [(&str, &str); 4] = [
 pub(super) enum Access {
     /// With SQLite's shared memory and locks, beside whoever writes.
     Shared,
-    /// Alone: what the log holds is found by each connection for itself, and nothing is written, not even a lock.
+    /// Alone: what the log holds is found by each connection for itself, and nothing is written,
+    /// not even a lock.
     Alone,
     /// The same where there is no log: the file as it is.
     Unchanging,
@@ -38,14 +43,17 @@ impl Access {
             Self::Alone => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 let connection = Connection::open_with_flags_and_vfs(path, flags, WITHOUT_LOCKS)?;
-                // Its index of the log is then in its own memory, and the log stays as it is when it is closed.
+                // Its index of the log is then in its own memory, and the log stays as it is when
+                // it is closed.
                 connection.pragma_update(None, "locking_mode", "exclusive")?;
                 connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
                 distrust_schema(&connection)?;
                 connection
             }
             Self::Unchanging => {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+                    | OpenFlags::SQLITE_OPEN_NO_MUTEX
+                    | OpenFlags::SQLITE_OPEN_URI;
                 let connection = Connection::open_with_flags(uri(path), flags)?;
                 distrust_schema(&connection)?;
                 connection

@@ -17,8 +17,8 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// A directory may come from anywhere, and its database with triggers, views and functions in its schema. None of ours has
-/// them, so none of them runs.
+/// A directory may come from anywhere, and its database with triggers, views and functions in its
+/// schema. None of ours has them, so none of them runs.
 pub(super) fn distrust_schema(connection: &Connection) -> rusqlite::Result<()> {
     for (option, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),

@@ -25,8 +25,8 @@ const STORED: &str = "CREATE TABLE stored(
 
 /// The tables of `docs/protocol.md` §25.1.
 ///
-/// The ids of `fss_unowned` are the index numbers of cookies and go on where the 2019 table has got to; AUTOINCREMENT never
-/// gives one twice.
+/// The ids of `fss_unowned` are the index numbers of cookies and go on where the 2019 table has got
+/// to; AUTOINCREMENT never gives one twice.
 const SIDE_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS fss_unowned(id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE);
     INSERT INTO sqlite_sequence(name, seq)
@@ -66,10 +66,16 @@ const SIDE_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS fss_invite(token BLOB PRIMARY KEY, created INTEGER NOT NULL, quota INTEGER) WITHOUT ROWID;
 ";
 
-const SCHEMA: Schema =
-    Schema { table: "stored", columns: &["cookie", "path", "date"], create: STORED, side: SIDE_TABLES, journal: "wal" };
+const SCHEMA: Schema = Schema {
+    table: "stored",
+    columns: &["cookie", "path", "date"],
+    create: STORED,
+    side: SIDE_TABLES,
+    journal: "wal",
+};
 
-/// The most connections for reading: as many as disks and processors make use of. Each has three files open.
+/// The most connections for reading: as many as disks and processors make use of. Each has three
+/// files open.
 const MOST_READERS: usize = 16;
 /// What each of them caches, in KiB, which SQLite wants negative: a record is found in a few pages.
 const READER_CACHE: i64 = -256;
@@ -113,7 +119,8 @@ impl Database {
 
     /// Opens a database that must be there, for reading only.
     pub(super) fn open_to_read(path: &Path) -> Result<Self, StoreError> {
-        let (access, connection) = access::open_to_read(path).map_err(|error| database_error(path, &error))?;
+        let (access, connection) =
+            access::open_to_read(path).map_err(|error| database_error(path, &error))?;
         check_schema(path, &connection, &SCHEMA)?;
         Ok(Self::new(path, access, connection))
     }
@@ -121,11 +128,21 @@ impl Database {
     fn new(path: &Path, access: Access, connection: Connection) -> Self {
         let writer = Writer::new(path.to_owned(), connection);
         let (path, log) = (path.to_owned(), Log::of(path));
-        Self { path, access, log, writer, readers: Mutex::default(), reader_is_free: Condvar::new() }
+        Self {
+            path,
+            access,
+            log,
+            writer,
+            readers: Mutex::default(),
+            reader_is_free: Condvar::new(),
+        }
     }
 
     /// Reads what is committed, all at one moment.
-    pub(in crate::store) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+    pub(in crate::store) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
         self.writer.check()?;
         let mut reader = self.take_reader()?;
         let read = || {
@@ -136,7 +153,10 @@ impl Database {
     }
 
     /// Does all or nothing, durably.
-    pub(in crate::store) fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+    pub(in crate::store) fn write<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
         let written = self.writer.write(work);
         if self.log.is_large() {
             self.cut_log();
@@ -230,19 +250,21 @@ pub(crate) struct Schema {
     pub(crate) columns: &'static [&'static str],
     pub(crate) create: &'static str,
     pub(crate) side: &'static str,
-    /// SQLite's journal mode: `wal` where many read while one writes, `persist` where reading must need no room on the disk.
+    /// SQLite's journal mode: `wal` where many read while one writes, `persist` where reading must
+    /// need no room on the disk.
     pub(crate) journal: &'static str,
 }
 
-/// Opens a database durably, creating it if it is not there, and checks that it is one of ours or of 2019.
+/// Opens a database durably, creating it if it is not there, and checks that it is one of ours or
+/// of 2019.
 #[cfg(feature = "profile")]
 pub(crate) fn open_database(path: &Path, schema: &Schema) -> Result<Connection, StoreError> {
     create_file(path)?;
     open_existing(path, schema)
 }
 
-/// Creates a database's file for its owner only; those that SQLite puts beside it get the same rights. One that is there
-/// stays as it is.
+/// Creates a database's file for its owner only; those that SQLite puts beside it get the same
+/// rights. One that is there stays as it is.
 fn create_file(path: &Path) -> Result<(), StoreError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -258,7 +280,8 @@ fn open_existing(path: &Path, schema: &Schema) -> Result<Connection, StoreError>
     check_schema(path, &connection, schema)?;
     connection.pragma_update(None, "journal_mode", schema.journal).map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     if !has_tables(&transaction).map_err(failed)? {
         transaction.execute_batch(schema.create).map_err(failed)?;
     }
@@ -268,7 +291,11 @@ fn open_existing(path: &Path, schema: &Schema) -> Result<Connection, StoreError>
 }
 
 fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE type = 'table')", [], |row| row.get(0))
+    connection.query_row(
+        "SELECT EXISTS(SELECT 1 FROM sqlite_schema WHERE type = 'table')",
+        [],
+        |row| row.get(0),
+    )
 }
 
 /// Refuses a database that has tables, but not the one it must have.
@@ -286,7 +313,11 @@ fn check_schema(path: &Path, connection: &Connection, schema: &Schema) -> Result
     if columns == schema.columns {
         Ok(())
     } else {
-        let detail = format!("{} is a database of something else: it has no table {} of FSS", path.display(), schema.table);
+        let detail = format!(
+            "{} is a database of something else: it has no table {} of FSS",
+            path.display(),
+            schema.table
+        );
         Err(StoreError::new(StoreErrorKind::Foreign, detail))
     }
 }
@@ -297,16 +328,20 @@ mod tests {
 
     use super::*;
 
-    /// Whoever reads, and however often: the log does not grow beyond its bound, and is shorter after a start.
+    /// Whoever reads, and however often: the log does not grow beyond its bound, and is shorter
+    /// after a start.
     #[test]
     fn the_log_is_bounded_while_there_is_always_somebody_who_reads() {
         const BOUND: u64 = 3 * log::RESERVED;
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("database");
-        let length = || std::fs::metadata(directory.path().join("database-wal")).map_or(0, |log| log.len());
+        let length =
+            || std::fs::metadata(directory.path().join("database-wal")).map_or(0, |log| log.len());
         let database = Database::open(&path).expect("it opens");
         assert_eq!(length(), log::RESERVED, "its room is there beforehand");
-        database.write(|connection| Ok(connection.execute_batch("CREATE TABLE t(n BLOB)")?)).expect("created");
+        database
+            .write(|connection| Ok(connection.execute_batch("CREATE TABLE t(n BLOB)")?))
+            .expect("created");
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..3 {
@@ -316,7 +351,8 @@ mod tests {
                         let read = database.read(|reader| {
                             let now: Option<i64> = reader.query_row(sum(), [], |row| row.get(0))?;
                             std::thread::yield_now();
-                            let later: Option<i64> = reader.query_row(sum(), [], |row| row.get(0))?;
+                            let later: Option<i64> =
+                                reader.query_row(sum(), [], |row| row.get(0))?;
                             Ok(now == later)
                         });
                         assert_eq!(read, Ok(true), "a read sees one moment");
@@ -341,7 +377,10 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("database");
         drop(Database::open(&path).expect("it opens"));
-        let log = std::fs::OpenOptions::new().append(true).open(directory.path().join("database-wal")).expect("there");
+        let log = std::fs::OpenOptions::new()
+            .append(true)
+            .open(directory.path().join("database-wal"))
+            .expect("there");
         log.set_len(80 << 20).expect("made large");
         drop(Database::open(&path).expect("it opens"));
         assert_eq!(log.metadata().expect("there").len(), log::RESERVED);

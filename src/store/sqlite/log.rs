@@ -1,8 +1,10 @@
-//! The log that SQLite keeps beside a database (`-wal`): bounded, however many read, and there before the disk is full.
+//! The log that SQLite keeps beside a database (`-wal`): bounded, however many read, and there
+//! before the disk is full.
 //!
-//! SQLite goes on at the start of the log once all of it is in the database and nobody reads from it. While there is always
-//! somebody who reads that never comes, so a log that has grown is cut while readers wait ([`Database`]). And what has to be
-//! written when no room is left (deletes, claims, a start) goes where zeros were written before.
+//! SQLite goes on at the start of the log once all of it is in the database and nobody reads from
+//! it. While there is always somebody who reads that never comes, so a log that has grown is cut
+//! while readers wait ([`Database`]). And what has to be written when no room is left (deletes,
+//! claims, a start) goes where zeros were written before.
 //!
 //! [`Database`]: super::database::Database
 
@@ -19,7 +21,8 @@ use super::values::sql_integer;
 
 /// Pages of 4 KiB in the log before they are brought into the database.
 const PAGES: i64 = 400;
-/// Bytes of the log that are always there: [`PAGES`] with their frames, and what is written until they are brought in.
+/// Bytes of the log that are always there: [`PAGES`] with their frames, and what is written until
+/// they are brought in.
 pub(super) const RESERVED: u64 = 2 * 1024 * 1024;
 /// Bytes of the log after which readers wait until it is cut.
 const MOST: u64 = 2 * RESERVED;
@@ -37,11 +40,12 @@ impl Log {
         Self(path.into())
     }
 
-    /// Sets up the connection that writes, and has in the database what the process before has left in the log: it may have
-    /// been read from there without being on the disk.
+    /// Sets up the connection that writes, and has in the database what the process before has left
+    /// in the log: it may have been read from there without being on the disk.
     ///
     /// # Errors
-    /// Those of SQLite, unless all they mean is that there is no room, or that another process reads.
+    /// Those of SQLite, unless all they mean is that there is no room, or that another process
+    /// reads.
     pub(super) fn open(&self, connection: &Connection) -> rusqlite::Result<()> {
         // The log stays when the last connection is closed, and with it its room.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -62,8 +66,8 @@ impl Log {
         fs::metadata(&self.0).is_ok_and(|log| log.len() > MOST)
     }
 
-    /// Brings the log into the database and cuts it. Nobody of this process may be reading; another process that does so
-    /// only has it stay as it is.
+    /// Brings the log into the database and cuts it. Nobody of this process may be reading; another
+    /// process that does so only has it stay as it is.
     pub(super) fn cut(&self, connection: &Connection) {
         // It is tried again after the next commit.
         let _ = connection.busy_timeout(Duration::ZERO);
@@ -78,7 +82,8 @@ impl Log {
         let mut log = OpenOptions::new().append(true).open(&self.0)?;
         let mut length = log.seek(SeekFrom::End(0))?;
         while length < RESERVED {
-            let part = usize::try_from(RESERVED - length).map_or(ZEROS.len(), |rest| rest.min(ZEROS.len()));
+            let part = usize::try_from(RESERVED - length)
+                .map_or(ZEROS.len(), |rest| rest.min(ZEROS.len()));
             log.write_all(&ZEROS[..part])?;
             length += part as u64;
         }
@@ -103,10 +108,11 @@ fn is_harmless(error: &rusqlite::Error) -> bool {
 
 /// Makes pages and gives them back: SQLite takes free pages before it makes the file larger.
 fn reserve_pages(connection: &Connection) -> rusqlite::Result<()> {
-    let (free, size): (i64, i64) =
-        connection.query_row("SELECT freelist_count, page_size FROM pragma_freelist_count, pragma_page_size", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+    let (free, size): (i64, i64) = connection.query_row(
+        "SELECT freelist_count, page_size FROM pragma_freelist_count, pragma_page_size",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     if free >= FREE_PAGES / 2 {
         return Ok(());
     }

@@ -1,7 +1,8 @@
-//! The index in SQLite: the table of 2019, never altered, and side tables of our own beside it (`docs/protocol.md` §9,
-//! §25).
+//! The index in SQLite: the table of 2019, never altered, and side tables of our own beside it
+//! (`docs/protocol.md` §9, §25).
 //!
-//! The same database opens with the code of 2019, which knows nothing of the side tables and loses nothing by it.
+//! The same database opens with the code of 2019, which knows nothing of the side tables and loses
+//! nothing by it.
 
 mod access;
 mod connection;
@@ -17,8 +18,10 @@ mod writer;
 use std::path::Path;
 
 use super::error::superseded;
-use super::indexed::{BlobOwner, Index, Pending, Progress, Record, Reservation, SignUp, Taken, no_cookie_left};
-use super::{Account, Claim, Deliveries, Listing, StoreError, StoreErrorKind};
+use super::indexed::{
+    BlobOwner, Index, NameTakenFn, Pending, Progress, Record, Reservation, SignUp, no_cookie_left,
+};
+use super::{Account, Claim, DownloadClaims, Listing, StoreError, StoreErrorKind};
 use crate::chain::ChainDigest;
 use crate::crypto::Fingerprint;
 use crate::types::cookie::{Cookie, CookieSource};
@@ -39,13 +42,14 @@ impl SqliteIndex {
     /// Opens the database of a store, or creates it.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Foreign`] if it is the database of something else, [`StoreErrorKind::Damaged`] if it is none.
+    /// [`StoreErrorKind::Foreign`] if it is the database of something else,
+    /// [`StoreErrorKind::Damaged`] if it is none.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Database::open(path).map(Self)
     }
 
-    /// Opens the database of a store that is there, only to read it, beside whoever else has it open. It is not changed, and
-    /// where nothing can be written nothing is.
+    /// Opens the database of a store that is there, only to read it, beside whoever else has it
+    /// open. It is not changed, and where nothing can be written nothing is.
     pub(super) fn to_read(path: &Path) -> Result<Self, StoreError> {
         Database::open_to_read(path).map(Self)
     }
@@ -64,9 +68,11 @@ impl Index for SqliteIndex {
         pending: Option<&Pending>,
         files_per_owner: u64,
         cookies: &dyn CookieSource,
-        taken: Taken<'_>,
+        taken: NameTakenFn<'_>,
     ) -> Result<Reservation, StoreError> {
-        let reserved = self.0.write(|transaction| uploads::reserve(transaction, pending, files_per_owner, cookies, taken))?;
+        let reserved = self.0.write(|transaction| {
+            uploads::reserve(transaction, pending, files_per_owner, cookies, taken)
+        })?;
         reserved.ok_or_else(no_cookie_left)
     }
 
@@ -86,7 +92,11 @@ impl Index for SqliteIndex {
         }
     }
 
-    fn abandon(&self, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<Option<String>, StoreError> {
+    fn abandon(
+        &self,
+        cookie: &Cookie,
+        lapsed_at: Option<u64>,
+    ) -> Result<Option<String>, StoreError> {
         self.0.write(|transaction| uploads::abandon(transaction, cookie, lapsed_at))
     }
 
@@ -94,13 +104,18 @@ impl Index for SqliteIndex {
         self.0.read(|connection| uploads::all(connection, lapsed_at))
     }
 
-    fn publish(&self, reservation: &Reservation, stored: u64, record: &Record) -> Result<(), StoreError> {
+    fn publish(
+        &self,
+        reservation: &Reservation,
+        stored: u64,
+        record: &Record,
+    ) -> Result<(), StoreError> {
         self.0.write(|transaction| {
             if !uploads::complete(transaction, &reservation.cookie)? && record.header.is_some() {
                 return Err(superseded().into());
             }
             files::insert(transaction, reservation, stored, record)?;
-            files::forget(transaction, &reservation.blob)
+            files::clear_orphan(transaction, &reservation.blob)
         })
     }
 
@@ -112,7 +127,11 @@ impl Index for SqliteIndex {
         self.0.write(|transaction| files::claim(transaction, cookie, claim))
     }
 
-    fn deliver(&self, cookie: &Cookie, by: &Fingerprint) -> Result<Option<Deliveries>, StoreError> {
+    fn deliver(
+        &self,
+        cookie: &Cookie,
+        by: &Fingerprint,
+    ) -> Result<Option<DownloadClaims>, StoreError> {
         self.0.write(|transaction| files::deliver(transaction, cookie, by))
     }
 
@@ -120,11 +139,20 @@ impl Index for SqliteIndex {
         self.0.read(files::delivered)
     }
 
-    fn withdraw(&self, cookie: &Cookie, remembered: Option<u64>) -> Result<Option<String>, StoreError> {
-        self.0.write(|transaction| files::withdraw(transaction, cookie, remembered))
+    fn unpublish(
+        &self,
+        cookie: &Cookie,
+        remembered: Option<u64>,
+    ) -> Result<Option<String>, StoreError> {
+        self.0.write(|transaction| files::unpublish(transaction, cookie, remembered))
     }
 
-    fn was_withdrawn(&self, cookie: &Cookie, owner: &Fingerprint, now: u64) -> Result<bool, StoreError> {
+    fn was_withdrawn(
+        &self,
+        cookie: &Cookie,
+        owner: &Fingerprint,
+        now: u64,
+    ) -> Result<bool, StoreError> {
         self.0.read(|connection| files::was_withdrawn(connection, cookie, owner, now))
     }
 
@@ -136,20 +164,25 @@ impl Index for SqliteIndex {
         self.0.read(|connection| files::cookies(connection, expired_at))
     }
 
-    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>, now: u64) -> Result<Option<Listing>, StoreError> {
+    fn list(
+        &self,
+        owner: &Fingerprint,
+        after: Option<&Cookie>,
+        now: u64,
+    ) -> Result<Option<Listing>, StoreError> {
         self.0.read(|connection| files::list(connection, owner, after, now))
     }
 
-    fn unowned(&self) -> Result<Vec<String>, StoreError> {
-        self.0.read(files::unowned)
+    fn orphans(&self) -> Result<Vec<String>, StoreError> {
+        self.0.read(files::orphans)
     }
 
     fn owner(&self, blob: &str) -> Result<Option<BlobOwner>, StoreError> {
         self.0.read(|connection| files::owner(connection, blob))
     }
 
-    fn forget(&self, blob: &str) -> Result<(), StoreError> {
-        self.0.write(|transaction| files::forget(transaction, blob))
+    fn clear_orphan(&self, blob: &str) -> Result<(), StoreError> {
+        self.0.write(|transaction| files::clear_orphan(transaction, blob))
     }
 
     fn sign_up(&self, wish: &SignUp<'_>) -> Result<Account, StoreError> {

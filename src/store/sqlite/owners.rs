@@ -1,7 +1,8 @@
-//! What each key has stored, as running totals (`fss_owner`): to add up all files of an owner for each upload would make an
-//! upload slower with each file that is there.
+//! What each key has stored, as running totals (`fss_owner`): to add up all files of an owner for
+//! each upload would make an upload slower with each file that is there.
 //!
-//! Whatever inserts, changes or deletes a row that has an owner tells it here, in the same transaction.
+//! Whatever inserts, changes or deletes a row that has an owner tells it here, in the same
+//! transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -33,16 +34,29 @@ pub(super) fn add(transaction: &Connection, owner: &Fingerprint, size: u64) -> R
 }
 
 /// A file, or an upload, of so many bytes has gone.
-pub(super) fn remove(transaction: &Connection, owner: &Fingerprint, size: u64) -> Result<(), Failure> {
+pub(super) fn remove(
+    transaction: &Connection,
+    owner: &Fingerprint,
+    size: u64,
+) -> Result<(), Failure> {
     let Totals { files, used } = totals(transaction, owner)?;
     let used = used.saturating_sub(size).saturating_sub(FILE_CHARGE);
     set(transaction, owner, Totals { files: files.saturating_sub(1), used })
 }
 
 /// What an upload has reserved has become another number of bytes.
-pub(super) fn change(transaction: &Connection, owner: &Fingerprint, before: u64, after: u64) -> Result<(), Failure> {
+pub(super) fn change(
+    transaction: &Connection,
+    owner: &Fingerprint,
+    before: u64,
+    after: u64,
+) -> Result<(), Failure> {
     let Totals { files, used } = totals(transaction, owner)?;
-    set(transaction, owner, Totals { files, used: used.saturating_sub(before).saturating_add(after) })
+    set(
+        transaction,
+        owner,
+        Totals { files, used: used.saturating_sub(before).saturating_add(after) },
+    )
 }
 
 fn set(transaction: &Connection, owner: &Fingerprint, totals: Totals) -> Result<(), Failure> {
@@ -50,7 +64,10 @@ fn set(transaction: &Connection, owner: &Fingerprint, totals: Totals) -> Result<
         transaction.execute("DELETE FROM fss_owner WHERE key = ?1", [owner.as_bytes()])?;
     } else {
         let set = "INSERT OR REPLACE INTO fss_owner(key, files, used) VALUES (?1, ?2, ?3)";
-        transaction.execute(set, params![owner.as_bytes(), sql_integer(totals.files), sql_integer(totals.used)])?;
+        transaction.execute(
+            set,
+            params![owner.as_bytes(), sql_integer(totals.files), sql_integer(totals.used)],
+        )?;
     }
     Ok(())
 }

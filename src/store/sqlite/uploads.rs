@@ -1,4 +1,5 @@
-//! Files on their way in: reservations, pending uploads (`fss_pending`) and their checkpoints (`fss_checkpoint`).
+//! Files on their way in: reservations, pending uploads (`fss_pending`) and their checkpoints
+//! (`fss_checkpoint`).
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -9,17 +10,21 @@ use crate::chain::{ChainDigest, DIGEST_LENGTH};
 use crate::crypto::Fingerprint;
 use crate::crypto::legacy::Verifier;
 use crate::sealed::Header;
-use crate::store::indexed::{COOKIE_TRIES, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Reservation, Taken, blob_of};
+use crate::store::indexed::{
+    COOKIE_TRIES, NameTakenFn, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress, Reservation,
+    blob_of,
+};
 use crate::store::{FILE_CHARGE, NewUpload};
 use crate::types::cookie::{Cookie, CookieSource};
 
-/// `None` if no free cookie was found. The numbers are used up even so, so that the next upload does not try them again.
+/// `None` if no free cookie was found. The numbers are used up even so, so that the next upload
+/// does not try them again.
 pub(super) fn reserve(
     transaction: &Connection,
     pending: Option<&Pending>,
     files_per_owner: u64,
     cookies: &dyn CookieSource,
-    taken: Taken<'_>,
+    taken: NameTakenFn<'_>,
 ) -> Result<Option<Reservation>, Failure> {
     if let Some(pending) = pending {
         admit(transaction, pending, files_per_owner)?;
@@ -32,12 +37,14 @@ pub(super) fn reserve(
         let blob = blob_of(&cookie);
         let known = "SELECT EXISTS(SELECT 1 FROM stored WHERE cookie = ?1 OR path = ?2)
                          OR EXISTS(SELECT 1 FROM fss_unowned WHERE path = ?2)";
-        let known: bool = transaction.query_row(known, params![cookie.as_str(), blob], |row| row.get(0))?;
+        let known: bool =
+            transaction.query_row(known, params![cookie.as_str(), blob], |row| row.get(0))?;
         if known || taken(&blob)? {
             transaction.execute("DELETE FROM fss_unowned WHERE id = ?1", [number])?;
             continue;
         }
-        transaction.execute("UPDATE fss_unowned SET path = ?1 WHERE id = ?2", params![blob, number])?;
+        transaction
+            .execute("UPDATE fss_unowned SET path = ?1 WHERE id = ?2", params![blob, number])?;
         let reservation = Reservation { cookie, blob };
         if let Some(pending) = pending {
             insert(transaction, &reservation, pending)?;
@@ -65,14 +72,24 @@ fn admit(transaction: &Connection, pending: &Pending, files_per_owner: u64) -> R
         let detail = format!("the owner has {files} files");
         return Err(StoreError::new(StoreErrorKind::TooManyFiles, detail).into());
     }
-    if !users::has_room(transaction, &pending.owner, pending.reserved.saturating_add(FILE_CHARGE))? {
+    if !users::has_room(transaction, &pending.owner, pending.reserved.saturating_add(FILE_CHARGE))?
+    {
         return Err(users::over_quota().into());
     }
     Ok(())
 }
 
-fn insert(transaction: &Connection, reservation: &Reservation, pending: &Pending) -> Result<(), Failure> {
-    let Pending { upload: NewUpload { header, verifier, size, keep, downloads }, owner, reserved, lease } = pending;
+fn insert(
+    transaction: &Connection,
+    reservation: &Reservation,
+    pending: &Pending,
+) -> Result<(), Failure> {
+    let Pending {
+        upload: NewUpload { header, verifier, size, keep, downloads },
+        owner,
+        reserved,
+        lease,
+    } = pending;
     let insert = "INSERT INTO fss_pending(cookie, blob, header, verifier, owner, size, keep, downloads, reserved, lease)
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     transaction.execute(
@@ -93,7 +110,10 @@ fn insert(transaction: &Connection, reservation: &Reservation, pending: &Pending
     owners::add(transaction, owner, *reserved)
 }
 
-pub(super) fn pending(connection: &Connection, cookie: &Cookie) -> Result<Option<(String, Pending)>, Failure> {
+pub(super) fn pending(
+    connection: &Connection,
+    cookie: &Cookie,
+) -> Result<Option<(String, Pending)>, Failure> {
     let find = "SELECT * FROM fss_pending WHERE cookie = ?1";
     let found = connection.query_row(find, [cookie.as_str()], |row| {
         let header: Vec<u8> = row.get("header")?;
@@ -111,8 +131,12 @@ pub(super) fn pending(connection: &Connection, cookie: &Cookie) -> Result<Option
     Ok(found.optional()?)
 }
 
-pub(super) fn checkpoints(connection: &Connection, cookie: &Cookie) -> Result<Vec<(u64, ChainDigest)>, Failure> {
-    let checkpoints = "SELECT position, chain FROM fss_checkpoint WHERE cookie = ?1 ORDER BY position";
+pub(super) fn checkpoints(
+    connection: &Connection,
+    cookie: &Cookie,
+) -> Result<Vec<(u64, ChainDigest)>, Failure> {
+    let checkpoints =
+        "SELECT position, chain FROM fss_checkpoint WHERE cookie = ?1 ORDER BY position";
     let mut statement = connection.prepare(checkpoints)?;
     let rows = statement.query_map([cookie.as_str()], |row| {
         let chain: [u8; DIGEST_LENGTH] = row.get("chain")?;
@@ -130,7 +154,11 @@ pub(super) enum Advanced {
     Gone,
 }
 
-pub(super) fn advance(transaction: &Connection, cookie: &Cookie, progress: &Progress) -> Result<Advanced, Failure> {
+pub(super) fn advance(
+    transaction: &Connection,
+    cookie: &Cookie,
+    progress: &Progress,
+) -> Result<Advanced, Failure> {
     let Progress { position, chain, reserved, lease } = *progress;
     let Some((owner, before)) = going_on(transaction, cookie)? else { return Ok(Advanced::Gone) };
     let renew = "UPDATE fss_pending SET lease = ?2 WHERE cookie = ?1";
@@ -138,8 +166,10 @@ pub(super) fn advance(transaction: &Connection, cookie: &Cookie, progress: &Prog
     let forget = "DELETE FROM fss_checkpoint WHERE cookie = ?1 AND position > ?2";
     transaction.execute(forget, params![cookie.as_str(), sql_integer(position)])?;
     if position > 0 {
-        let insert = "INSERT OR REPLACE INTO fss_checkpoint(cookie, position, chain) VALUES (?1, ?2, ?3)";
-        transaction.execute(insert, params![cookie.as_str(), sql_integer(position), chain.as_bytes()])?;
+        let insert =
+            "INSERT OR REPLACE INTO fss_checkpoint(cookie, position, chain) VALUES (?1, ?2, ?3)";
+        transaction
+            .execute(insert, params![cookie.as_str(), sql_integer(position), chain.as_bytes()])?;
     }
     if reserved > before && !users::has_room(transaction, &owner, reserved - before)? {
         return Ok(Advanced::OverQuota);
@@ -153,7 +183,10 @@ pub(super) fn advance(transaction: &Connection, cookie: &Cookie, progress: &Prog
 /// The owner of a pending upload and what it has reserved; `None` if there is no such upload.
 ///
 /// One whose user was removed is an error: nothing more of it is taken.
-fn going_on(transaction: &Connection, cookie: &Cookie) -> Result<Option<(Fingerprint, u64)>, Failure> {
+fn going_on(
+    transaction: &Connection,
+    cookie: &Cookie,
+) -> Result<Option<(Fingerprint, u64)>, Failure> {
     let find = "SELECT owner, reserved, lease FROM fss_pending WHERE cookie = ?1";
     let found = transaction.query_row(find, [cookie.as_str()], |row| {
         let owner = Fingerprint::from_bytes(row.get("owner")?);
@@ -161,7 +194,10 @@ fn going_on(transaction: &Connection, cookie: &Cookie) -> Result<Option<(Fingerp
     });
     match found.optional()? {
         None => Ok(None),
-        Some((_, _, ENDED)) => Err(StoreError::new(StoreErrorKind::NotAMember, "the user of this upload was removed").into()),
+        Some((_, _, ENDED)) => {
+            Err(StoreError::new(StoreErrorKind::NotAMember, "the user of this upload was removed")
+                .into())
+        }
         Some((owner, reserved, _)) => Ok(Some((owner, reserved))),
     }
 }
@@ -170,7 +206,10 @@ fn going_on(transaction: &Connection, cookie: &Cookie) -> Result<Option<(Fingerp
 const ENDED: u64 = 0;
 
 /// Ends all uploads of an owner: the next sweep removes them.
-pub(in crate::store) fn end_all_of(transaction: &Connection, owner: &Fingerprint) -> Result<(), Failure> {
+pub(in crate::store) fn end_all_of(
+    transaction: &Connection,
+    owner: &Fingerprint,
+) -> Result<(), Failure> {
     let end = "UPDATE fss_pending SET lease = ?2 WHERE owner = ?1";
     transaction.execute(end, params![owner.as_bytes(), sql_integer(ENDED)])?;
     Ok(())
@@ -183,10 +222,15 @@ pub(super) fn complete(transaction: &Connection, cookie: &Cookie) -> Result<bool
     Ok(there)
 }
 
-pub(super) fn abandon(transaction: &Connection, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<Option<String>, Failure> {
+pub(super) fn abandon(
+    transaction: &Connection,
+    cookie: &Cookie,
+    lapsed_at: Option<u64>,
+) -> Result<Option<String>, Failure> {
     let find = "SELECT blob FROM fss_pending WHERE cookie = ?1 AND (?2 IS NULL OR lease <= ?2)";
     let parameters = params![cookie.as_str(), lapsed_at.map(sql_integer)];
-    let blob: Option<String> = transaction.query_row(find, parameters, |row| row.get(0)).optional()?;
+    let blob: Option<String> =
+        transaction.query_row(find, parameters, |row| row.get(0)).optional()?;
     if let Some(blob) = &blob {
         end(transaction, cookie)?;
         files::disown(transaction, blob)?;
@@ -201,11 +245,17 @@ fn end(transaction: &Connection, cookie: &Cookie) -> Result<(), Failure> {
     let ended = transaction.query_row(delete, [cookie.as_str()], |row| {
         Ok((Fingerprint::from_bytes(row.get("owner")?), required_number(row, "reserved")?))
     });
-    ended.optional()?.map_or(Ok(()), |(owner, reserved)| owners::remove(transaction, &owner, reserved))
+    ended
+        .optional()?
+        .map_or(Ok(()), |(owner, reserved)| owners::remove(transaction, &owner, reserved))
 }
 
-pub(super) fn all(connection: &Connection, lapsed_at: Option<u64>) -> Result<Vec<Reservation>, Failure> {
-    let mut statement = connection.prepare("SELECT cookie, blob FROM fss_pending WHERE ?1 IS NULL OR lease <= ?1")?;
+pub(super) fn all(
+    connection: &Connection,
+    lapsed_at: Option<u64>,
+) -> Result<Vec<Reservation>, Failure> {
+    let mut statement = connection
+        .prepare("SELECT cookie, blob FROM fss_pending WHERE ?1 IS NULL OR lease <= ?1")?;
     let rows = statement.query_map([lapsed_at.map(sql_integer)], |row| {
         let cookie: String = row.get("cookie")?;
         let blob = row.get("blob")?;

@@ -41,14 +41,17 @@ pub(super) fn sign_up(transaction: &Connection, wish: &SignUp<'_>) -> Result<Acc
         Some(invite) => use_up(transaction, invite, now)?,
     };
     add(transaction, key, name, quota, now)?;
-    account(transaction, key)?.ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, "the new user is not there").into())
+    account(transaction, key)?.ok_or_else(|| {
+        StoreError::new(StoreErrorKind::Unavailable, "the new user is not there").into()
+    })
 }
 
 /// Uses an invite up, and gives the quota that goes with it. A failure after this rolls it back.
 fn use_up(transaction: &Connection, invite: &Invite, now: u64) -> Result<Option<u64>, Failure> {
     forget_old_invites(transaction, now)?;
     let delete = "DELETE FROM fss_invite WHERE token = ?1 RETURNING quota";
-    let quota = transaction.query_row(delete, [token(invite)], |row| number(row, "quota")).optional()?;
+    let quota =
+        transaction.query_row(delete, [token(invite)], |row| number(row, "quota")).optional()?;
     quota.ok_or_else(|| bad_invite("the invite is unknown, used or too old"))
 }
 
@@ -57,7 +60,10 @@ fn bad_invite(why: &str) -> Failure {
 }
 
 fn forget_old_invites(transaction: &Connection, now: u64) -> Result<(), Failure> {
-    transaction.execute("DELETE FROM fss_invite WHERE created + ?1 <= ?2", [INVITE_LASTS, now].map(sql_integer))?;
+    transaction.execute(
+        "DELETE FROM fss_invite WHERE created + ?1 <= ?2",
+        [INVITE_LASTS, now].map(sql_integer),
+    )?;
     Ok(())
 }
 
@@ -66,10 +72,16 @@ fn token(invite: &Invite) -> [u8; 48] {
     Sha384::digest(invite.expose()).into()
 }
 
-pub(in crate::store) fn invite(transaction: &Connection, invite: &Invite, quota: Option<u64>, now: u64) -> Result<(), Failure> {
+pub(in crate::store) fn invite(
+    transaction: &Connection,
+    invite: &Invite,
+    quota: Option<u64>,
+    now: u64,
+) -> Result<(), Failure> {
     forget_old_invites(transaction, now)?;
     let insert = "INSERT INTO fss_invite(token, created, quota) VALUES (?1, ?2, ?3)";
-    transaction.execute(insert, params![token(invite), sql_integer(now), quota.map(sql_integer)])?;
+    transaction
+        .execute(insert, params![token(invite), sql_integer(now), quota.map(sql_integer)])?;
     Ok(())
 }
 
@@ -82,24 +94,41 @@ pub(in crate::store) fn add(
 ) -> Result<(), Failure> {
     let taken = "SELECT EXISTS(SELECT 1 FROM fss_user WHERE name = ?1)";
     if transaction.query_row(taken, [name.as_str()], |row| row.get(0))? {
-        return Err(StoreError::new(StoreErrorKind::NameTaken, format!("there is a user {}", name.as_str())).into());
+        return Err(StoreError::new(
+            StoreErrorKind::NameTaken,
+            format!("there is a user {}", name.as_str()),
+        )
+        .into());
     }
-    let insert = "INSERT OR IGNORE INTO fss_user(key, name, quota, created) VALUES (?1, ?2, ?3, ?4)";
+    let insert =
+        "INSERT OR IGNORE INTO fss_user(key, name, quota, created) VALUES (?1, ?2, ?3, ?4)";
     let values = params![key.as_bytes(), name.as_str(), quota.map(sql_integer), sql_integer(now)];
     if transaction.execute(insert, values)? == 0 {
-        return Err(StoreError::new(StoreErrorKind::Exists, format!("the key {key} is another user's")).into());
+        return Err(StoreError::new(
+            StoreErrorKind::Exists,
+            format!("the key {key} is another user's"),
+        )
+        .into());
     }
     Ok(())
 }
 
-/// Makes a stranger of a user, and gives its key. Its uploads that are not complete are the caller's to end.
-pub(in crate::store) fn remove(transaction: &Connection, name: &UserName) -> Result<Option<Fingerprint>, Failure> {
+/// Makes a stranger of a user, and gives its key. Its uploads that are not complete are the
+/// caller's to end.
+pub(in crate::store) fn remove(
+    transaction: &Connection,
+    name: &UserName,
+) -> Result<Option<Fingerprint>, Failure> {
     let delete = "DELETE FROM fss_user WHERE name = ?1 RETURNING key";
     let key = transaction.query_row(delete, [name.as_str()], |row| row.get("key")).optional()?;
     Ok(key.map(Fingerprint::from_bytes))
 }
 
-pub(in crate::store) fn set_quota(transaction: &Connection, name: &UserName, quota: Option<u64>) -> Result<bool, Failure> {
+pub(in crate::store) fn set_quota(
+    transaction: &Connection,
+    name: &UserName,
+    quota: Option<u64>,
+) -> Result<bool, Failure> {
     let update = "UPDATE fss_user SET quota = ?2 WHERE name = ?1";
     Ok(transaction.execute(update, params![name.as_str(), quota.map(sql_integer)])? > 0)
 }
@@ -107,7 +136,10 @@ pub(in crate::store) fn set_quota(transaction: &Connection, name: &UserName, quo
 pub(in crate::store) fn list(connection: &Connection) -> Result<Vec<User>, Failure> {
     let mut statement = connection.prepare("SELECT * FROM fss_user ORDER BY name")?;
     let users = statement.query_map([], user)?.collect::<Result<Vec<_>, _>>()?;
-    users.into_iter().map(|user| Ok(User { used: owners::totals(connection, &user.key)?.used, ..user })).collect()
+    users
+        .into_iter()
+        .map(|user| Ok(User { used: owners::totals(connection, &user.key)?.used, ..user }))
+        .collect()
 }
 
 fn find(connection: &Connection, key: &Fingerprint) -> Result<Option<User>, Failure> {
@@ -127,13 +159,25 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-pub(super) fn account(connection: &Connection, key: &Fingerprint) -> Result<Option<Account>, Failure> {
+pub(super) fn account(
+    connection: &Connection,
+    key: &Fingerprint,
+) -> Result<Option<Account>, Failure> {
     let Some(User { name, quota, .. }) = find(connection, key)? else { return Ok(None) };
-    Ok(Some(Account { name, quota: quota.unwrap_or(MAX_NUMBER), used: owners::totals(connection, key)?.used }))
+    Ok(Some(Account {
+        name,
+        quota: quota.unwrap_or(MAX_NUMBER),
+        used: owners::totals(connection, key)?.used,
+    }))
 }
 
-/// Whether so many more bytes of an owner's fit into its quota. Strangers have none that could be used up.
-pub(super) fn has_room(connection: &Connection, owner: &Fingerprint, more: u64) -> Result<bool, Failure> {
+/// Whether so many more bytes of an owner's fit into its quota. Strangers have none that could be
+/// used up.
+pub(super) fn has_room(
+    connection: &Connection,
+    owner: &Fingerprint,
+    more: u64,
+) -> Result<bool, Failure> {
     match find(connection, owner)?.and_then(|user| user.quota) {
         Some(quota) => Ok(owners::totals(connection, owner)?.used.saturating_add(more) <= quota),
         None => Ok(true),

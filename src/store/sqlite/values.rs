@@ -44,7 +44,10 @@ pub(crate) fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError
         (Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked), _) => StoreErrorKind::Busy,
         (Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied), _) => StoreErrorKind::Denied,
         (Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase), _)
-        | (None, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)) => StoreErrorKind::Damaged,
+        | (
+            None,
+            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..),
+        ) => StoreErrorKind::Damaged,
         _ => StoreErrorKind::Unavailable,
     };
     StoreError::new(kind, format!("database {}: {error}", path.display()))
@@ -58,7 +61,11 @@ pub(crate) fn sql_integer(value: u64) -> i64 {
 /// Takes a number from a row. None of ours is negative.
 pub(super) fn number(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<u64>> {
     let value: Option<i64> = row.get(column)?;
-    value.map(|value| u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, value))).transpose()
+    value
+        .map(|value| {
+            u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, value))
+        })
+        .transpose()
 }
 
 /// As [`number`], where there must be one.

@@ -1,13 +1,14 @@
-//! Writing to a database from many threads: transactions that come together are committed together, for a commit waits for
-//! the disk, and many cost what one costs.
+//! Writing to a database from many threads: transactions that come together are committed together,
+//! for a commit waits for the disk, and many cost what one costs.
 //!
-//! Each runs in a savepoint of its own, so that one that fails takes nothing with it. Nobody is told that something is done
-//! before the commit that has it is durable, and nobody else sees it before, for reading is done on other connections.
+//! Each runs in a savepoint of its own, so that one that fails takes nothing with it. Nobody is
+//! told that something is done before the commit that has it is durable, and nobody else sees it
+//! before, for reading is done on other connections.
 //!
-//! **A commit that failed stays failed.** SQLite takes it back in memory, but its frames may lie in the log, whole, and the
-//! next process would read them again. So before anybody is told of the failure, another commit writes a page over them. If
-//! that fails too, what the next process will find is unknown: then nothing is answered any more, until the database is
-//! opened again.
+//! **A commit that failed stays failed.** SQLite takes it back in memory, but its frames may lie in
+//! the log, whole, and the next process would read them again. So before anybody is told of the
+//! failure, another commit writes a page over them. If that fails too, what the next process will
+//! find is unknown: then nothing is answered any more, until the database is opened again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
@@ -51,7 +52,13 @@ struct Group(OnceLock<Result<(), StoreError>>);
 impl Writer {
     pub(super) fn new(path: PathBuf, connection: Connection) -> Self {
         let state = Mutex::new(State { connection, group: None, members: 0, failed: None });
-        Self { path, state, coming: AtomicUsize::new(0), committed: Condvar::new(), stopped: OnceLock::new() }
+        Self {
+            path,
+            state,
+            coming: AtomicUsize::new(0),
+            committed: Condvar::new(),
+            stopped: OnceLock::new(),
+        }
     }
 
     /// Whether it is known what the database holds.
@@ -62,11 +69,15 @@ impl Writer {
         self.stopped.get().map_or(Ok(()), |stopped| Err(stopped.clone()))
     }
 
-    /// Does some work as one step: durably, or not at all; an error says that it is not done and never will be.
+    /// Does some work as one step: durably, or not at all; an error says that it is not done and
+    /// never will be.
     ///
     /// # Errors
     /// [`StoreErrorKind::Stopped`] if that is not known.
-    pub(super) fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
         let came = Instant::now();
         self.coming.fetch_add(1, Ordering::SeqCst);
         let mut state = self.state();
@@ -76,7 +87,8 @@ impl Writer {
         let worked = catch_unwind(AssertUnwindSafe(|| in_savepoint(&mut state.connection, work)));
         if state.connection.is_autocommit() {
             // Some errors, such as a full disk, make SQLite undo all of a transaction.
-            let detail = format!("database {}: the transaction was rolled back", self.path.display());
+            let detail =
+                format!("database {}: the transaction was rolled back", self.path.display());
             let undone = match &worked {
                 Ok(Err(Failure::Database(error))) => database_error(&self.path, error),
                 _ => StoreError::new(StoreErrorKind::Unavailable, detail),
@@ -96,7 +108,10 @@ impl Writer {
     }
 
     /// Does something with the connection between transactions.
-    pub(super) fn alone<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn alone<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         self.check()?;
         let mut state = self.state();
         while state.group.is_some() {
@@ -160,8 +175,8 @@ fn commit(connection: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// Commits something that has a page in the log, where the frames of a failed commit may lie: what follows it there is not
-/// read any more, for each frame's checksum goes on from the one before.
+/// Commits something that has a page in the log, where the frames of a failed commit may lie: what
+/// follows it there is not read any more, for each frame's checksum goes on from the one before.
 fn overwrite(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let version = "SELECT user_version + 1 FROM pragma_user_version";
@@ -178,7 +193,10 @@ fn overwrite(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Does some work that leaves nothing behind if it fails.
-fn in_savepoint<T>(connection: &mut Connection, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+fn in_savepoint<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Connection) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let savepoint = connection.savepoint()?;
     let done = work(&savepoint)?;
     savepoint.commit()?;
@@ -239,7 +257,10 @@ mod tests {
                             }
                             _ => {
                                 assert_eq!(writer.write(insert(number)), Ok(()));
-                                assert!(numbers(writer).contains(&i64::try_from(number).unwrap()), "it is durable");
+                                assert!(
+                                    numbers(writer).contains(&i64::try_from(number).unwrap()),
+                                    "it is durable"
+                                );
                             }
                         }
                     }
@@ -250,12 +271,15 @@ mod tests {
         assert_eq!(numbers(&writer), expected);
     }
 
-    /// A disk that is full in the middle of a group undoes all of it, and none of it is acknowledged.
+    /// A disk that is full in the middle of a group undoes all of it, and none of it is
+    /// acknowledged.
     #[test]
     fn what_sqlite_undoes_is_acknowledged_to_nobody() {
         let (_directory, writer) = writer();
         writer.state().connection.execute_batch("PRAGMA max_page_count = 8").unwrap();
-        let big = |connection: &Connection| Ok(connection.execute("INSERT INTO t VALUES (zeroblob(100000))", [])?);
+        let big = |connection: &Connection| {
+            Ok(connection.execute("INSERT INTO t VALUES (zeroblob(100000))", [])?)
+        };
         writer.coming.fetch_add(1, Ordering::SeqCst);
         std::thread::scope(|scope| {
             let first = scope.spawn(|| writer.write(insert(1)));
@@ -292,11 +316,16 @@ mod tests {
         assert_eq!(numbers(&writer).len(), MOST_AT_ONCE);
     }
 
-    /// The first cannot commit while others are coming, so they are one commit; and when it fails, it fails for all.
+    /// The first cannot commit while others are coming, so they are one commit; and when it fails,
+    /// it fails for all.
     #[test]
     fn a_commit_that_fails_fails_for_all_of_its_group() {
         let (_directory, writer) = writer();
-        writer.write(|connection| Ok(connection.execute_batch("CREATE TABLE u(n INTEGER PRIMARY KEY)")?)).unwrap();
+        writer
+            .write(|connection| {
+                Ok(connection.execute_batch("CREATE TABLE u(n INTEGER PRIMARY KEY)")?)
+            })
+            .unwrap();
         let foreign = "PRAGMA foreign_keys = on;
             CREATE TABLE child(n INTEGER REFERENCES u(n) DEFERRABLE INITIALLY DEFERRED)";
         writer.state().connection.execute_batch(foreign).unwrap();
@@ -309,7 +338,8 @@ mod tests {
             }
             writer.coming.fetch_sub(1, Ordering::SeqCst);
             // Its reference leads nowhere, which shows when it is committed.
-            let second = writer.write(|connection| Ok(connection.execute_batch("INSERT INTO child VALUES (7)")?));
+            let second = writer
+                .write(|connection| Ok(connection.execute_batch("INSERT INTO child VALUES (7)")?));
             assert!(second.is_err());
             assert_eq!(first.join().unwrap(), second);
         });

@@ -1,6 +1,7 @@
-//! A commit of the database fails, while its frames may lie in the log and be read again by the next start.
+//! A commit of the database fails, while its frames may lie in the log and be read again by the
+//! next start.
 
-use super::{Faulty, World, are_possible, is_done, is_refused, sample, template};
+use super::{Faulty, Harness, are_possible, is_done, is_refused, sample, template};
 use fss_test_support::harness::run;
 
 const CONTENT: [u8; 5000] = [7; 5000];
@@ -23,13 +24,19 @@ enum Then {
     DiesAt(usize),
 }
 
-/// An upload of which a commit fails. Afterwards it is there if it was acknowledged and not if it was refused, and the same
-/// command again leaves one copy.
-fn upload_with_a_failed_commit(template: &World, new: fn() -> World, commit: usize, when: &str, then: Then) -> usize {
+/// An upload of which a commit fails. Afterwards it is there if it was acknowledged and not if it
+/// was refused, and the same command again leaves one copy.
+fn upload_with_a_failed_commit(
+    template: &Harness,
+    new: fn() -> Harness,
+    commit: usize,
+    when: &str,
+    then: Then,
+) -> usize {
     let case = format!("commit {commit} fails {when} its sync, the server {then:?}");
     let mut faulty = Faulty::new(template, new());
     faulty.start();
-    faulty.world.write("file", &CONTENT);
+    faulty.harness.write("file", &CONTENT);
     let death = match then {
         Then::DiesAt(call) => format!("* data {call} before exit\n"),
         _ => "* data 1000000 before exit\n".to_owned(),
@@ -62,7 +69,7 @@ fn upload_with_a_failed_commit(template: &World, new: fn() -> World, commit: usi
     calls
 }
 
-fn uploads_with_failed_commits(new: fn() -> World, commits: usize) {
+fn uploads_with_failed_commits(new: fn() -> Harness, commits: usize) {
     if !are_possible() {
         return;
     }
@@ -80,26 +87,29 @@ fn uploads_with_failed_commits(new: fn() -> World, commits: usize) {
 
 #[test]
 fn an_upload_survives_a_failed_commit() {
-    uploads_with_failed_commits(World::new, 2);
+    uploads_with_failed_commits(Harness::new, 2);
 }
 
 #[test]
 fn an_upload_of_fss1_survives_a_failed_commit() {
-    uploads_with_failed_commits(World::of_fss1, 2);
+    uploads_with_failed_commits(Harness::of_fss1, 2);
 }
 
-/// If the commit that writes over a failed one fails too, nobody knows what the next start will find: the server says
-/// nothing about the upload and stops, and the next one knows.
+/// If the commit that writes over a failed one fails too, nobody knows what the next start will
+/// find: the server says nothing about the upload and stops, and the next one knows.
 #[test]
 fn a_server_that_does_not_know_what_was_committed_stops() {
     if !are_possible() {
         return;
     }
-    let (here, new): (_, [fn() -> World; 2]) = (template(World::new), [World::new, World::of_async_server]);
-    for (new, commit, when) in new.into_iter().flat_map(|new| [(new, 1, "before"), (new, 2, "after")]) {
+    let (here, new): (_, [fn() -> Harness; 2]) =
+        (template(Harness::new), [Harness::new, Harness::of_async_server]);
+    for (new, commit, when) in
+        new.into_iter().flat_map(|new| [(new, 1, "before"), (new, 2, "after")])
+    {
         let mut faulty = Faulty::new(&here, new());
         faulty.start();
-        faulty.world.write("file", &CONTENT);
+        faulty.harness.write("file", &CONTENT);
         faulty.fail(&format!("sync -wal {commit} {when} 5+\n"));
         let output = faulty.client(&["upload", "file"]);
         assert_eq!(output.status.code(), Some(75), "{output:?}");
@@ -115,22 +125,23 @@ fn a_server_that_does_not_know_what_was_committed_stops() {
     }
 }
 
-/// Commands that change what is stored are done when that was told, and not done when it was refused.
+/// Commands that change what is stored are done when that was told, and not done when it was
+/// refused.
 #[test]
 fn deletes_downloads_and_sign_ups_survive_a_failed_commit() {
     if !are_possible() {
         return;
     }
-    let template = template(World::new);
+    let template = template(Harness::new);
     for (commit, when) in [(1, "before"), (1, "after"), (2, "before"), (3, "after")] {
         let faulty = || {
-            let mut faulty = Faulty::new(&template, World::new());
+            let mut faulty = Faulty::new(&template, Harness::new());
             faulty.start();
             faulty
         };
 
         let mut deletes = faulty();
-        deletes.world.write("file", &CONTENT);
+        deletes.harness.write("file", &CONTENT);
         assert!(is_done(&deletes.client(&["upload", "file"])));
         deletes.fail(&failed_commit(commit, when));
         let output = deletes.client(&["delete", "file"]);
@@ -141,12 +152,13 @@ fn deletes_downloads_and_sign_ups_survive_a_failed_commit() {
         deletes.verify();
 
         let mut downloads = faulty();
-        downloads.world.write("once", &CONTENT);
+        downloads.harness.write("once", &CONTENT);
         assert!(is_done(&downloads.client(&["upload", "once", "--downloads", "1"])));
         downloads.fail(&failed_commit(commit, when));
         let output = downloads.client(&["download", "once", "-o", "-"]);
         downloads.restart();
-        // A claim that was refused was not made. A delivery that could not be recorded may be made once more.
+        // A claim that was refused was not made. A delivery that could not be recorded may be made
+        // once more.
         let again = is_done(&downloads.client(&["download", "once", "-o", "-"]));
         assert!(again || is_done(&output), "commit {commit} {when}");
         assert!(!again || !is_done(&output) || commit == 2, "commit {commit} {when}");
@@ -154,31 +166,32 @@ fn deletes_downloads_and_sign_ups_survive_a_failed_commit() {
         downloads.verify();
 
         let mut sign_ups = faulty();
-        let invite = String::from_utf8(sign_ups.world.users(&["invite"]).stdout).expect("text");
+        let invite = String::from_utf8(sign_ups.harness.users(&["invite"]).stdout).expect("text");
         let sign_up = |sign_ups: &Faulty| {
-            let mut command = sign_ups.world.client_command(sign_ups.server());
+            let mut command = sign_ups.harness.client_command(sign_ups.server());
             run(command.args(["sign-up", "alice"]).env("FSS_INVITE", invite.trim_end()))
         };
         sign_ups.fail(&failed_commit(1, when));
         let output = sign_up(&sign_ups);
         sign_ups.restart();
-        let listed = String::from_utf8(sign_ups.world.users(&["list"]).stdout).expect("text");
+        let listed = String::from_utf8(sign_ups.harness.users(&["list"]).stdout).expect("text");
         assert_eq!(listed.contains("alice"), is_done(&output), "{listed}");
         assert!(is_done(&sign_up(&sign_ups)), "the invite was not used up");
     }
 }
 
-/// Wherever the server dies while it deletes a file, the same command again is done, be the file there or gone.
+/// Wherever the server dies while it deletes a file, the same command again is done, be the file
+/// there or gone.
 #[test]
 fn a_delete_can_be_repeated_after_the_server_died() {
     if !are_possible() {
         return;
     }
-    let template = template(World::new);
+    let template = template(Harness::new);
     let delete = |call: usize| {
-        let mut faulty = Faulty::new(&template, World::new());
+        let mut faulty = Faulty::new(&template, Harness::new());
         faulty.start();
-        faulty.world.write("file", &CONTENT);
+        faulty.harness.write("file", &CONTENT);
         let uploaded = faulty.client(&["upload", "file"]);
         assert!(is_done(&uploaded));
         let cookie = String::from_utf8(uploaded.stdout).expect("text");
@@ -187,7 +200,10 @@ fn a_delete_can_be_repeated_after_the_server_died() {
         let calls = faulty.heal().len();
         faulty.restart();
         // What was told is off the list, and then no name of a file.
-        assert!(told || is_done(&faulty.client(&["delete", cookie.trim_end()])), "dead at call {call}");
+        assert!(
+            told || is_done(&faulty.client(&["delete", cookie.trim_end()])),
+            "dead at call {call}"
+        );
         assert_eq!((faulty.stored(), faulty.files()), (BEFORE, BEFORE), "dead at call {call}");
         faulty.verify();
         calls

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fss::Secret;
 use fss::crypto::aead::{KEY_LENGTH, NONCE_LENGTH, TAG_LENGTH};
 use fss::crypto::agreement::SHARE_LENGTH;
-use fss::crypto::{AeadKey, CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKey, PublicKeyDer, Share};
+use fss::crypto::{
+    AeadKey, CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKey, PublicKeyDer, Share,
+};
 use rand_core::CryptoRng;
 
 /// Counts the operations of all keys that came from it.
@@ -69,7 +71,10 @@ impl CryptoProvider for Counting {
         self.provider.load_private_key(pkcs8_der).map(|key| self.private(key))
     }
 
-    fn generate_private_key(&self, rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+    fn generate_private_key(
+        &self,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
         self.provider.generate_private_key(rng).map(|key| self.private(key))
     }
 
@@ -93,7 +98,12 @@ impl PublicKey for Counted<dyn PublicKey> {
         self.key.block_length()
     }
 
-    fn seal(&self, plaintext: &[u8], rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), CryptoFailure> {
+    fn seal(
+        &self,
+        plaintext: &[u8],
+        rng: &mut dyn CryptoRng,
+        output: &mut Vec<u8>,
+    ) -> Result<(), CryptoFailure> {
         self.counts.sealed.fetch_add(1, Ordering::Relaxed);
         self.key.seal(plaintext, rng, output)
     }
@@ -112,7 +122,12 @@ impl PrivateKey for Counted<dyn PrivateKey> {
         self.key.public_key()
     }
 
-    fn open(&self, block: &[u8], rng: &mut dyn CryptoRng, plaintext: &mut Vec<u8>) -> Result<(), CryptoFailure> {
+    fn open(
+        &self,
+        block: &[u8],
+        rng: &mut dyn CryptoRng,
+        plaintext: &mut Vec<u8>,
+    ) -> Result<(), CryptoFailure> {
         self.counts.opened.fetch_add(1, Ordering::Relaxed);
         self.key.open(block, rng, plaintext)
     }
@@ -134,12 +149,22 @@ struct CountedAead {
 }
 
 impl AeadKey for CountedAead {
-    fn seal(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<[u8; TAG_LENGTH], CryptoFailure> {
+    fn seal(
+        &self,
+        nonce: [u8; NONCE_LENGTH],
+        additional: &[u8],
+        data: &mut [u8],
+    ) -> Result<[u8; TAG_LENGTH], CryptoFailure> {
         self.counts.aead.fetch_add(1, Ordering::Relaxed);
         self.key.seal(nonce, additional, data)
     }
 
-    fn open(&self, nonce: [u8; NONCE_LENGTH], additional: &[u8], data: &mut [u8]) -> Result<(), CryptoFailure> {
+    fn open(
+        &self,
+        nonce: [u8; NONCE_LENGTH],
+        additional: &[u8],
+        data: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
         self.counts.aead.fetch_add(1, Ordering::Relaxed);
         self.key.open(nonce, additional, data)
     }

@@ -23,21 +23,25 @@ impl<S: Store> Answered<S> {
 
 impl<S: Store> Machine for Answered<S> {
     type Event = ServerEvent;
-    type Need = Infallible;
+    type Request = Infallible;
 
     fn poll(&mut self, now: Time) -> Result<Step<ServerEvent>, Error> {
         loop {
             match self.engine.poll(now)? {
-                Step::Need(request) => {
+                Step::Request(request) => {
                     // Until it is answered, the same request is asked for.
-                    assert_eq!(self.engine.poll(now), Ok(Step::Need(request.clone())));
-                    assert_eq!(self.engine.deadline(), None, "the peer is not to blame for slow storage");
+                    assert_eq!(self.engine.poll(now), Ok(Step::Request(request.clone())));
+                    assert_eq!(
+                        self.engine.deadline(),
+                        None,
+                        "the peer is not to blame for slow storage"
+                    );
                     let reply = self.transfer.answer(request.operation);
                     self.engine.complete(request.id, reply);
                 }
                 Step::Send => return Ok(Step::Send),
                 Step::Receive => return Ok(Step::Receive),
-                Step::Wait(time) => return Ok(Step::Wait(time)),
+                Step::Sleep(time) => return Ok(Step::Sleep(time)),
                 Step::Event(event) => return Ok(Step::Event(event)),
                 Step::Yield => return Ok(Step::Yield),
                 Step::Shutdown => return Ok(Step::Shutdown),

@@ -8,27 +8,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fss::archive::{Error, Unpack, UnpackOptions};
-use fss::client::legacy::FileNeed;
+use fss::client::legacy::FileRequest;
 use fss::client::{ClientSession, Download, LegacyDownload, Operation, Resume, Upload, legacy};
 use fss::crypto::legacy::FileKey;
 use fss::sealed::{Cost, Header, Key, Metadata, Writer};
 use fss::server::Decoys;
-use fss::server::Guesses;
+use fss::server::PasswordThrottle;
 use fss::store::{NewFile, NewUpload, Retention, Store as _};
+use fss::wire::error_frame::ErrorCode;
 use fss::wire::frame::{self, Frame};
-use fss::wire::hello::{Hello, Speaker};
+use fss::wire::hello::{Hello, Role};
+use fss::wire::key_exchange;
 use fss::wire::legacy_frame::{CHUNK, ClientFrame, ServerFrame};
-use fss::wire::prelude;
-use fss::wire::refusal::RefusalCode;
-use fss::wire::reply::{Awaited, Reply};
+use fss::wire::reply::{Reply, ReplyContext};
 use fss::wire::request::Request;
-use fss::{Config, Cookie, IndexCookies, Machine, MemoryStore, Password, ServerSession, Step, Time};
+use fss::{
+    Config, Cookie, Machine, MemoryStore, Password, SequentialCookies, ServerSession, Step, Time,
+};
 
 use crate::clock::Clock;
-use crate::hand::Hand;
-use crate::no_security::{NoSecurity, message};
-use crate::pair::{Scripted, Served};
+use crate::insecure_crypto::{InsecureCrypto, message};
 use crate::rng::SeededRng;
+use crate::scripted_peer::ScriptedPeer;
+use crate::sim_net::{Scripted, Served};
 
 /// Frames of both sides: what parses is written back as it was, and base64 is canonical.
 pub fn frame_parser(data: &[u8]) {
@@ -51,7 +53,8 @@ pub fn frame_parser(data: &[u8]) {
     }
 }
 
-/// A directory of a stranger, behind a byte that says how it is unpacked: nothing is written beside it.
+/// A directory of a stranger, behind a byte that says how it is unpacked: nothing is written beside
+/// it.
 pub fn unpack(data: &[u8]) {
     let Some((&how, stream)) = data.split_first() else { return };
     let place = tempfile::tempdir().expect("there is room");
@@ -93,11 +96,16 @@ fn mend_checksums(stream: &mut [u8]) {
 /// What FSS/2 reads below its machines: frames, hellos, headers and metadata of sealed files.
 pub fn fss2_parser(data: &[u8]) {
     if let Ok(Frame::Other(flag, arguments)) = Frame::parse(data) {
-        let written = frame::write(flag, arguments.positional(), arguments.named()).expect("a parsed frame can be written");
+        let written = frame::write(flag, arguments.positional(), arguments.named())
+            .expect("a parsed frame can be written");
         assert_eq!(written, data);
         for (name, _) in arguments.named() {
             let number = arguments.number(name).ok().flatten();
-            assert!(number.is_none_or(|number| arguments.value(name) == Some(number.to_string().as_bytes())));
+            assert!(
+                number.is_none_or(
+                    |number| arguments.value(name) == Some(number.to_string().as_bytes())
+                )
+            );
             if let Ok(Some(bytes)) = arguments.bytes::<64>(name) {
                 assert_eq!(Some(frame::to_base64(&bytes).as_bytes()), arguments.value(name));
             }
@@ -107,20 +115,34 @@ pub fn fss2_parser(data: &[u8]) {
         match (&request, Request::parse(&request.encode()).expect("what was read can be written")) {
             // Texts of others are not sent on.
             (Request::Refusal(refused), Request::Refusal(read)) => {
-                assert_eq!((refused.code.or(Some(RefusalCode::Protocol)), refused.retry), (read.code, read.retry));
+                assert_eq!(
+                    (refused.code.or(Some(ErrorCode::Protocol)), refused.retry),
+                    (read.code, read.retry)
+                );
             }
             (request, read) => assert_eq!(*request, read),
         }
     }
-    for awaited in [Awaited::Upload, Awaited::List, Awaited::Deletion, Awaited::Information, Awaited::Other] {
+    for awaited in [
+        ReplyContext::Upload,
+        ReplyContext::List,
+        ReplyContext::Deletion,
+        ReplyContext::Information,
+        ReplyContext::Other,
+    ] {
         if let Ok(reply) = Reply::parse(data, awaited) {
-            match (&reply, Reply::parse(&reply.encode(), awaited).expect("what was read can be written")) {
-                (Reply::Refusal(refused), Reply::Refusal(read)) => assert_eq!(refused.retry, read.retry),
+            match (
+                &reply,
+                Reply::parse(&reply.encode(), awaited).expect("what was read can be written"),
+            ) {
+                (Reply::Refusal(refused), Reply::Refusal(read)) => {
+                    assert_eq!(refused.retry, read.retry);
+                }
                 (reply, read) => assert_eq!(*reply, read),
             }
         }
     }
-    for speaker in [Speaker::Client, Speaker::Server] {
+    for speaker in [Role::Client, Role::Server] {
         if let Ok(hello) = Hello::parse(data, speaker) {
             assert_eq!(hello.encode(speaker).as_slice(), data);
         }
@@ -133,47 +155,50 @@ pub fn fss2_parser(data: &[u8]) {
     }
 }
 
-/// The key exchange: the answer does not depend on what comes after it, and no more than the limit is read.
+/// The key exchange: the answer does not depend on what comes after it, and no more than the limit
+/// is read.
 pub fn key_exchange(data: &[u8]) {
-    match prelude::read(data) {
+    match key_exchange::read(data) {
         Ok(Some((der, used))) => {
-            assert!(used <= data.len().min(prelude::MAX_LENGTH));
-            assert_eq!(prelude::read(&data[..used]), Ok(Some((der.clone(), used))));
+            assert!(used <= data.len().min(key_exchange::MAX_LENGTH));
+            assert_eq!(key_exchange::read(&data[..used]), Ok(Some((der.clone(), used))));
             if let Ok(key) = fss::crypto::PublicKeyDer::parse(&der) {
                 assert_eq!(key.as_bytes(), der);
                 assert!((256..=512).contains(&key.block_length()));
             }
         }
-        Ok(None) => assert!(data.len() < prelude::MAX_LENGTH),
-        Err(error) => assert_eq!(prelude::read(&[data, b"more"].concat()), Err(error)),
+        Ok(None) => assert!(data.len() < key_exchange::MAX_LENGTH),
+        Err(error) => assert_eq!(key_exchange::read(&[data, b"more"].concat()), Err(error)),
     }
 }
 
-/// A whole server: the bytes are what a client sends after its key, in pieces whose lengths they choose themselves.
+/// A whole server: the bytes are what a client sends after its key, in pieces whose lengths they
+/// choose themselves.
 pub fn server(data: &[u8]) {
     let config = config();
     let mut server = ServerSession::with_rng(MemoryStore::new(), config, SeededRng(1));
     survive(&mut server, data, |_, _| ());
 }
 
-/// A whole client that uploads, or downloads if the first byte is odd: the rest is what a server sends after its key.
+/// A whole client that uploads, or downloads if the first byte is odd: the rest is what a server
+/// sends after its key.
 pub fn client(data: &[u8]) {
     let Some((&kind, data)) = data.split_first() else { return };
     let password = Password::new("secret").expect("it is valid");
     let cookie = fss::OpaqueCookie::parse(b"7").expect("it is valid");
     let client = match kind % 4 {
-        0 | 2 => legacy::ClientSession::upload(config(), &password),
-        1 => legacy::ClientSession::download(config(), &cookie, &password, None),
-        _ => legacy::ClientSession::download(config(), &cookie, &password, Some(1030)),
+        0 | 2 => legacy::LegacySession::upload(config(), &password),
+        1 => legacy::LegacySession::download(config(), &cookie, &password, None),
+        _ => legacy::LegacySession::download(config(), &cookie, &password, Some(1030)),
     };
     let mut supply = 3000_usize;
-    survive(&mut client.with_random_numbers(SeededRng(1)), data, |client, need| match need {
-        FileNeed::Supply => {
+    survive(&mut client.with_random_numbers(SeededRng(1)), data, |client, request| match request {
+        FileRequest::Supply => {
             let count = client.supply().len().min(supply);
             supply -= count;
             client.supplied(count);
         }
-        FileNeed::Data => {
+        FileRequest::Data => {
             let count = client.data().len();
             assert!(count > 0 && count <= 2 * CHUNK + 32, "what is handed out is bounded");
             client.consumed(count);
@@ -183,15 +208,25 @@ pub fn client(data: &[u8]) {
 
 /// The header and the key of all sealed files of the fuzz targets.
 pub fn sealed() -> (Header, Key) {
-    (Header::from_parts(Cost::USUAL, [1; 16], [2; 32]), Key::from_secrets(&[3; 32], &[4; 32], &NoSecurity))
+    (
+        Header::from_parts(Cost::DEFAULT, [1; 16], [2; 32]),
+        Key::from_secrets(&[3; 32], &[4; 32], &InsecureCrypto),
+    )
 }
 
-/// A server of FSS/2 with a sealed file under the cookie 1 and one of FSS 1.0 under 2, and a client that speaks by hand.
-pub fn fss2_server_by_hand<'a>() -> Hand<'a, ServerSession<MemoryStore>> {
-    let store = MemoryStore::with_clock(IndexCookies, Retention::Forever, Clock::default());
+/// A server of FSS/2 with a sealed file under the cookie 1 and one of FSS 1.0 under 2, and a client
+/// that speaks by hand.
+pub fn fss2_server_by_hand<'a>() -> ScriptedPeer<'a, ServerSession<MemoryStore>> {
+    let store = MemoryStore::with_clock(SequentialCookies, Retention::Forever, Clock::default());
     let (header, key) = sealed();
-    let upload = NewUpload { header: header.clone(), verifier: key.verifier().clone(), size: None, keep: None, downloads: None };
-    let owner = crate::keys::client(&NoSecurity).public_key().fingerprint();
+    let upload = NewUpload {
+        header: header.clone(),
+        verifier: key.verifier().clone(),
+        size: None,
+        keep: None,
+        downloads: None,
+    };
+    let owner = crate::keys::client(&InsecureCrypto).public_key().fingerprint();
     let legacy = FileKey::derive(&Password::new("secret").expect("it is valid"));
     for (file, content) in [
         (NewFile::Sealed { upload, owner }, sealed_file(&header, &key)),
@@ -201,17 +236,22 @@ pub fn fss2_server_by_hand<'a>() -> Hand<'a, ServerSession<MemoryStore>> {
         upload.write(0, content.into()).expect("there is room");
         upload.commit().expect("there is room");
     }
-    Hand::as_client(ServerSession::with_rng(store, server_config(), SeededRng(1)), client_config())
+    ScriptedPeer::as_client(
+        ServerSession::with_rng(store, server_config(), SeededRng(1)),
+        client_config(),
+    )
 }
 
 /// What is stored of a file of 70000 bytes: two chunks.
 fn sealed_file(header: &Header, key: &Key) -> Vec<u8> {
-    let mut writer = Writer::new(Vec::new(), key, header, &Metadata::named("file"), SeededRng(2)).expect("it is short");
+    let mut writer = Writer::new(Vec::new(), key, header, &Metadata::named("file"), SeededRng(2))
+        .expect("it is short");
     writer.write_all(&vec![7; 70_000]).expect("memory has room");
     writer.finish().expect("memory has room").split_off(Header::LENGTH)
 }
 
-/// A whole server of FSS/2 after the hellos: each piece of the input is a record, or raw bytes if it begins with 0xff.
+/// A whole server of FSS/2 after the hellos: each piece of the input is a record, or raw bytes if
+/// it begins with 0xff.
 pub fn fss2_server(data: &[u8]) {
     hear_all(fss2_server_by_hand(), data);
 }
@@ -244,46 +284,52 @@ pub fn fss2_operation(kind: u8) -> Operation {
     }
 }
 
-/// A whole client of FSS/2 after the hellos, which does what the first byte says: each piece of the rest is a record.
+/// A whole client of FSS/2 after the hellos, which does what the first byte says: each piece of the
+/// rest is a record.
 pub fn fss2_client(data: &[u8]) {
     let Some((&kind, data)) = data.split_first() else { return };
-    let client = ClientSession::new(client_config()).continue_after_refusals().with_random_numbers(SeededRng(1));
-    let client = Scripted { client, operations: [fss2_operation(kind), Operation::Information].into() };
+    let client = ClientSession::new(client_config())
+        .continue_after_refusals()
+        .with_random_numbers(SeededRng(1));
+    let client =
+        Scripted { client, operations: [fss2_operation(kind), Operation::Information].into() };
     let source = [6; 3000];
-    hear_all(Hand::as_server(client, server_config(), &source), data);
+    hear_all(ScriptedPeer::as_server(client, server_config(), &source), data);
 }
 
 fn client_config() -> Config {
-    Config::new(Arc::new(NoSecurity), crate::keys::client(&NoSecurity))
+    Config::new(Arc::new(InsecureCrypto), crate::keys::client(&InsecureCrypto))
 }
 
 fn server_config() -> Config {
     // Time stands still, so that no delay depends on when the fuzzer runs.
-    let guesses = Arc::new(Guesses::new(Clock::default()));
-    crate::keys::server_config(Arc::new(NoSecurity)).with_decoys(Decoys::from_secret([9; 32])).with_guesses(guesses)
+    let throttle = Arc::new(PasswordThrottle::new(Clock::default()));
+    crate::keys::server_config(Arc::new(InsecureCrypto))
+        .with_decoys(Decoys::from_secret([9; 32]))
+        .with_throttle(throttle)
 }
 
 /// Says all that the input has, and goes.
-fn hear_all<M: Served>(mut hand: Hand<'_, M>, data: &[u8]) {
+fn hear_all<M: Served>(mut scripted: ScriptedPeer<'_, M>, data: &[u8]) {
     let mut rest = data;
     while let [high, low, tail @ ..] = rest {
         let length = (usize::from(*high) << 8 | usize::from(*low)).min(tail.len());
         let (piece, tail) = tail.split_at(length);
         match piece {
-            [0xff, raw @ ..] => hand.say_raw(raw),
+            [0xff, raw @ ..] => scripted.say_raw(raw),
             // Nobody can seal less.
             [] | [_] => {}
-            frame => hand.say(frame),
+            frame => scripted.say(frame),
         }
         rest = tail;
     }
-    let end = hand.leave();
-    assert_eq!(hand.machine.poll(Time::ZERO).map(drop), end, "the last answer is for ever");
-    assert!(hand.machine.buffers().1.is_empty());
+    let end = scripted.leave();
+    assert_eq!(scripted.machine.poll(Time::ZERO).map(drop), end, "the last answer is for ever");
+    assert!(scripted.machine.buffers().1.is_empty());
 }
 
-/// Wraps each piece of the input as a message, so that a fuzzer need not learn the block format; pieces that begin with
-/// 0xff go in raw. The first two bytes of a piece are its length.
+/// Wraps each piece of the input as a message, so that a fuzzer need not learn the block format;
+/// pieces that begin with 0xff go in raw. The first two bytes of a piece are its length.
 pub fn as_wire(data: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
     let mut rest = data;
@@ -313,12 +359,13 @@ pub fn from_plaintexts<'a>(plaintexts: impl IntoIterator<Item = &'a [u8]>) -> Ve
 }
 
 fn config() -> Config {
-    crate::keys::server_config(Arc::new(NoSecurity))
+    crate::keys::server_config(Arc::new(InsecureCrypto))
 }
 
-/// Feeds a machine and checks what holds whatever comes: it ends, its buffers are bounded, its last answer is for ever.
-fn survive<M: Machine>(machine: &mut M, data: &[u8], mut serve: impl FnMut(&mut M, M::Need)) {
-    let key = prelude::write(crate::keys::client(&NoSecurity).public_key().as_bytes());
+/// Feeds a machine and checks what holds whatever comes: it ends, its buffers are bounded, its last
+/// answer is for ever.
+fn survive<M: Machine>(machine: &mut M, data: &[u8], mut serve: impl FnMut(&mut M, M::Request)) {
+    let key = key_exchange::write(crate::keys::client(&InsecureCrypto).public_key().as_bytes());
     let wire = [key, as_wire(data)].concat();
     let mut rest = wire.as_slice();
     let mut now = Time::ZERO;
@@ -331,7 +378,7 @@ fn survive<M: Machine>(machine: &mut M, data: &[u8], mut serve: impl FnMut(&mut 
                 let count = output.len();
                 machine.sent(count);
             }
-            Ok(Step::Wait(time)) => now = now + time,
+            Ok(Step::Sleep(time)) => now = now + time,
             Ok(Step::Receive) => {
                 let count = room.len().min(rest.len());
                 room[..count].copy_from_slice(&rest[..count]);
@@ -339,7 +386,7 @@ fn survive<M: Machine>(machine: &mut M, data: &[u8], mut serve: impl FnMut(&mut 
                 machine.received(count);
                 now = now + Duration::from_millis(25);
             }
-            Ok(Step::Need(need)) => serve(machine, need),
+            Ok(Step::Request(request)) => serve(machine, request),
             Ok(Step::Event(_) | Step::Yield | Step::Shutdown) => {}
             Ok(Step::Close) | Err(_) => {
                 let last = step.map(drop);

@@ -15,7 +15,8 @@ pub const NONE: [&str; 0] = [];
 /// How long something may take that is awaited: much longer than it does on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The path of a built example. Building it is the business of cargo, which has done it already for `cargo test`.
+/// The path of a built example. Building it is the business of cargo, which has done it already for
+/// `cargo test`.
 fn example(name: &'static str, path: &'static OnceLock<PathBuf>) -> &'static Path {
     path.get_or_init(|| {
         let build = escargot::CargoBuild::new().package("fss").example(name);
@@ -65,7 +66,7 @@ fn clean(mut command: Command) -> Command {
 }
 
 /// A directory that is gone afterwards, and what the clients in it speak.
-pub struct World {
+pub struct Harness {
     /// Where all of it is.
     pub directory: TempDir,
     protocol: Option<&'static str>,
@@ -79,16 +80,20 @@ pub struct Server {
     pub address: String,
 }
 
-impl Default for World {
+impl Default for Harness {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl World {
+impl Harness {
     /// With clients as they are, which speak FSS/2.
     pub fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("a directory"), protocol: None, server: server_program }
+        Self {
+            directory: tempfile::tempdir().expect("a directory"),
+            protocol: None,
+            server: server_program,
+        }
     }
 
     /// With the server on tokio.
@@ -158,12 +163,12 @@ impl World {
         run(self.server_command().args(["--data", "data", "users"]).args(arguments))
     }
 
-    /// A client with the profile of this world.
+    /// A client with the profile of this harness.
     pub fn client_command(&self, server: &Server) -> Command {
         self.client_at(&server.address)
     }
 
-    /// A client with the profile of this world, and the server at an address.
+    /// A client with the profile of this harness, and the server at an address.
     pub fn client_at(&self, address: &str) -> Command {
         let mut command = client_program();
         command.current_dir(self.directory.path()).env("FSS_PASSWORD", "the password");
@@ -188,13 +193,19 @@ impl World {
     /// Signs up with an invite; gives what that prints.
     #[track_caller]
     pub fn signs_up(&self, server: &Server, name: &str, invite: &str) -> String {
-        succeeds(&run(self.client_command(server).args(["sign-up", name]).env("FSS_INVITE", invite.trim_end())))
+        succeeds(&run(self
+            .client_command(server)
+            .args(["sign-up", name])
+            .env("FSS_INVITE", invite.trim_end())))
     }
 
     /// A client of somebody else, who has a profile of his own.
     pub fn stranger(&self, server: &Server, arguments: &[&str]) -> Command {
         let mut command = self.client_command(server);
-        command.env("FSS_PASSWORD", "another password").env("FSS_PROFILE", "stranger").args(arguments);
+        command
+            .env("FSS_PASSWORD", "another password")
+            .env("FSS_PROFILE", "stranger")
+            .args(arguments);
         command
     }
 
@@ -209,14 +220,17 @@ impl World {
     pub fn parts(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.directory.path()).expect("readable");
         let paths = entries.map(|entry| entry.expect("readable").path());
-        paths.filter(|path| path.extension().is_some_and(|extension| extension == "fss-part")).collect()
+        paths
+            .filter(|path| path.extension().is_some_and(|extension| extension == "fss-part"))
+            .collect()
     }
 }
 
 impl Server {
     /// Starts a server, and waits until it listens.
     pub fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let mut line = String::new();
         let output = child.stdout.as_mut().expect("it is a pipe");
         BufReader::new(output).read_line(&mut line).expect("readable");
@@ -278,7 +292,8 @@ pub fn run(command: &mut Command) -> Output {
 /// Runs a program that might wait for ever.
 #[track_caller]
 pub fn run_to_its_end(command: &mut Command) -> Output {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let deadline = Instant::now() + PATIENCE;
     while child.try_wait().expect("it is ours").is_none() {
         if Instant::now() > deadline {
@@ -344,7 +359,8 @@ pub fn copy(from: &Path, to: &Path) {
         if entry.path().is_dir() {
             copy(&entry.path(), &target);
         } else {
-            std::fs::write(target, std::fs::read(entry.path()).expect("readable")).expect("written");
+            std::fs::write(target, std::fs::read(entry.path()).expect("readable"))
+                .expect("written");
         }
     }
 }

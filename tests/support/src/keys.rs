@@ -1,4 +1,5 @@
-//! The two RSA keys of the recordings and the transport key of the vectors, so that no test waits for a key to be made.
+//! The two RSA keys of the recordings and the transport key of the vectors, so that no test waits
+//! for a key to be made.
 
 use std::sync::Arc;
 
@@ -29,10 +30,13 @@ pub fn with_transport_key(config: Config, key: Arc<dyn PrivateKey>) -> Config {
 /// If the provider refuses it.
 pub fn transport(provider: &dyn CryptoProvider) -> Arc<dyn PrivateKey> {
     let text: String = TRANSPORT.lines().filter(|line| !line.starts_with('-')).collect();
-    provider.load_private_key(&Secret::new(base64(&text))).expect("the provider takes the key of the vectors")
+    provider
+        .load_private_key(&Secret::new(base64(&text)))
+        .expect("the provider takes the key of the vectors")
 }
 
-/// The server's key of the recordings: to the peers of 2019 it is what messages are sealed to, here it is an identity.
+/// The server's key of the recordings: to the peers of 2019 it is what messages are sealed to, here
+/// it is an identity.
 ///
 /// # Panics
 /// If the provider refuses it.
@@ -52,7 +56,8 @@ pub fn client(provider: &dyn CryptoProvider) -> Arc<dyn PrivateKey> {
 fn recorded(provider: &dyn CryptoProvider, from_end: usize) -> Arc<dyn PrivateKey> {
     const BEGIN: &str = "-----BEGIN RSA PRIVATE KEY-----";
     const END: &str = "-----END RSA PRIVATE KEY-----";
-    let begin = RECORDED.rmatch_indices(BEGIN).nth(from_end).expect("the file has two keys").0 + BEGIN.len();
+    let begin = RECORDED.rmatch_indices(BEGIN).nth(from_end).expect("the file has two keys").0
+        + BEGIN.len();
     let length = RECORDED[begin..].find(END).expect("the key ends");
     let text = RECORDED[begin..begin + length].replace("\\n", "");
     let pkcs8 = pkcs1_to_pkcs8(&Secret::new(base64(&text))).expect("the key is short enough");
@@ -71,7 +76,8 @@ fn base64(text: &str) -> Vec<u8> {
     let bits: Vec<u8> = text.bytes().filter(|&byte| byte != b'=').map(value).collect();
     bits.chunks(4)
         .flat_map(|group| {
-            let word = group.iter().fold(0_u32, |word, &six| word << 6 | u32::from(six)) << (6 * (4 - group.len()));
+            let word = group.iter().fold(0_u32, |word, &six| word << 6 | u32::from(six))
+                << (6 * (4 - group.len()));
             word.to_be_bytes()[1..group.len()].to_vec()
         })
         .collect()

@@ -1,30 +1,32 @@
 //! What the tests, fuzz targets and benchmarks of `fss` share.
 //!
-//! Two machines on a simulated wire in virtual time ([`pair`]), one that is played bytes to ([`play`]), one whose peer is
-//! spoken for by hand ([`hand`]), an engine whose storage is answered by hand ([`engine`]), providers that count or leave
-//! out the arithmetic ([`counting`], [`no_security`]), a store that counts and fails ([`watched`]), a clock that is set by
-//! hand ([`clock`]), repeatable random numbers ([`rng`]), archives to the byte ([`raw_archive`]), and the bodies of the fuzz
-//! targets ([`fuzz`]).
+//! Two machines on a simulated wire in virtual time ([`sim_net`]), one that is played bytes to
+//! ([`replay`]), one whose peer is spoken for by hand ([`scripted_peer`]), an engine whose storage
+//! is answered by hand ([`engine`]), providers that count or leave out the arithmetic
+//! ([`counting`], [`insecure_crypto`]), a store that counts and fails ([`fault_store`]), a clock
+//! that is set by hand ([`clock`]), repeatable random numbers ([`rng`]), archives to the byte
+//! ([`raw_archive`]), and the bodies of the fuzz targets ([`fuzz`]).
 //!
-//! With the feature `programs` also the built programs in a temporary place (`harness`), and a proxy that stalls
-//! (`stalling_proxy`).
+//! With the feature `programs` also the built programs in a temporary place (`harness`), and a
+//! proxy that stalls (`stalling_proxy`).
 
-// They panic when a promise is broken: that is what they are for. And errors are what a machine ended with.
+// They panic when a promise is broken: that is what they are for. And errors are what a machine
+// ended with.
 #![allow(clippy::missing_panics_doc, clippy::missing_errors_doc)]
 
 pub mod clock;
 pub mod counting;
 pub mod engine;
+pub mod fault_store;
 pub mod fuzz;
-pub mod hand;
 #[cfg(feature = "programs")]
 pub mod harness;
+pub mod insecure_crypto;
 pub mod keys;
-pub mod no_security;
-pub mod pair;
-pub mod play;
 pub mod raw_archive;
+pub mod replay;
 pub mod rng;
+pub mod scripted_peer;
+pub mod sim_net;
 #[cfg(feature = "programs")]
 pub mod stalling_proxy;
-pub mod watched;

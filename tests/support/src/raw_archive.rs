@@ -81,7 +81,10 @@ impl Raw {
         let mut body = Vec::new();
         for (key, value) in records {
             let rest = key.len() + value.len() + 3;
-            let length = (1..5).find(|digits| (rest + digits).to_string().len() == *digits).expect("it is short") + rest;
+            let length = (1..5)
+                .find(|digits| (rest + digits).to_string().len() == *digits)
+                .expect("it is short")
+                + rest;
             body.extend([format!("{length} {key}=").as_bytes(), value, b"\n"].concat());
         }
         self.entry(b'x', b"PaxHeaders/x", b"", &body)

@@ -1,4 +1,5 @@
-//! Random numbers that repeat: the same seed gives the same bytes. Worthless for anything but tests.
+//! Random numbers that repeat: the same seed gives the same bytes. Worthless for anything but
+//! tests.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,5 @@
-//! A proxy to a server that stalls after so many bytes, as a line that breaks does: so a test knows how far a transfer is.
+//! A proxy to a server that stalls after so many bytes, as a line that breaks does: so a test knows
+//! how far a transfer is.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -96,7 +97,9 @@ fn carry(from: &TcpStream, to: &TcpStream, bytes: u64, held: &Sender<Held>) {
         while left > 0 {
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(room.len());
             match (&from).read(&mut room[..most]) {
-                Ok(count) if count > 0 && to.write_all(&room[..count]).is_ok() => left -= count as u64,
+                Ok(count) if count > 0 && to.write_all(&room[..count]).is_ok() => {
+                    left -= count as u64;
+                }
                 _ => {
                     // Where one side has closed, the other is to hear of it.
                     let _ = to.shutdown(Shutdown::Write);

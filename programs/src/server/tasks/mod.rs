@@ -1,5 +1,6 @@
-//! The socket loop of tokio: a task a connection. What waits for the disk is done on threads of its own. How many
-//! there are is bounded by the engines: those of connections that are too many end at once.
+//! The socket loop of tokio: a task a connection. What waits for the disk is done on threads of its
+//! own. How many there are is bounded by the engines: those of connections that are too many end at
+//! once.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -14,14 +15,18 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::server::service::{BREATHER, DRAIN, Service, Start, broken};
+use crate::server::service::{ACCEPT_RETRY, DRAIN, Service, Start, broken};
 use crate::terminal::failure::Failure;
 use fss::driver::Call;
 use fss::driver::tokio::{Driver, Storage, StorageThreads, read_proxy_header};
 
 /// Serves until a signal comes.
 pub fn serve(service: &Arc<Service>, start: Start) -> Result<(), Failure> {
-    let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(StorageThreads::USUAL).build().map_err(broken)?;
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(StorageThreads::DEFAULT_COUNT)
+        .build()
+        .map_err(broken)?;
     let served = runtime.block_on(accept_all(service, start));
     // Storage that is still busy is left to itself: what is not acknowledged may be lost.
     runtime.shutdown_background();
@@ -32,7 +37,11 @@ async fn accept_all(service: &Arc<Service>, start: Start) -> Result<(), Failure>
     let Start { listeners, stop } = start;
     stop.set_nonblocking(true).map_err(broken)?;
     let stop = UnixStream::from_std(stop).map_err(broken)?;
-    let mut listeners: Vec<_> = listeners.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>().map_err(broken)?;
+    let mut listeners: Vec<_> = listeners
+        .into_iter()
+        .map(TcpListener::from_std)
+        .collect::<Result<_, _>>()
+        .map_err(broken)?;
     let threads = StorageThreads::default();
     let mut connections = JoinSet::new();
     loop {
@@ -48,7 +57,7 @@ async fn accept_all(service: &Arc<Service>, start: Start) -> Result<(), Failure>
                 Ok((stream, peer)) => drop(connections.spawn(serve_connection(Arc::clone(service), threads.clone(), stream, peer))),
                 Err(error) => {
                     service.log.of_failure(|| tracing::error!(%error, "cannot accept a connection"));
-                    sleep(BREATHER).await;
+                    sleep(ACCEPT_RETRY).await;
                 }
             },
         }
@@ -60,10 +69,14 @@ async fn accept_all(service: &Arc<Service>, start: Start) -> Result<(), Failure>
     Ok(())
 }
 
-/// Waits for the next connection. The listener that has had one comes last the next time, so that none is starved.
+/// Waits for the next connection. The listener that has had one comes last the next time, so that
+/// none is starved.
 async fn accept(listeners: &mut [TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
     let (ready, accepted) = poll_fn(|context| {
-        let mut accepted = listeners.iter().enumerate().map(|(index, listener)| (index, listener.poll_accept(context)));
+        let mut accepted = listeners
+            .iter()
+            .enumerate()
+            .map(|(index, listener)| (index, listener.poll_accept(context)));
         match accepted.find(|(_, accepted)| accepted.is_ready()) {
             Some((index, Poll::Ready(accepted))) => Poll::Ready((index, accepted)),
             _ => Poll::Pending,
@@ -76,23 +89,29 @@ async fn accept(listeners: &mut [TcpListener]) -> io::Result<(TcpStream, SocketA
 
 /// Waits, and says whether the server is to stop: to be ready to be read may be a false alarm.
 async fn stops(stop: &UnixStream) -> bool {
-    stop.readable().await.is_err() || !matches!(stop.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    stop.readable().await.is_err()
+        || !matches!(stop.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
-async fn serve_connection(service: Arc<Service>, threads: StorageThreads, mut stream: TcpStream, peer: SocketAddr) {
+async fn serve_connection(
+    service: Arc<Service>,
+    threads: StorageThreads,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+) {
     let config = service.config();
     let handshake = config.limits().handshake;
     // On the heap, so that a task at rest is small.
     let mut engine = Box::new(ServerEngine::new(config));
     let client = if service.is_proxy(peer) && !engine.is_ending() {
         match read_proxy_header(&mut stream, handshake).await {
-            Ok(source) => source.unwrap_or(peer),
+            Ok(told) => told.unwrap_or(peer),
             Err(error) => return service.no_header(peer, &error),
         }
     } else {
         peer
     };
-    *engine = engine.from_source(client.ip());
+    *engine = engine.with_peer(client.ip());
     let mut storage = Storage::new(service.store.clone(), threads);
     let mut telemetry = Telemetry::new(client, Arc::clone(&service.log));
     // If it fails the socket is as good as closed, and the engine gets to see that.
@@ -100,14 +119,15 @@ async fn serve_connection(service: Arc<Service>, threads: StorageThreads, mut st
     let mut driver = Driver::new(stream);
     let ended = loop {
         match driver.next(&mut *engine).await {
-            Ok(Some(Call::Need(StoreRequest { id, operation }))) => {
+            Ok(Some(Call::Request(StoreRequest { id, operation }))) => {
                 let reply = storage.answer(operation).await;
                 engine.complete(id, reply);
             }
             Ok(Some(Call::Event(event))) => {
                 telemetry.event(&event, driver.now());
                 if let ServerEvent::ClientProved(key) = event
-                    && let Ok(StoreReply::Account(Some(account))) = storage.answer(StoreOperation::Account { key }).await
+                    && let Ok(StoreReply::Account(Some(account))) =
+                        storage.answer(StoreOperation::Account { key }).await
                 {
                     telemetry.user(&account.name);
                 }

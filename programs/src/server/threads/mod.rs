@@ -1,5 +1,5 @@
-//! The socket loop of threads: gives each connection a thread, and ends in peace. How many there are is bounded by the sessions:
-//! those of connections that are too many end at once.
+//! The socket loop of threads: gives each connection a thread, and ends in peace. How many there
+//! are is bounded by the sessions: those of connections that are too many end at once.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use fss::store::Store as _;
 use fss::{ServerSession, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::server::service::{BREATHER, DRAIN, Service, Start, broken};
+use crate::server::service::{ACCEPT_RETRY, DRAIN, Service, Start, broken};
 use crate::terminal::failure::Failure;
 use fss::driver::Call;
 use fss::driver::blocking::{Driver, read_proxy_header};
@@ -36,11 +36,13 @@ pub fn serve(service: &Arc<Service>, start: Start) -> Result<(), Failure> {
     let running = Arc::new(Running { count: AtomicUsize::new(0), wake: Mutex::new(wake) });
     let count = || running.count.load(Ordering::Acquire);
     loop {
-        let mut sources: Vec<_> = listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
-        sources.push(PollFd::new(&stop, PollFlags::IN));
+        let mut listening: Vec<_> =
+            listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
+        listening.push(PollFd::new(&stop, PollFlags::IN));
         // An error is a signal that came, and its thread sees to it.
-        let _ = poll(&mut sources, None);
-        let ready: Vec<_> = sources.iter().map(|source| !source.revents().is_empty()).collect();
+        let _ = poll(&mut listening, None);
+        let ready: Vec<_> =
+            listening.iter().map(|listening| !listening.revents().is_empty()).collect();
         if ready.last() == Some(&true) {
             break;
         }
@@ -67,17 +69,22 @@ fn drain(woken: &mut UnixStream) {
 fn accept(listener: &TcpListener, service: &Arc<Service>, running: &Arc<Running>) {
     let (stream, peer) = match listener.accept() {
         Ok(accepted) => accepted,
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+            ) =>
+        {
             return;
         }
         Err(error) => {
             service.log.of_failure(|| tracing::error!(%error, "cannot accept a connection"));
-            thread::sleep(BREATHER);
+            thread::sleep(ACCEPT_RETRY);
             return;
         }
     };
     running.count.fetch_add(1, Ordering::AcqRel);
-    let (place, serving) = (Place(Arc::clone(running)), Arc::clone(service));
+    let (place, serving) = (ConnectionPermit(Arc::clone(running)), Arc::clone(service));
     let builder = thread::Builder::new().name(format!("connection from {peer}")).stack_size(STACK);
     let spawned = builder.spawn(move || {
         let _place = place;
@@ -85,14 +92,14 @@ fn accept(listener: &TcpListener, service: &Arc<Service>, running: &Arc<Running>
     });
     if let Err(error) = spawned {
         service.log.of_failure(|| tracing::error!(%error, "cannot start a thread"));
-        thread::sleep(BREATHER);
+        thread::sleep(ACCEPT_RETRY);
     }
 }
 
 /// A connection's place among those that may run at once.
-struct Place(Arc<Running>);
+struct ConnectionPermit(Arc<Running>);
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.0.count.fetch_sub(1, Ordering::AcqRel);
         // If the pipe is full, the accepting thread is awake anyway.
@@ -106,13 +113,13 @@ fn serve_connection(service: &Service, stream: TcpStream, peer: SocketAddr) {
     let mut session = ServerSession::with_config(&service.store, config);
     let client = if service.is_proxy(peer) && !session.is_ending() {
         match read_proxy_header(&mut &stream, handshake) {
-            Ok(source) => source.unwrap_or(peer),
+            Ok(told) => told.unwrap_or(peer),
             Err(error) => return service.no_header(peer, &error),
         }
     } else {
         peer
     };
-    session = session.from_source(client.ip());
+    session = session.with_peer(client.ip());
     let start = Instant::now();
     let mut telemetry = Telemetry::new(client, Arc::clone(&service.log));
     let ended = Driver::new(stream).run(&mut session, |_, Call::Event(event)| {
@@ -131,5 +138,8 @@ fn serve_connection(service: &Service, stream: TcpStream, peer: SocketAddr) {
 /// Rounded up to a millisecond.
 fn timespec(time: Duration) -> Timespec {
     let time = time.saturating_add(Duration::from_millis(1));
-    Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    }
 }

@@ -1,4 +1,5 @@
-//! All states of a client's connection of FSS/2, and every transition between them (`docs/protocol.md` §13, §17 to §19).
+//! All states of a client's connection of FSS/2, and every transition between them
+//! (`docs/protocol.md` §13, §17 to §19).
 //!
 //! ```text
 //!  KeyExchange ──key──▶ Greeting ──H──▶ Greeted ──R──▶ Unproved ──K, reported──▶ Resting
@@ -13,23 +14,23 @@
 //!            └──finish──▶ Finished
 //! ```
 //!
-//! An `E` in `Requested` ends only the operation, if the caller wants to go on after refusals. States are structs moved by value: a state that is left cannot be used
-//! again.
+//! An `E` in `Requested` ends only the operation, if the caller wants to go on after refusals.
+//! States are structs moved by value: a state that is left cannot be used again.
 
 use super::download::{Receiving, Wanted};
 use super::legacy_download::{ReceivingLegacy, WantedLegacy};
-use super::upload::{Outgoing, Sending};
-use super::{ClientEvent, ClientNeed, Operation};
+use super::upload::{ActiveUpload, Sending};
+use super::{ClientEvent, ClientRequest, Operation};
 use crate::config::Config;
 use crate::crypto::proof::Proof;
 use crate::crypto::{Fingerprint, PublicKeyDer};
-use crate::error::{Error, Moment};
-use crate::session::{Beginning, Greeting, LastWords, Link, Message, Side, Turn, Wants};
+use crate::error::{Error, Phase};
+use crate::session::{Beginning, Context, Farewell, Greeting, Link, Message, Protocol, Waiting};
 use crate::store::LISTED_AT_ONCE;
-use crate::wire::hello::Speaker;
+use crate::wire::error_frame::{ErrorCode, ErrorFrame};
+use crate::wire::hello::Role;
 use crate::wire::key_schedule::{Binding, Handshake};
-use crate::wire::refusal::{RefusalCode, Refused};
-use crate::wire::reply::{Awaited, Reply, Welcome};
+use crate::wire::reply::{Reply, ReplyContext, Welcome};
 use crate::wire::request::Request;
 
 /// The client's side of a connection.
@@ -62,23 +63,24 @@ enum State {
     Supplying(Sending),
     Finishing(Sending),
     Committing(Sending),
-    Receiving(Incoming),
-    /// The end has come, and the last bytes of a file of FSS 1.0, which had to wait for it, are handed out.
-    HandingOut(Incoming),
-    Whole(Incoming),
+    Receiving(ActiveDownload),
+    /// The end has come, and the last bytes of a file of FSS 1.0, which had to wait for it, are
+    /// handed out.
+    HandingOut(ActiveDownload),
+    Whole(ActiveDownload),
     /// Only while a transition runs, and after one that failed.
     Gone,
 }
 
 /// A file on its way in.
-enum Incoming {
+enum ActiveDownload {
     Sealed(Receiving),
     Legacy(ReceivingLegacy),
 }
 
 /// What has been asked for.
 enum Asked {
-    Upload(Outgoing),
+    Upload(ActiveUpload),
     Challenge,
     Download(Wanted),
     LegacyDownload(WantedLegacy),
@@ -112,12 +114,18 @@ impl Client {
         self.expected = Some(server);
     }
 
-    pub(super) fn start(&mut self, operation: Operation, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    pub(super) fn start(
+        &mut self,
+        operation: Operation,
+        context: &mut Context<'_, ClientEvent>,
+    ) -> Result<(), Error> {
         if self.finishing || self.next.is_some() {
-            return Err(Error::Misuse("an operation was started when another one waits, or after the last"));
+            return Err(Error::Misuse(
+                "an operation was started when another one waits, or after the last",
+            ));
         }
         self.next = Some(operation);
-        self.begin_next(turn)
+        self.begin_next(context)
     }
 
     pub(super) fn finish(&mut self) {
@@ -125,12 +133,12 @@ impl Client {
     }
 
     /// Sends the next request, if nothing else is going on.
-    fn begin_next(&mut self, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    fn begin_next(&mut self, context: &mut Context<'_, ClientEvent>) -> Result<(), Error> {
         if let (State::Resting, Some(binding)) = (&self.state, &self.binding)
             && let Some(operation) = self.next.take()
         {
             let (request, asked) = request(operation, binding)?;
-            send(turn.link, &request)?;
+            send(context.link, &request)?;
             self.state = State::Requested(asked);
         }
         Ok(())
@@ -143,13 +151,17 @@ impl Client {
         }
     }
 
-    pub(super) fn supplied(&mut self, count: usize, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
-        let room = self.supply(turn.link).len();
+    pub(super) fn supplied(
+        &mut self,
+        count: usize,
+        context: &mut Context<'_, ClientEvent>,
+    ) -> Result<(), Error> {
+        let room = self.supply(context.link).len();
         let State::Supplying(mut file) = std::mem::replace(&mut self.state, State::Gone) else {
             return Err(Error::Misuse("file bytes were supplied when none were needed"));
         };
         file.supplied(count, room)?;
-        self.state = seal_if_filled(file, turn)?;
+        self.state = seal_if_filled(file, context)?;
         Ok(())
     }
 
@@ -160,18 +172,22 @@ impl Client {
         }
     }
 
-    pub(super) fn consumed(&mut self, count: usize, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    pub(super) fn consumed(
+        &mut self,
+        count: usize,
+        context: &mut Context<'_, ClientEvent>,
+    ) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
             State::Receiving(mut file) => {
-                file.consumed(count, turn)?;
+                file.consumed(count, context)?;
                 if let Some(offset) = file.acknowledgement() {
-                    send(turn.link, &Request::Taken { offset })?;
+                    send(context.link, &Request::Taken { offset })?;
                 }
                 State::Receiving(file)
             }
             State::HandingOut(mut file) => {
-                file.consumed(count, turn)?;
-                if file.data().is_empty() { whole(file, turn) } else { State::HandingOut(file) }
+                file.consumed(count, context)?;
+                if file.data().is_empty() { whole(file, context) } else { State::HandingOut(file) }
             }
             _ => return Err(Error::Misuse("file bytes were taken when there were none")),
         };
@@ -188,20 +204,26 @@ impl Client {
         handshake: &Handshake,
         transport_key: &PublicKeyDer,
         message: &Message,
-        turn: &mut Turn<'_, ClientEvent>,
+        context: &mut Context<'_, ClientEvent>,
     ) -> Result<State, Error> {
-        let Welcome { identity, signature, limits } = match Reply::parse(message.as_slice(), Awaited::Other)? {
-            Reply::Welcome(welcome) => welcome,
-            Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
-            _ => return Err(unexpected("another frame", "the server's identity")),
-        };
+        let Welcome { identity, signature, limits } =
+            match Reply::parse(message.as_slice(), ReplyContext::Other)? {
+                Reply::Welcome(welcome) => welcome,
+                Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
+                _ => return Err(unexpected("another frame", "the server's identity")),
+            };
         let identity = PublicKeyDer::parse(&identity).map_err(|_| Error::ServerNotProved)?;
-        let own = turn.link.config().identity().public_key();
+        let own = context.link.config().identity().public_key();
         if !identity.is_identity() || identity == *transport_key || identity == *own {
             return Err(Error::ServerNotProved);
         }
         let transcript = handshake.with_identity(&identity).map_err(|_| Error::Crypto)?;
-        let key = turn.link.config().provider().load_public_key(&identity).map_err(|_| Error::ServerNotProved)?;
+        let key = context
+            .link
+            .config()
+            .provider()
+            .load_public_key(&identity)
+            .map_err(|_| Error::ServerNotProved)?;
         key.verify(&transcript.to_be_signed(), &signature).map_err(|_| Error::ServerNotProved)?;
         // Only now: the fingerprint of a key that is not the other side's would accuse its owner.
         let got = identity.fingerprint();
@@ -210,20 +232,24 @@ impl Client {
         }
         self.server = Some(got);
         self.binding = Some(transcript.binding);
-        turn.events.extend([ClientEvent::ServerKey(got), ClientEvent::Connected(limits)]);
+        context.events.extend([ClientEvent::ServerKey(got), ClientEvent::Connected(limits)]);
         Ok(State::Resting)
     }
 }
 
 /// The server's hello has come, or what it says instead.
-fn on_greeting(greeting: Greeting, message: &Message, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+fn on_greeting(
+    greeting: Greeting,
+    message: &Message,
+    context: &mut Context<'_, ClientEvent>,
+) -> Result<State, Error> {
     // A refusal of the hello comes in the same place.
-    if let Ok(Reply::Refusal(refused)) = Reply::parse(message.as_slice(), Awaited::Other) {
+    if let Ok(Reply::Refusal(refused)) = Reply::parse(message.as_slice(), ReplyContext::Other) {
         return Err(Error::PeerRefused(refused));
     }
-    let (records, handshake) = greeting.agree(message.as_slice(), turn.link)?;
-    let transport_key = turn.link.peer_key().ok_or(Error::Misuse("no key has come"))?.clone();
-    turn.link.use_records(records);
+    let (records, handshake) = greeting.agree(message.as_slice(), context.link)?;
+    let transport_key = context.link.peer_key().ok_or(Error::Misuse("no key has come"))?.clone();
+    context.link.use_records(records);
     Ok(State::Unproved { handshake: Box::new(handshake), transport_key })
 }
 
@@ -231,11 +257,11 @@ fn on_greeting(greeting: Greeting, message: &Message, turn: &mut Turn<'_, Client
 fn request(operation: Operation, binding: &Binding) -> Result<(Request<'static>, Asked), Error> {
     Ok(match operation {
         Operation::Upload(upload) => {
-            let file = Outgoing::new(upload)?;
+            let file = ActiveUpload::new(upload)?;
             (file.request(binding), Asked::Upload(file))
         }
         Operation::Resume(resume) => {
-            let file = Outgoing::resumed(resume)?;
+            let file = ActiveUpload::resumed(resume)?;
             (file.request(binding), Asked::Upload(file))
         }
         Operation::Challenge { cookie } => (Request::Challenge { cookie }, Asked::Challenge),
@@ -247,7 +273,9 @@ fn request(operation: Operation, binding: &Binding) -> Result<(Request<'static>,
             let file = WantedLegacy::new(&download);
             (file.request(binding), Asked::LegacyDownload(file))
         }
-        Operation::List { after } => (Request::List { after }, Asked::List { left: LISTED_AT_ONCE }),
+        Operation::List { after } => {
+            (Request::List { after }, Asked::List { left: LISTED_AT_ONCE })
+        }
         Operation::Delete { cookie, verifier } => {
             let proof = verifier.map(|verifier| Proof::new(&verifier, binding, &cookie));
             (Request::Delete { cookie, proof }, Asked::Deletion)
@@ -257,7 +285,7 @@ fn request(operation: Operation, binding: &Binding) -> Result<(Request<'static>,
     })
 }
 
-impl Incoming {
+impl ActiveDownload {
     fn data(&self) -> &[u8] {
         match self {
             Self::Sealed(file) => file.data(),
@@ -265,16 +293,24 @@ impl Incoming {
         }
     }
 
-    fn on_data(&mut self, record: Message, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    fn on_data(
+        &mut self,
+        record: Message,
+        context: &mut Context<'_, ClientEvent>,
+    ) -> Result<(), Error> {
         match self {
-            Self::Sealed(file) => file.on_data(record).map(|events| turn.events.extend(events)),
+            Self::Sealed(file) => file.on_data(record).map(|events| context.events.extend(events)),
             Self::Legacy(file) => file.on_data(record),
         }
     }
 
-    fn consumed(&mut self, count: usize, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    fn consumed(
+        &mut self,
+        count: usize,
+        context: &mut Context<'_, ClientEvent>,
+    ) -> Result<(), Error> {
         match self {
-            Self::Sealed(file) => file.consumed(count).map(|events| turn.events.extend(events)),
+            Self::Sealed(file) => file.consumed(count).map(|events| context.events.extend(events)),
             Self::Legacy(file) => file.consumed(count),
         }
     }
@@ -303,67 +339,90 @@ impl Incoming {
     /// What is reported when all is handed out.
     fn report(&self) -> ClientEvent {
         match self {
-            Self::Sealed(file) => ClientEvent::Downloaded { size: file.handed_out(), guessed: false },
-            Self::Legacy(file) => ClientEvent::Downloaded { size: file.handed_out(), guessed: file.is_guessed() },
+            Self::Sealed(file) => {
+                ClientEvent::Downloaded { size: file.handed_out(), guessed: false }
+            }
+            Self::Legacy(file) => {
+                ClientEvent::Downloaded { size: file.handed_out(), guessed: file.is_guessed() }
+            }
         }
     }
 }
 
 impl Asked {
-    fn awaited(&self) -> Awaited {
+    fn awaited(&self) -> ReplyContext {
         match self {
-            Self::Upload(_) => Awaited::Upload,
-            Self::List { .. } => Awaited::List,
-            Self::Deletion => Awaited::Deletion,
-            Self::SignUp | Self::Information => Awaited::Information,
-            Self::Challenge | Self::Download(_) | Self::LegacyDownload(_) => Awaited::Other,
+            Self::Upload(_) => ReplyContext::Upload,
+            Self::List { .. } => ReplyContext::List,
+            Self::Deletion => ReplyContext::Deletion,
+            Self::SignUp | Self::Information => ReplyContext::Information,
+            Self::Challenge | Self::Download(_) | Self::LegacyDownload(_) => ReplyContext::Other,
         }
     }
 }
 
 /// The answer to a request.
-fn on_answer(asked: Asked, reply: Reply<'_>, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+fn on_answer(
+    asked: Asked,
+    reply: Reply<'_>,
+    context: &mut Context<'_, ClientEvent>,
+) -> Result<State, Error> {
     match (asked, reply) {
-        (Asked::Upload(file), Reply::Accepted { cookie, offset, window, chain, expires, keep, downloads }) => {
+        (
+            Asked::Upload(file),
+            Reply::Accepted { cookie, offset, window, chain, expires, keep, downloads },
+        ) => {
             let file = file.accepted(cookie.clone(), offset, window, chain)?;
             let position = file.file_position();
-            turn.events.push_back(ClientEvent::UploadStarted { cookie, position, offset, expires, keep, downloads });
-            Ok(finish_if_complete(file, turn))
+            context.events.push_back(ClientEvent::UploadStarted {
+                cookie,
+                position,
+                offset,
+                expires,
+                keep,
+                downloads,
+            });
+            Ok(finish_if_complete(file, context))
         }
         (Asked::Challenge, Reply::Challenge(format)) => {
-            turn.events.push_back(ClientEvent::Challenged(format));
+            context.events.push_back(ClientEvent::Challenged(format));
             Ok(State::Resting)
         }
         (Asked::Download(file), Reply::Approved { size, chain, expires, legacy }) => {
-            let largest_file = turn.link.config().limits().largest_file;
+            let largest_file = context.link.config().limits().largest_file;
             let file = file.approved(size, chain, expires, legacy, largest_file)?;
-            Ok(State::Receiving(Incoming::Sealed(file)))
+            Ok(State::Receiving(ActiveDownload::Sealed(file)))
         }
         (Asked::LegacyDownload(file), Reply::Approved { size, chain, expires, legacy }) => {
-            let largest_file = turn.link.config().limits().largest_file;
+            let largest_file = context.link.config().limits().largest_file;
             let file = file.approved(size, chain, legacy, largest_file)?;
-            turn.events.push_back(ClientEvent::DownloadStarted { metadata: None, size: None, expires });
-            Ok(State::Receiving(Incoming::Legacy(file)))
+            context.events.push_back(ClientEvent::DownloadStarted {
+                metadata: None,
+                size: None,
+                expires,
+            });
+            Ok(State::Receiving(ActiveDownload::Legacy(file)))
         }
         (Asked::List { left }, Reply::Entry(entry)) if left > 0 => {
-            turn.events.push_back(ClientEvent::Listed(entry));
+            context.events.push_back(ClientEvent::Listed(entry));
             Ok(State::Requested(Asked::List { left: left - 1 }))
         }
         // A list that promises more and gives nothing would be asked for again for ever.
-        (Asked::List { left: LISTED_AT_ONCE }, Reply::EndOfList { more: true }) => {
-            Err(unexpected("the end of an empty part of a list, and more", "a file, or the end of the list"))
-        }
+        (Asked::List { left: LISTED_AT_ONCE }, Reply::EndOfList { more: true }) => Err(unexpected(
+            "the end of an empty part of a list, and more",
+            "a file, or the end of the list",
+        )),
         (Asked::List { .. }, Reply::EndOfList { more }) => {
-            turn.events.push_back(ClientEvent::EndOfList { more });
+            context.events.push_back(ClientEvent::EndOfList { more });
             Ok(State::Resting)
         }
         (Asked::Deletion, Reply::Deleted) => {
-            turn.events.push_back(ClientEvent::Deleted);
+            context.events.push_back(ClientEvent::Deleted);
             Ok(State::Resting)
         }
         (Asked::SignUp, Reply::Information { limits, account: account @ Some(_) })
         | (Asked::Information, Reply::Information { limits: limits @ Some(_), account }) => {
-            turn.events.push_back(ClientEvent::Account { limits, account });
+            context.events.push_back(ClientEvent::Account { limits, account });
             Ok(State::Resting)
         }
         _ => Err(unexpected("a reply to something else", "the reply to the request")),
@@ -371,120 +430,148 @@ fn on_answer(asked: Asked, reply: Reply<'_>, turn: &mut Turn<'_, ClientEvent>) -
 }
 
 /// Sends the record if it is filled.
-fn seal_if_filled(mut file: Sending, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+fn seal_if_filled(
+    mut file: Sending,
+    context: &mut Context<'_, ClientEvent>,
+) -> Result<State, Error> {
     if !file.is_record_filled() {
         return Ok(State::Supplying(file));
     }
-    let (length, checkpoints) = turn.link.seal_data(|room, rng| file.seal(room, rng))?;
+    let (length, checkpoints) = context.link.seal_data(|room, rng| file.seal(room, rng))?;
     if length == 0 {
-        // An upload that went on at its end, which only now is known to be that. The end is told by itself.
-        turn.link.drop_data();
+        // An upload that went on at its end, which only now is known to be that. The end is told by
+        // itself.
+        context.link.drop_data();
     } else {
-        turn.link.send_data(length)?;
+        context.link.send_data(length)?;
     }
-    turn.events.extend(checkpoints.into_iter().map(|(offset, chain)| ClientEvent::Checkpoint { offset, chain }));
-    Ok(finish_if_complete(file, turn))
+    context.events.extend(
+        checkpoints.into_iter().map(|(offset, chain)| ClientEvent::Checkpoint { offset, chain }),
+    );
+    Ok(finish_if_complete(file, context))
 }
 
-fn finish_if_complete(file: Sending, turn: &mut Turn<'_, ClientEvent>) -> State {
+fn finish_if_complete(file: Sending, context: &mut Context<'_, ClientEvent>) -> State {
     if !file.is_complete() {
         return State::Supplying(file);
     }
-    turn.events.push_back(ClientEvent::Finishing { offset: file.sent(), chain: file.chain() });
+    context.events.push_back(ClientEvent::Finishing { offset: file.sent(), chain: file.chain() });
     State::Finishing(file)
 }
 
 /// What comes during and after the bytes of an upload.
-fn on_acknowledgement(file: &mut Sending, message: &Message) -> Result<Option<crate::chain::ChainDigest>, Error> {
-    match Reply::parse(message.as_slice(), Awaited::Upload)? {
+fn on_acknowledgement(
+    file: &mut Sending,
+    message: &Message,
+) -> Result<Option<crate::chain::ChainDigest>, Error> {
+    match Reply::parse(message.as_slice(), ReplyContext::Upload)? {
         Reply::Received { offset, chain } => file.acknowledge(offset).map(|()| chain),
         Reply::Refusal(refused) => Err(Error::PeerRefused(refused)),
         _ => Err(unexpected("another reply", "an acknowledgement")),
     }
 }
 
-fn on_commitment(mut file: Sending, message: &Message, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
+fn on_commitment(
+    mut file: Sending,
+    message: &Message,
+    context: &mut Context<'_, ClientEvent>,
+) -> Result<State, Error> {
     let before = file.sent();
     match on_acknowledgement(&mut file, message)? {
         None => Ok(State::Committing(file)),
         Some(chain) if chain == file.chain() && file.is_acknowledged(before) => {
-            turn.events.push_back(ClientEvent::Uploaded { cookie: file.cookie, stored: before, chain });
+            context.events.push_back(ClientEvent::Uploaded {
+                cookie: file.cookie,
+                stored: before,
+                chain,
+            });
             Ok(State::Resting)
         }
         Some(_) => Err(crate::sealed::Integrity::Chain.into()),
     }
 }
 
-fn on_download(mut file: Incoming, message: Message, turn: &mut Turn<'_, ClientEvent>) -> Result<State, Error> {
-    match Reply::parse(message.as_slice(), Awaited::Other)? {
+fn on_download(
+    mut file: ActiveDownload,
+    message: Message,
+    context: &mut Context<'_, ClientEvent>,
+) -> Result<State, Error> {
+    match Reply::parse(message.as_slice(), ReplyContext::Other)? {
         Reply::Data([]) => {
             file.on_end()?;
-            return Ok(if file.data().is_empty() { whole(file, turn) } else { State::HandingOut(file) });
+            return Ok(if file.data().is_empty() {
+                whole(file, context)
+            } else {
+                State::HandingOut(file)
+            });
         }
         Reply::Data(_) => {}
         Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
         _ => return Err(unexpected("another reply", "a part of a file, or its end")),
     }
-    file.on_data(message, turn)?;
+    file.on_data(message, context)?;
     Ok(State::Receiving(file))
 }
 
 /// All has come and is handed out.
-fn whole(file: Incoming, turn: &mut Turn<'_, ClientEvent>) -> State {
-    turn.events.push_back(file.report());
+fn whole(file: ActiveDownload, context: &mut Context<'_, ClientEvent>) -> State {
+    context.events.push_back(file.report());
     State::Whole(file)
 }
 
-impl Side for Client {
+impl Protocol for Client {
     type Event = ClientEvent;
-    type Need = ClientNeed;
+    type Request = ClientRequest;
 
     /// What a server that speaks only FSS 1.0 answers to a hello (§13.11).
-    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = Some((b"E\0illegal user state\0", "illegal user state"));
+    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> =
+        Some((b"E\0illegal user state\0", "illegal user state"));
 
-    fn wants(&self) -> Wants<ClientNeed> {
+    fn waiting(&self) -> Waiting<ClientRequest> {
         match &self.state {
             // What was reported comes before what it leads to.
-            State::Greeting | State::Finishing(_) | State::Whole(_) => Wants::Proceed,
-            State::Resting if self.next.is_some() => Wants::Proceed,
-            State::Resting if self.finishing => Wants::End,
-            State::Resting => Wants::Need(ClientNeed::Operation),
-            State::Supplying(file) if file.has_record() => Wants::Need(ClientNeed::Supply),
-            State::Supplying(file) if file.pieces_allowed() > 0 => Wants::Buffer,
-            State::HandingOut(_) => Wants::Need(ClientNeed::Data),
-            State::Receiving(file) if !file.data().is_empty() => Wants::Need(ClientNeed::Data),
+            State::Greeting | State::Finishing(_) | State::Whole(_) => Waiting::Proceed,
+            State::Resting if self.next.is_some() => Waiting::Proceed,
+            State::Resting if self.finishing => Waiting::End,
+            State::Resting => Waiting::Request(ClientRequest::Operation),
+            State::Supplying(file) if file.has_record() => Waiting::Request(ClientRequest::Supply),
+            State::Supplying(file) if file.pieces_allowed() > 0 => Waiting::Buffer,
+            State::HandingOut(_) => Waiting::Request(ClientRequest::Data),
+            State::Receiving(file) if !file.data().is_empty() => {
+                Waiting::Request(ClientRequest::Data)
+            }
             State::KeyExchange
             | State::Greeted(_)
             | State::Unproved { .. }
             | State::Requested(_)
             | State::Supplying(_)
             | State::Committing(_)
-            | State::Receiving(_) => Wants::Peer,
-            State::Gone => Wants::End,
+            | State::Receiving(_) => Waiting::Peer,
+            State::Gone => Waiting::End,
         }
     }
 
-    fn proceed(&mut self, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    fn proceed(&mut self, context: &mut Context<'_, ClientEvent>) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
             State::Greeting => {
-                let greeting = Greeting::new(Speaker::Client, turn.link);
-                turn.link.send(greeting.plaintext())?;
+                let greeting = Greeting::new(Role::Client, context.link);
+                context.link.send(greeting.plaintext())?;
                 State::Greeted(greeting)
             }
             State::Resting => {
                 self.state = State::Resting;
-                return self.begin_next(turn);
+                return self.begin_next(context);
             }
             State::Supplying(mut file) => {
-                file.begin_record(turn.link.data_room());
-                seal_if_filled(file, turn)?
+                file.begin_record(context.link.data_room());
+                seal_if_filled(file, context)?
             }
             State::Finishing(file) => {
-                send(turn.link, &Request::Data(&[]))?;
+                send(context.link, &Request::Data(&[]))?;
                 State::Committing(file)
             }
             State::Whole(file) => {
-                send(turn.link, &Request::Taken { offset: file.size() })?;
+                send(context.link, &Request::Taken { offset: file.size() })?;
                 State::Resting
             }
             other => other,
@@ -492,13 +579,15 @@ impl Side for Client {
         Ok(())
     }
 
-    fn on_key(&mut self, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
-        let Some(key) = turn.link.peer_key() else { return Err(Error::Misuse("no key has come")) };
-        if key == turn.link.config().identity().public_key() {
+    fn on_key(&mut self, context: &mut Context<'_, ClientEvent>) -> Result<(), Error> {
+        let Some(key) = context.link.peer_key() else {
+            return Err(Error::Misuse("no key has come"));
+        };
+        if key == context.link.config().identity().public_key() {
             return Err(Error::OwnKey);
         }
         if !key.is_canonical() {
-            return Err(crate::error::Refusal::KeyForm.into());
+            return Err(crate::error::Refusal::KeyNotCanonical.into());
         }
         self.state = State::Greeting;
         Ok(())
@@ -513,29 +602,38 @@ impl Side for Client {
         }
     }
 
-    fn on_message(&mut self, message: Message, turn: &mut Turn<'_, ClientEvent>) -> Result<(), Error> {
+    fn on_message(
+        &mut self,
+        message: Message,
+        context: &mut Context<'_, ClientEvent>,
+    ) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
-            State::Greeted(greeting) => on_greeting(greeting, &message, turn)?,
-            State::Unproved { handshake, transport_key } => self.on_welcome(&handshake, &transport_key, &message, turn)?,
+            State::Greeted(greeting) => on_greeting(greeting, &message, context)?,
+            State::Unproved { handshake, transport_key } => {
+                self.on_welcome(&handshake, &transport_key, &message, context)?
+            }
             State::Requested(asked) => {
                 let reply = Reply::parse(message.as_slice(), asked.awaited())?;
                 match reply {
                     // A code that is not known ends the connection, like `protocol` (§20.1).
-                    Reply::Refusal(refused) if self.continues && refused.code.is_some_and(|code| !code.ends_connection()) => {
-                        turn.events.push_back(ClientEvent::Refused(refused));
+                    Reply::Refusal(refused)
+                        if self.continues
+                            && refused.code.is_some_and(|code| !code.ends_connection()) =>
+                    {
+                        context.events.push_back(ClientEvent::Refused(refused));
                         State::Resting
                     }
                     Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
-                    reply => on_answer(asked, reply, turn)?,
+                    reply => on_answer(asked, reply, context)?,
                 }
             }
             State::Supplying(mut file) => match on_acknowledgement(&mut file, &message)? {
                 None => State::Supplying(file),
                 Some(_) => return Err(unexpected("the end of the file", "an acknowledgement")),
             },
-            State::Committing(file) => on_commitment(file, &message, turn)?,
-            State::Receiving(file) => on_download(file, message, turn)?,
-            State::Resting => match Reply::parse(message.as_slice(), Awaited::Other)? {
+            State::Committing(file) => on_commitment(file, &message, context)?,
+            State::Receiving(file) => on_download(file, message, context)?,
+            State::Resting => match Reply::parse(message.as_slice(), ReplyContext::Other)? {
                 Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
                 _ => return Err(unexpected("a frame", "nothing")),
             },
@@ -544,7 +642,7 @@ impl Side for Client {
         Ok(())
     }
 
-    fn heeds_peer(&self) -> bool {
+    fn reads_while_sending(&self) -> bool {
         matches!(self.state, State::Supplying(_) | State::Resting)
     }
 
@@ -553,26 +651,30 @@ impl Side for Client {
         matches!(self.state, State::Resting) && self.finishing && self.next.is_none()
     }
 
-    fn moment(&self) -> Moment {
+    fn phase(&self) -> Phase {
         match &self.state {
-            State::KeyExchange => Moment::KeyExchange,
-            State::Greeting | State::Greeted(_) | State::Unproved { .. } | State::Requested(_) => Moment::Request,
-            State::Resting => Moment::Rest,
-            State::Supplying(_) | State::Receiving(_) | State::Gone => Moment::Transfer,
-            State::Finishing(_) | State::Committing(_) | State::HandingOut(_) | State::Whole(_) => Moment::Finish,
+            State::KeyExchange => Phase::KeyExchange,
+            State::Greeting | State::Greeted(_) | State::Unproved { .. } | State::Requested(_) => {
+                Phase::Request
+            }
+            State::Resting => Phase::Rest,
+            State::Supplying(_) | State::Receiving(_) | State::Gone => Phase::Transfer,
+            State::Finishing(_) | State::Committing(_) | State::HandingOut(_) | State::Whole(_) => {
+                Phase::Finish
+            }
         }
     }
 
     /// A server that broke the protocol hears so, but only one that has proved its identity.
-    fn last_words(&self, error: &Error) -> Option<LastWords> {
+    fn farewell(&self, error: &Error) -> Option<Farewell> {
         self.binding.as_ref()?;
         let code = match error {
             Error::PeerRefused(_) | Error::Disconnected(_) => return None,
-            Error::TimedOut(_) => RefusalCode::Idle,
-            Error::Store(_) | Error::Misuse(_) | Error::Crypto => RefusalCode::Storage,
-            _ => RefusalCode::Protocol,
+            Error::TimedOut(_) => ErrorCode::Idle,
+            Error::Store(_) | Error::Misuse(_) | Error::Crypto => ErrorCode::Storage,
+            _ => ErrorCode::Protocol,
         };
-        Some(LastWords::Sealed(Refused::new(code, None).encode()))
+        Some(Farewell::Sealed(ErrorFrame::new(code, None).encode()))
     }
 }
 

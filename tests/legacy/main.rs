@@ -9,18 +9,18 @@ mod replay;
 
 use std::sync::Arc;
 
-use fss::client::legacy::ClientSession;
+use fss::client::legacy::LegacySession;
 use fss::crypto::CryptoProvider;
 use fss::store::Store;
 use fss::{Config, Cookie, MemoryStore, OpaqueCookie, Password, ServerSession};
-use fss_test_support::no_security::NoSecurity;
-use fss_test_support::pair::{Outcome, Wire, run};
+use fss_test_support::insecure_crypto::InsecureCrypto;
+use fss_test_support::sim_net::{Outcome, Wire, run};
 use fss_test_support::{keys, rng::SeededRng};
 
 /// Sizes around every border of the protocol, and a few in between.
 const SIZES: [usize; 25] = [
-    0, 1, 2, 15, 16, 17, 31, 32, 33, 213, 214, 215, 1007, 1008, 1009, 1023, 1024, 1025, 2047, 2048, 2049, 3000, 65_535, 65_536,
-    65_537,
+    0, 1, 2, 15, 16, 17, 31, 32, 33, 213, 214, 215, 1007, 1008, 1009, 1023, 1024, 1025, 2047, 2048,
+    2049, 3000, 65_535, 65_536, 65_537,
 ];
 
 /// Machines move between threads, and live as long as their owner likes.
@@ -28,7 +28,7 @@ const _: () = {
     const fn moves<T: Send + 'static>() {}
     moves::<ServerSession<MemoryStore>>();
     moves::<fss::server::ServerEngine>();
-    moves::<ClientSession>();
+    moves::<LegacySession>();
 };
 
 fn password() -> Password {
@@ -41,7 +41,7 @@ fn file(size: usize) -> Vec<u8> {
 
 /// A store whose first file gets the cookie 1, the second 2.
 fn store() -> MemoryStore {
-    MemoryStore::with(fss::IndexCookies, fss::store::Retention::Forever)
+    MemoryStore::with(fss::SequentialCookies, fss::store::Retention::Forever)
 }
 
 fn cookie() -> OpaqueCookie {
@@ -63,18 +63,19 @@ impl Scenario {
     }
 
     fn fast() -> Self {
-        Self::with(&NoSecurity)
+        Self::with(&InsecureCrypto)
     }
 
     fn upload(&self, store: impl Store, source: &[u8], wire: Wire) -> Outcome {
         let mut server = ServerSession::with_rng(store, self.server.clone(), SeededRng(self.seed));
-        let mut client = ClientSession::upload(self.client.clone(), &password()).with_random_numbers(SeededRng(self.seed + 1));
+        let mut client = LegacySession::upload(self.client.clone(), &password())
+            .with_random_numbers(SeededRng(self.seed + 1));
         run(&mut server, &mut client, source, wire)
     }
 
     fn download(&self, store: impl Store, size: Option<u64>, wire: Wire) -> Outcome {
         let mut server = ServerSession::with_rng(store, self.server.clone(), SeededRng(self.seed));
-        let client = ClientSession::download(self.client.clone(), &cookie(), &password(), size);
+        let client = LegacySession::download(self.client.clone(), &cookie(), &password(), size);
         run(&mut server, &mut client.with_random_numbers(SeededRng(self.seed + 1)), &[], wire)
     }
 }

@@ -4,17 +4,24 @@ use crate::types::text::is_deceptive;
 
 /// Text that a peer sent with an error frame: at most 256 characters, made printable.
 ///
-/// It comes from outside, so what is deceptive ([`crate::text`]) is replaced before anybody prints it.
+/// It comes from outside, so what is deceptive ([`crate::text`]) is replaced before anybody prints
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerText(Box<str>);
+pub struct PeerMessage(Box<str>);
 
-impl PeerText {
+impl PeerMessage {
     const LONGEST: usize = 256;
 
     /// Makes the details of an error frame fit to be shown.
     pub fn new(details: &[u8]) -> Self {
         let text = String::from_utf8_lossy(details);
-        Self(text.chars().take(Self::LONGEST).map(|c| if is_deceptive(c) { '\u{fffd}' } else { c }).collect::<String>().into())
+        Self(
+            text.chars()
+                .take(Self::LONGEST)
+                .map(|c| if is_deceptive(c) { '\u{fffd}' } else { c })
+                .collect::<String>()
+                .into(),
+        )
     }
 
     /// The text.
@@ -23,7 +30,7 @@ impl PeerText {
     }
 }
 
-impl std::fmt::Display for PeerText {
+impl std::fmt::Display for PeerMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }

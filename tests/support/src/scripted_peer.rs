@@ -1,22 +1,23 @@
-//! A connection of FSS/2 of which a test speaks for one end, frame by frame: for peers that no machine of ours would be.
+//! A connection of FSS/2 of which a test speaks for one end, frame by frame: for peers that no
+//! machine of ours would be.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fss::crypto::{PrivateKey, PublicKeyDer, Share};
-use fss::wire::aes_channel::{Direction, PREFIX};
-use fss::wire::hello::{Hello, Speaker};
-use fss::wire::key_schedule::{Binding, Handshake, Keys, Said};
-use fss::wire::prelude;
-use fss::wire::refusal::Refused;
-use fss::wire::reply::{Awaited, Reply, ServerLimits, Welcome};
+use fss::wire::error_frame::ErrorFrame;
+use fss::wire::hello::{Hello, Role};
+use fss::wire::key_exchange;
+use fss::wire::key_schedule::{Binding, Handshake, HelloTranscript, Keys};
+use fss::wire::record::{Direction, PREFIX};
+use fss::wire::reply::{Reply, ReplyContext, ServerLimits, Welcome};
 use fss::wire::request::Request;
-use fss::wire::rsa_channel::{Opened, Receiver, seal_message};
+use fss::wire::rsa_message::{Opened, Receiver, seal_message};
 use fss::{Config, Error, Step, Time};
 
 use crate::keys;
-use crate::pair::{Caller, Served};
 use crate::rng::SeededRng;
+use crate::sim_net::{Caller, Served};
 
 /// More steps than a machine needs between two things that are said to it.
 const STEPS: usize = 100_000;
@@ -25,7 +26,7 @@ const STEPS: usize = 100_000;
 pub const LIMITS: ServerLimits = ServerLimits { largest_file: 1 << 40, window: 8 << 20 };
 
 /// A machine, and the end that a test speaks for.
-pub struct Hand<'a, M: Served> {
+pub struct ScriptedPeer<'a, M: Served> {
     /// The machine at the other end.
     pub machine: M,
     /// What it has reported so far.
@@ -62,22 +63,37 @@ pub struct Secrets {
     hello: Hello,
 }
 
-impl<'a, M: Served> Hand<'a, M> {
-    /// A connection on which nothing is said yet. `config` is that of the end that is spoken for; `source` is what the
-    /// machine uploads.
+impl<'a, M: Served> ScriptedPeer<'a, M> {
+    /// A connection on which nothing is said yet. `config` is that of the end that is spoken for;
+    /// `source` is what the machine uploads.
     pub fn new(machine: M, config: Config, source: &'a [u8]) -> Self {
         let caller = Caller::new(source);
         let (events, said, unread) = (Vec::new(), Vec::new(), Vec::new());
         let (peer, records, gone, end) = (None, None, false, None);
         let (now, pace) = (Time::ZERO, (usize::MAX, Duration::ZERO));
         let (key, rng) = (Arc::clone(config.identity()), SeededRng(7));
-        let mut hand = Self { machine, events, caller, now, config, key, rng, peer, said, unread, records, gone, end, pace };
-        hand.settle();
-        hand
+        let mut scripted = Self {
+            machine,
+            events,
+            caller,
+            now,
+            config,
+            key,
+            rng,
+            peer,
+            said,
+            unread,
+            records,
+            gone,
+            end,
+            pace,
+        };
+        scripted.settle();
+        scripted
     }
 
-    /// A connection on which nothing is said yet, spoken for as a server with the identity of `config` and the transport key
-    /// of the vectors.
+    /// A connection on which nothing is said yet, spoken for as a server with the identity of
+    /// `config` and the transport key of the vectors.
     pub fn new_server(machine: M, config: Config, source: &'a [u8]) -> Self {
         let key = keys::transport(&**config.provider());
         Self::new(machine, config, source).with_key(key)
@@ -91,29 +107,35 @@ impl<'a, M: Served> Hand<'a, M> {
 
     /// Speaks for a client up to the server's first record, and checks what that proves.
     pub fn as_client(server: M, config: Config) -> Self {
-        let mut hand = Self::new(server, config, &[]);
-        hand.exchange_keys();
-        let secrets = hand.secrets();
-        let hello = secrets.hello.encode(Speaker::Client);
-        hand.say_message(&hello);
-        let answer = hand.hear_message();
-        hand.agree(secrets, &answer, Speaker::Client);
-        let first = hand.hear();
-        let Ok(Reply::Welcome(welcome)) = Reply::parse(&first, Awaited::Other) else { panic!("a server says who it is") };
+        let mut scripted = Self::new(server, config, &[]);
+        scripted.exchange_keys();
+        let secrets = scripted.secrets();
+        let hello = secrets.hello.encode(Role::Client);
+        scripted.say_message(&hello);
+        let answer = scripted.hear_message();
+        scripted.agree(secrets, &answer, Role::Client);
+        let first = scripted.hear();
+        let Ok(Reply::Welcome(welcome)) = Reply::parse(&first, ReplyContext::Other) else {
+            panic!("a server says who it is")
+        };
         let identity = PublicKeyDer::parse(&welcome.identity).expect("it is a key");
-        assert_ne!(Some(&identity), hand.peer.as_ref(), "the identity is not the transport key");
-        let signed = hand.know(&identity);
-        let key = hand.config.provider().load_public_key(&identity).expect("it is a key");
+        assert_ne!(
+            Some(&identity),
+            scripted.peer.as_ref(),
+            "the identity is not the transport key"
+        );
+        let signed = scripted.know(&identity);
+        let key = scripted.config.provider().load_public_key(&identity).expect("it is a key");
         assert_eq!(key.verify(&signed, &welcome.signature), Ok(()));
-        hand
+        scripted
     }
 
     /// Speaks for a server up to its first record.
     pub fn as_server(client: M, config: Config, source: &'a [u8]) -> Self {
-        let mut hand = Self::up_to_hello(client, config, source);
-        let welcome = hand.welcome();
-        hand.say(&Reply::Welcome(welcome).encode());
-        hand
+        let mut scripted = Self::up_to_hello(client, config, source);
+        let welcome = scripted.welcome();
+        scripted.say(&Reply::Welcome(welcome).encode());
+        scripted
     }
 
     /// What an honest server says in its first record.
@@ -140,13 +162,13 @@ impl<'a, M: Served> Hand<'a, M> {
     /// Exchanges keys and hellos, for a server.
     #[must_use]
     pub fn greeted(mut self) -> Self {
-        let hand = &mut self;
-        hand.exchange_keys();
-        let secrets = hand.secrets();
-        let hello = hand.hear_message();
-        let answer = secrets.hello.encode(Speaker::Server);
-        hand.say_message(&answer);
-        hand.agree(secrets, &hello, Speaker::Server);
+        let scripted = &mut self;
+        scripted.exchange_keys();
+        let secrets = scripted.secrets();
+        let hello = scripted.hear_message();
+        let answer = secrets.hello.encode(Role::Server);
+        scripted.say_message(&answer);
+        scripted.agree(secrets, &hello, Role::Server);
         self
     }
 
@@ -158,10 +180,11 @@ impl<'a, M: Served> Hand<'a, M> {
 
     /// Hears the machine's key, and says one that need not be ours.
     pub fn exchange_key_for(&mut self, der: &[u8]) {
-        let (machine, used) = prelude::read(&self.said).expect("it is a key").expect("it is whole");
+        let (machine, used) =
+            key_exchange::read(&self.said).expect("it is a key").expect("it is whole");
         self.peer = Some(PublicKeyDer::parse(&machine).expect("it is a key"));
         self.said.drain(..used);
-        self.say_raw(&prelude::write(der));
+        self.say_raw(&key_exchange::write(der));
     }
 
     fn secrets(&self) -> Secrets {
@@ -170,28 +193,32 @@ impl<'a, M: Served> Hand<'a, M> {
         Secrets { share, hello }
     }
 
-    fn agree(&mut self, secrets: Secrets, theirs: &[u8], speaker: Speaker) {
+    fn agree(&mut self, secrets: Secrets, theirs: &[u8], speaker: Role) {
         let Secrets { share, hello } = secrets;
-        let their_speaker = if speaker == Speaker::Client { Speaker::Server } else { Speaker::Client };
+        let their_speaker = if speaker == Role::Client { Role::Server } else { Role::Client };
         let their_hello = Hello::parse(theirs, their_speaker).expect("it is a hello");
         let plaintext = hello.encode(speaker);
-        let own = Said { key: self.key.public_key(), plaintext: &plaintext, hello: &hello };
+        let own =
+            HelloTranscript { key: self.key.public_key(), plaintext: &plaintext, hello: &hello };
         let peer = self.peer.as_ref().expect("keys are exchanged");
-        let peer = Said { key: peer, plaintext: theirs, hello: &their_hello };
-        let (client, server) = if speaker == Speaker::Client { (own, peer) } else { (peer, own) };
+        let peer = HelloTranscript { key: peer, plaintext: theirs, hello: &their_hello };
+        let (client, server) = if speaker == Role::Client { (own, peer) } else { (peer, own) };
         let keys = Keys::derive(share, &their_hello, client, server).expect("the share is sound");
         let direction = |traffic| Direction::new(Arc::clone(self.config.provider()), traffic);
         let (client, server) = (direction(keys.client), direction(keys.server));
         let (handshake, binding) = (keys.handshake, None);
         self.records = Some(match speaker {
-            Speaker::Client => Records { send: client, receive: server, handshake, binding },
-            Speaker::Server => Records { send: server, receive: client, handshake, binding },
+            Role::Client => Records { send: client, receive: server, handshake, binding },
+            Role::Server => Records { send: server, receive: client, handshake, binding },
         });
     }
 
     /// What proofs on this connection are bound to.
     pub fn binding(&self) -> &[u8; 32] {
-        self.records.as_ref().and_then(|records| records.binding.as_ref()).expect("the server's identity is known")
+        self.records
+            .as_ref()
+            .and_then(|records| records.binding.as_ref())
+            .expect("the server's identity is known")
     }
 
     /// Says bytes as they are.
@@ -218,7 +245,12 @@ impl<'a, M: Served> Hand<'a, M> {
     /// Seals the next record, to be said as it is or otherwise.
     pub fn sealed(&mut self, frame: &[u8]) -> Vec<u8> {
         let mut record = [&[0; PREFIX], frame, &[0; 16]].concat();
-        self.records.as_mut().expect("hellos are said").send.seal(&mut record).expect("it has a length that can be sealed");
+        self.records
+            .as_mut()
+            .expect("hellos are said")
+            .send
+            .seal(&mut record)
+            .expect("it has a length that can be sealed");
         record
     }
 
@@ -243,19 +275,27 @@ impl<'a, M: Served> Hand<'a, M> {
     pub fn hear_if_any(&mut self) -> Option<Vec<u8>> {
         let length = PREFIX + u32::from_be_bytes(*self.said.first_chunk::<PREFIX>()?) as usize;
         let mut record: Vec<u8> = self.said.drain(..length).collect();
-        let frame = self.records.as_mut()?.receive.open(&mut record).expect("it is the next record").to_vec();
+        let frame = self
+            .records
+            .as_mut()?
+            .receive
+            .open(&mut record)
+            .expect("it is the next record")
+            .to_vec();
         Some(frame)
     }
 
     /// The next frame that the machine has said.
     pub fn hear(&mut self) -> Vec<u8> {
-        self.hear_if_any().unwrap_or_else(|| panic!("the machine has said nothing: {:?} {:?}", self.end, self.events))
+        self.hear_if_any().unwrap_or_else(|| {
+            panic!("the machine has said nothing: {:?} {:?}", self.end, self.events)
+        })
     }
 
     /// The next frame, which must be a refusal.
-    pub fn hear_refusal(&mut self) -> Refused {
+    pub fn hear_refusal(&mut self) -> ErrorFrame {
         let frame = self.hear();
-        match Reply::parse(&frame, Awaited::Other) {
+        match Reply::parse(&frame, ReplyContext::Other) {
             Ok(Reply::Refusal(refused)) => refused,
             _ => panic!("it is no refusal: {:?}", frame.escape_ascii().to_string()),
         }
@@ -322,8 +362,8 @@ impl<'a, M: Served> Hand<'a, M> {
                 }
                 // Whoever hears the last word goes.
                 Ok(Step::Shutdown) => self.gone = true,
-                Ok(Step::Wait(time)) => self.now = self.now + time,
-                Ok(Step::Need(need)) => self.machine.serve(need, &mut self.caller),
+                Ok(Step::Sleep(time)) => self.now = self.now + time,
+                Ok(Step::Request(request)) => self.machine.serve(request, &mut self.caller),
                 Ok(Step::Event(event)) => self.events.push(event),
                 Ok(Step::Yield) => {}
                 Ok(Step::Close) => self.end = Some(Ok(())),
@@ -338,7 +378,8 @@ impl<'a, M: Served> Hand<'a, M> {
 pub fn open_message(key: &Arc<dyn PrivateKey>, bytes: &[u8]) -> (Vec<u8>, usize) {
     let (mut receiver, mut start) = (Receiver::new(Arc::clone(key)), 0);
     loop {
-        let (used, opened) = receiver.open_block(&bytes[start..], &mut SeededRng(8)).expect("it opens");
+        let (used, opened) =
+            receiver.open_block(&bytes[start..], &mut SeededRng(8)).expect("it opens");
         start += used;
         match opened {
             Opened::Incomplete => panic!("there is no whole message"),

@@ -1,5 +1,5 @@
-//! An attacker who has recorded connections of FSS 1.0 and plays them, or parts of them, to the server in connections of his
-//! own (`docs/protocol.md` §12.10).
+//! An attacker who has recorded connections of FSS 1.0 and plays them, or parts of them, to the
+//! server in connections of his own (`docs/protocol.md` §12.10).
 //!
 //! With real RSA: the provider without security opens everything.
 
@@ -10,11 +10,14 @@ use fss::crypto::aws_lc::AwsLc;
 use fss::crypto::{CryptoProvider as _, PrivateKey, PublicKeyDer};
 use fss::server::{ServerEvent, TransportKeys};
 use fss::store::{Retention, Store as _};
-use fss::wire::prelude;
-use fss::wire::rsa_channel::seal_message;
-use fss::{Config, Cookie, Error, IndexCookies, Machine, MemoryStore, MonotonicClock, ServerSession, Step, SystemRng, Time};
+use fss::wire::key_exchange;
+use fss::wire::rsa_message::seal_message;
+use fss::{
+    Config, Cookie, Error, Machine, MemoryStore, MonotonicClock, SequentialCookies, ServerSession,
+    Step, SystemRng, Time,
+};
 use fss_test_support::keys;
-use fss_test_support::pair::{Outcome, Wire};
+use fss_test_support::sim_net::{Outcome, Wire};
 
 use super::{Scenario, file};
 
@@ -39,8 +42,12 @@ struct Attack {
     said: Vec<u8>,
 }
 
-/// Connects with the attacker's own key. `say` makes what he sends from the server's key for this connection.
-fn attack(server: &mut ServerSession<&MemoryStore>, say: impl FnOnce(&PublicKeyDer) -> Vec<u8>) -> Attack {
+/// Connects with the attacker's own key. `say` makes what he sends from the server's key for this
+/// connection.
+fn attack(
+    server: &mut ServerSession<&MemoryStore>,
+    say: impl FnOnce(&PublicKeyDer) -> Vec<u8>,
+) -> Attack {
     let (mut said, mut events, mut now) = (Vec::new(), Vec::new(), Time::ZERO);
     let (mut say, mut wire) = (Some(say), Vec::new());
     for _ in 0..100_000 {
@@ -52,8 +59,8 @@ fn attack(server: &mut ServerSession<&MemoryStore>, say: impl FnOnce(&PublicKeyD
             }
             Ok(Step::Receive) => {
                 if let Some(say) = say.take() {
-                    let (der, _) = prelude::read(&said).expect("a key").expect("it is whole");
-                    let own = prelude::write(attacker().public_key().as_bytes());
+                    let (der, _) = key_exchange::read(&said).expect("a key").expect("it is whole");
+                    let own = key_exchange::write(attacker().public_key().as_bytes());
                     wire = [own, say(&PublicKeyDer::parse(&der).expect("a key"))].concat();
                 }
                 let room = server.buffers().0;
@@ -62,7 +69,7 @@ fn attack(server: &mut ServerSession<&MemoryStore>, say: impl FnOnce(&PublicKeyD
                 wire.drain(..count);
                 server.received(count);
             }
-            Ok(Step::Wait(time)) => now = now + time,
+            Ok(Step::Sleep(time)) => now = now + time,
             Ok(Step::Event(event)) => events.push(event),
             Ok(Step::Close) => return Attack { end: Ok(()), events, said },
             Ok(_) => {}
@@ -95,12 +102,18 @@ fn recorded_upload(scenario: &Scenario, store: &MemoryStore) -> Vec<u8> {
 /// Makes what the attacker sends from the server's key for his connection.
 type Say = Box<dyn FnOnce(&PublicKeyDer) -> Vec<u8>>;
 
-/// All that an attacker can make of recorded blocks: as they are, in another order, and after blocks of his own.
+/// All that an attacker can make of recorded blocks: as they are, in another order, and after
+/// blocks of his own.
 fn attacks(recorded: &[u8]) -> Vec<(&'static str, Say)> {
     let all = recorded.to_vec();
     let backwards: Vec<u8> = recorded.rchunks(BLOCK).flatten().copied().collect();
     let mut list: Vec<(&'static str, Say)> = Vec::new();
-    for (name, before) in [("as it is", ""), ("after a line end", "\n"), ("after CR LF", "\r\n"), ("after spaces", " \t ")] {
+    for (name, before) in [
+        ("as it is", ""),
+        ("after a line end", "\n"),
+        ("after CR LF", "\r\n"),
+        ("after spaces", " \t "),
+    ] {
         let all = all.clone();
         list.push((name, Box::new(move |_| [before.as_bytes(), &all].concat())));
     }
@@ -108,11 +121,22 @@ fn attacks(recorded: &[u8]) -> Vec<(&'static str, Say)> {
     // The request's two blocks are left out.
     let chunks = all[2 * BLOCK..].to_vec();
     let after = chunks.clone();
-    list.push(("chunks after his own request", Box::new(move |key| [own_message(key, b"U\0mine\0"), after].concat())));
+    list.push((
+        "chunks after his own request",
+        Box::new(move |key| [own_message(key, b"U\0mine\0"), after].concat()),
+    ));
     let inner = chunks.get(BLOCK..2 * BLOCK).unwrap_or(&all[..BLOCK]).to_vec();
     list.push((
         "a block within a chunk of his own",
-        Box::new(move |key| [own_message(key, b"U\0mine\0"), own_blocks(key, b"F\0"), inner, own_message(key, b"\0")].concat()),
+        Box::new(move |key| {
+            [
+                own_message(key, b"U\0mine\0"),
+                own_blocks(key, b"F\0"),
+                inner,
+                own_message(key, b"\0"),
+            ]
+            .concat()
+        }),
     ));
     let password = all[..BLOCK].to_vec();
     list.push((
@@ -124,11 +148,18 @@ fn attacks(recorded: &[u8]) -> Vec<(&'static str, Say)> {
     list
 }
 
-/// No block opens: nothing is stored, no cookie is given out, the connection ends as after any garbage.
+/// No block opens: nothing is stored, no cookie is given out, the connection ends as after any
+/// garbage.
 fn assert_worthless(name: &str, attack: &Attack, store: &MemoryStore, stored: usize) {
     assert_eq!(attack.end, Err(Error::BlockDoesNotOpen), "{name}");
-    assert!(!attack.events.iter().any(|event| matches!(event, ServerEvent::Stored { .. })), "{name}");
-    assert!(!attack.events.iter().any(|event| matches!(event, ServerEvent::DownloadStarted { .. })), "{name}");
+    assert!(
+        !attack.events.iter().any(|event| matches!(event, ServerEvent::Stored { .. })),
+        "{name}"
+    );
+    assert!(
+        !attack.events.iter().any(|event| matches!(event, ServerEvent::DownloadStarted { .. })),
+        "{name}"
+    );
     assert_eq!(store.len(), stored, "{name}");
 }
 
@@ -147,7 +178,8 @@ fn a_recorded_upload_opens_on_no_other_connection() {
 fn a_recording_opens_neither_in_parallel_nor_after_the_modulus_is_renewed() {
     let clock = Hands::default();
     let mut scenario = scenario();
-    scenario.server = scenario.server.with_transport_keys(Arc::new(TransportKeys::new(clock.clone())));
+    scenario.server =
+        scenario.server.with_transport_keys(Arc::new(TransportKeys::new(clock.clone())));
     let store = super::store();
     let mut parallel = ServerSession::with_config(&store, scenario.server.clone());
     let recorded = recorded_upload(&scenario, &store);
@@ -165,14 +197,15 @@ fn a_recording_opens_neither_in_parallel_nor_after_the_modulus_is_renewed() {
     assert_worthless("elsewhere", &attack(&mut server, move |_| recorded), &store, 1);
 }
 
-/// Messages that no server opened, since it was busy or the line broke: they have no connection to open on any more.
+/// Messages that no server opened, since it was busy or the line broke: they have no connection to
+/// open on any more.
 #[test]
 fn what_was_never_opened_opens_on_no_other_connection_either() {
     let (scenario, store) = (scenario(), super::store());
     for request in [b"U\0secret\0".as_slice(), b"D\x001\0secret\0"] {
         let mut left = ServerSession::with_config(&store, scenario.server.clone());
         assert_eq!(left.poll(Time::ZERO), Ok(Step::Send));
-        let (der, _) = prelude::read(left.buffers().1).expect("a key").expect("it is whole");
+        let (der, _) = key_exchange::read(left.buffers().1).expect("a key").expect("it is whole");
         let unopened = own_message(&PublicKeyDer::parse(&der).expect("a key"), request);
         drop(left);
         let mut server = ServerSession::with_config(&store, scenario.server.clone());
@@ -184,7 +217,7 @@ fn what_was_never_opened_opens_on_no_other_connection_either() {
 #[test]
 fn a_recorded_download_gets_no_bytes_and_deletes_nothing() {
     let scenario = scenario();
-    let store = MemoryStore::with(IndexCookies, Retention::UntilDownloaded);
+    let store = MemoryStore::with(SequentialCookies, Retention::UntilDownloaded);
     assert_eq!(scenario.upload(&store, b"secret", Wire::default()).server, Ok(()));
     // The client's line is cut before it can acknowledge.
     let wire = Wire { to_client: Some(KEY + 3 * BLOCK), ..Wire::default() };
@@ -192,7 +225,9 @@ fn a_recorded_download_gets_no_bytes_and_deletes_nothing() {
     assert!(broken.client.is_err());
     let recorded = broken.from_client[KEY..].to_vec();
     assert!(recorded.len() >= 2 * BLOCK, "the request is there");
-    for (name, say) in attacks(&recorded).into_iter().filter(|(name, _)| *name != "chunks after his own request") {
+    for (name, say) in
+        attacks(&recorded).into_iter().filter(|(name, _)| *name != "chunks after his own request")
+    {
         let mut server = ServerSession::with_config(&store, scenario.server.clone());
         let attack = attack(&mut server, say);
         assert_worthless(name, &attack, &store, 1);
@@ -212,7 +247,8 @@ fn the_identity_opens_nothing_that_was_recorded() {
     }
 }
 
-/// Each connection has its own key, as long as 2019 peers expect it, and none of them is the identity.
+/// Each connection has its own key, as long as 2019 peers expect it, and none of them is the
+/// identity.
 #[test]
 fn no_two_connections_have_the_same_key() {
     let (scenario, store) = (scenario(), super::store());
@@ -222,7 +258,7 @@ fn no_two_connections_have_the_same_key() {
         assert_eq!(server.poll(Time::ZERO), Ok(Step::Send));
         let pem = server.buffers().1.to_vec();
         assert_eq!(pem.len(), KEY);
-        let (der, _) = prelude::read(&pem).expect("a key").expect("it is whole");
+        let (der, _) = key_exchange::read(&pem).expect("a key").expect("it is whole");
         assert!(PublicKeyDer::parse(&der).expect("a key").is_canonical());
         assert!(!seen.contains(&der));
         seen.push(der);
@@ -248,7 +284,7 @@ impl MonotonicClock for Hands {
 fn modulus(config: &Config) -> Vec<u8> {
     let mut server = ServerSession::with_config(MemoryStore::new(), config.clone());
     assert_eq!(server.poll(Time::ZERO), Ok(Step::Send));
-    let (der, _) = prelude::read(server.buffers().1).expect("a key").expect("it is whole");
+    let (der, _) = key_exchange::read(server.buffers().1).expect("a key").expect("it is whole");
     // Without the exponent's three bytes.
     der[..der.len() - 3].to_vec()
 }

@@ -7,19 +7,19 @@ use bytes::Bytes;
 use fss::chain::ChainDigest;
 use fss::crypto::Fingerprint;
 use fss::store::{
-    Account, Download, Invite, Keep, Listing, NewFile, Removal, Resumed, Store, StoreError, StoreErrorKind, StoredFile,
-    StoredFormat, Upload, UploadKey, UserName,
+    Account, FileReader, FileWriter, Invite, Listing, NewFile, Removal, Resumed, RetentionTerms,
+    Store, StoreError, StoreErrorKind, StoredFile, StoredFormat, UploadKey, UserName,
 };
 use fss::{Cookie, MemoryStore};
 
 /// Wraps a store in memory.
 #[derive(Clone)]
-pub struct Watched {
+pub struct FaultStore {
     store: MemoryStore,
-    watch: Arc<Watch>,
+    plan: Arc<FaultPlan>,
 }
 
-struct Watch {
+struct FaultPlan {
     /// Steps until one fails; never, if it is negative.
     left: AtomicI64,
     /// How it fails.
@@ -29,7 +29,7 @@ struct Watch {
     written: Option<Mutex<Vec<Bytes>>>,
 }
 
-impl Watch {
+impl FaultPlan {
     fn step(&self, name: &'static str) -> Result<(), StoreError> {
         self.asked.lock().expect("no test thread panicked").push(name);
         match self.left.fetch_sub(1, Ordering::Relaxed) {
@@ -39,7 +39,7 @@ impl Watch {
     }
 }
 
-impl Watched {
+impl FaultStore {
     /// Never fails.
     pub fn new(store: MemoryStore) -> Self {
         Self::failing_at(store, -1)
@@ -52,87 +52,113 @@ impl Watched {
 
     /// Fails at step `step`, counted from 0, with an error of this kind.
     pub fn failing_with(store: MemoryStore, step: i64, kind: StoreErrorKind) -> Self {
-        Self { store, watch: Arc::new(Watch { left: step.into(), kind, asked: Mutex::default(), written: None }) }
+        Self {
+            store,
+            plan: Arc::new(FaultPlan {
+                left: step.into(),
+                kind,
+                asked: Mutex::default(),
+                written: None,
+            }),
+        }
     }
 
-    /// Never fails, and keeps all data that is written to it, as a store does that writes in the background.
+    /// Never fails, and keeps all data that is written to it, as a store does that writes in the
+    /// background.
     pub fn keeping(store: MemoryStore) -> Self {
         let (kind, written) = (StoreErrorKind::Full, Some(Mutex::default()));
-        Self { store, watch: Arc::new(Watch { left: (-1).into(), kind, asked: Mutex::default(), written }) }
+        Self {
+            store,
+            plan: Arc::new(FaultPlan { left: (-1).into(), kind, asked: Mutex::default(), written }),
+        }
     }
 
     /// The names of the steps since the last call.
     pub fn asked(&self) -> Vec<&'static str> {
-        std::mem::take(&mut self.watch.asked.lock().expect("no test thread panicked"))
+        std::mem::take(&mut self.plan.asked.lock().expect("no test thread panicked"))
     }
 
-    fn watched<T: ?Sized>(&self, inner: Box<T>) -> WatchedFile<T> {
-        WatchedFile { inner, watch: Arc::clone(&self.watch) }
+    fn wrap<T: ?Sized>(&self, inner: Box<T>) -> FaultFile<T> {
+        FaultFile { inner, plan: Arc::clone(&self.plan) }
     }
 }
 
-struct WatchedFile<T: ?Sized> {
+struct FaultFile<T: ?Sized> {
     inner: Box<T>,
-    watch: Arc<Watch>,
+    plan: Arc<FaultPlan>,
 }
 
-impl Store for Watched {
-    fn create(&self, file: &NewFile) -> Result<Box<dyn Upload>, StoreError> {
-        self.watch.step("create")?;
-        Ok(Box::new(self.watched(self.store.create(file)?)))
+impl Store for FaultStore {
+    fn create(&self, file: &NewFile) -> Result<Box<dyn FileWriter>, StoreError> {
+        self.plan.step("create")?;
+        Ok(Box::new(self.wrap(self.store.create(file)?)))
     }
 
     fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError> {
-        self.watch.step("find upload")?;
+        self.plan.step("find upload")?;
         self.store.find_upload(cookie)
     }
 
     fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError> {
-        self.watch.step("resume")?;
+        self.plan.step("resume")?;
         let resumed = self.store.resume(cookie, offset)?;
         Ok(resumed.map(|resumed| Resumed {
-            upload: resumed.upload.map(|upload| -> Box<dyn Upload> { Box::new(self.watched(upload)) }),
+            upload: resumed
+                .upload
+                .map(|upload| -> Box<dyn FileWriter> { Box::new(self.wrap(upload)) }),
             ..resumed
         }))
     }
 
-    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn Download>>, StoreError> {
-        self.watch.step("open")?;
-        Ok(self.store.open(cookie)?.map(|file| -> Box<dyn Download> { Box::new(self.watched(file)) }))
+    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn FileReader>>, StoreError> {
+        self.plan.step("open")?;
+        Ok(self
+            .store
+            .open(cookie)?
+            .map(|file| -> Box<dyn FileReader> { Box::new(self.wrap(file)) }))
     }
 
     fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError> {
-        self.watch.step("format")?;
+        self.plan.step("format")?;
         self.store.format(cookie)
     }
 
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
-        self.watch.step("remove")?;
+        self.plan.step("remove")?;
         self.store.remove(cookie)
     }
 
     fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError> {
-        self.watch.step("remove owned")?;
+        self.plan.step("remove owned")?;
         self.store.remove_owned(cookie, owner)
     }
 
-    fn list(&self, owner: &Fingerprint, after: Option<&Cookie>) -> Result<Option<Listing>, StoreError> {
-        self.watch.step("list")?;
+    fn list(
+        &self,
+        owner: &Fingerprint,
+        after: Option<&Cookie>,
+    ) -> Result<Option<Listing>, StoreError> {
+        self.plan.step("list")?;
         self.store.list(owner, after)
     }
 
-    fn sign_up(&self, key: &Fingerprint, name: &UserName, invite: Option<&Invite>) -> Result<Account, StoreError> {
-        self.watch.step("sign up")?;
+    fn sign_up(
+        &self,
+        key: &Fingerprint,
+        name: &UserName,
+        invite: Option<&Invite>,
+    ) -> Result<Account, StoreError> {
+        self.plan.step("sign up")?;
         self.store.sign_up(key, name, invite)
     }
 
     fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {
-        self.watch.step("account")?;
+        self.plan.step("account")?;
         self.store.account(key)
     }
 }
 
-impl Upload for WatchedFile<dyn Upload> {
+impl FileWriter for FaultFile<dyn FileWriter> {
     fn cookie(&self) -> &Cookie {
         self.inner.cookie()
     }
@@ -141,41 +167,41 @@ impl Upload for WatchedFile<dyn Upload> {
         self.inner.expires()
     }
 
-    fn granted(&self) -> Keep {
+    fn granted(&self) -> RetentionTerms {
         self.inner.granted()
     }
 
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {
-        self.watch.step("write")?;
-        if let Some(written) = &self.watch.written {
+        self.plan.step("write")?;
+        if let Some(written) = &self.plan.written {
             written.lock().expect("no test thread panicked").push(data.clone());
         }
         self.inner.write(offset, data)
     }
 
     fn commit(self: Box<Self>) -> Result<ChainDigest, StoreError> {
-        self.watch.step("commit")?;
+        self.plan.step("commit")?;
         self.inner.commit()
     }
 }
 
-impl Download for WatchedFile<dyn Download> {
+impl FileReader for FaultFile<dyn FileReader> {
     fn file(&self) -> &StoredFile {
         self.inner.file()
     }
 
     fn claim(&mut self, by: &Fingerprint) -> Result<bool, StoreError> {
-        self.watch.step("claim")?;
+        self.plan.step("claim")?;
         self.inner.claim(by)
     }
 
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
-        self.watch.step("read")?;
+        self.plan.step("read")?;
         self.inner.read(offset, length)
     }
 
     fn delivered(self: Box<Self>) -> Result<(), StoreError> {
-        self.watch.step("delivered")?;
+        self.plan.step("delivered")?;
         self.inner.delivered()
     }
 }

@@ -1,4 +1,5 @@
-//! Records: `length || AES-256-GCM`, numbered, each direction with its own key (`docs/protocol.md` §14).
+//! Records: `length || AES-256-GCM`, numbered, each direction with its own key (`docs/protocol.md`
+//! §14).
 
 use std::sync::Arc;
 
@@ -33,7 +34,8 @@ impl Direction {
         Self::with_ratchet(provider, traffic, RATCHET)
     }
 
-    /// The same with another number of records between changes of the key, for tests: a peer must have the same.
+    /// The same with another number of records between changes of the key, for tests: a peer must
+    /// have the same.
     pub fn with_ratchet(provider: Arc<dyn CryptoProvider>, traffic: Traffic, ratchet: u64) -> Self {
         let key = key_of(&*provider, &traffic);
         Self { provider, traffic, key, number: 0, ratchet: ratchet.max(1) }
@@ -58,7 +60,8 @@ impl Direction {
     /// Opens `record`, which is whole, in place, and lends the plaintext within it.
     ///
     /// # Errors
-    /// [`CryptoFailure`] without detail: it is not the next record of this direction. No other one may be tried then.
+    /// [`CryptoFailure`] without detail: it is not the next record of this direction. No other one
+    /// may be tried then.
     pub fn open<'a>(&mut self, record: &'a mut [u8]) -> Result<&'a mut [u8], CryptoFailure> {
         let (prefix, sealed) = record.split_first_chunk_mut::<PREFIX>().ok_or(CryptoFailure)?;
         if sealed_length(*prefix) != Some(sealed.len()) {
@@ -90,8 +93,8 @@ impl Direction {
     }
 }
 
-/// The length of a record behind its prefix; `None` if it is out of bounds, which is to be checked before anything is
-/// buffered for it.
+/// The length of a record behind its prefix; `None` if it is out of bounds, which is to be checked
+/// before anything is buffered for it.
 pub fn sealed_length(prefix: [u8; PREFIX]) -> Option<usize> {
     let length = usize::try_from(u32::from_be_bytes(prefix)).ok()?;
     (MIN_PLAINTEXT + TAG_LENGTH..=MAX_PLAINTEXT + TAG_LENGTH).contains(&length).then_some(length)

@@ -3,7 +3,7 @@
 /// Why something is refused, in a word that programs go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum RefusalCode {
+pub enum ErrorCode {
     /// Unknown cookie, wrong password, wrong owner or wrong header; never which.
     Refused,
     /// An upload or a list by a stranger, on a server for members.
@@ -40,7 +40,7 @@ pub enum RefusalCode {
     Protocol,
 }
 
-impl RefusalCode {
+impl ErrorCode {
     /// All codes.
     pub const ALL: [Self; 17] = [
         Self::Refused,
@@ -72,7 +72,7 @@ impl RefusalCode {
         self.texts().1
     }
 
-    /// Reads a code; one that is not known ends the connection like [`RefusalCode::Protocol`].
+    /// Reads a code; one that is not known ends the connection like [`ErrorCode::Protocol`].
     pub fn parse(code: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str().as_bytes() == code)
     }
@@ -91,7 +91,9 @@ impl RefusalCode {
             Self::TooLarge => ("too-large", "The file is larger than this server takes."),
             Self::TooManyAttempts => ("too-many-attempts", "Too many attempts."),
             Self::TooManyUploads => ("too-many-uploads", "Too many unfinished uploads."),
-            Self::TooManyFiles => ("too-many-files", "You have as many files here as one key may have."),
+            Self::TooManyFiles => {
+                ("too-many-files", "You have as many files here as one key may have.")
+            }
             Self::Superseded => ("superseded", "Another connection resumed this upload."),
             Self::Busy => ("busy", "The server is busy."),
             Self::Version => ("version", "This version is not spoken here."),

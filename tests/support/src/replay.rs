@@ -9,29 +9,29 @@ const STEPS: usize = 200_000;
 
 /// How a machine took it.
 #[derive(Debug)]
-pub struct Played {
+pub struct Replayed {
     /// How it ended.
     pub end: Result<(), Error>,
     /// All that it sent, its key first.
     pub said: Vec<u8>,
 }
 
-/// Plays bytes to a machine, then the end of the stream. `serve` gives it what it needs of its caller, `report` gets
-/// what it reports.
+/// Plays bytes to a machine, then the end of the stream. `serve` gives it what it needs of its
+/// caller, `report` gets what it reports.
 ///
 /// # Panics
 /// If the machine does not end.
-pub fn play<M: Machine>(
+pub fn replay<M: Machine>(
     machine: &mut M,
     mut wire: &[u8],
-    mut serve: impl FnMut(&mut M, M::Need),
+    mut serve: impl FnMut(&mut M, M::Request),
     mut report: impl FnMut(M::Event),
-) -> Played {
+) -> Replayed {
     let (mut said, mut now) = (Vec::new(), Time::ZERO);
     for _ in 0..STEPS {
         match machine.poll(now) {
-            Ok(Step::Close) => return Played { end: machine.poll(now).map(drop), said },
-            Err(error) => return Played { end: Err(error), said },
+            Ok(Step::Close) => return Replayed { end: machine.poll(now).map(drop), said },
+            Err(error) => return Replayed { end: Err(error), said },
             Ok(Step::Send) => {
                 let output = machine.buffers().1;
                 said.extend_from_slice(output);
@@ -47,8 +47,8 @@ pub fn play<M: Machine>(
                 machine.received(count);
                 now = now + Duration::from_millis(10);
             }
-            Ok(Step::Wait(time)) => now = now + time,
-            Ok(Step::Need(need)) => serve(machine, need),
+            Ok(Step::Sleep(time)) => now = now + time,
+            Ok(Step::Request(request)) => serve(machine, request),
             Ok(Step::Event(event)) => report(event),
             Ok(Step::Yield | Step::Shutdown) => {}
         }

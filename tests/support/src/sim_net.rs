@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::task::Waker;
 use std::time::Duration;
 
-use fss::client::{ClientNeed, ClientSession, Operation, legacy};
+use fss::client::{ClientRequest, ClientSession, Operation, legacy};
 use fss::server::ServerEvent;
 use fss::store::Store;
 use fss::{Error, Machine, ServerSession, Step, Time};
@@ -21,7 +21,8 @@ const LONGEST_OUTPUT: usize = 300 * 1024;
 pub struct Wire {
     /// At most how many bytes the next read or write moves; called each time.
     pub cut: Box<dyn FnMut() -> usize>,
-    /// After how many bytes the way to the server, or to the client, is cut off: the receiver sees the end.
+    /// After how many bytes the way to the server, or to the client, is cut off: the receiver sees
+    /// the end.
     pub to_server: Option<usize>,
     /// As above.
     pub to_client: Option<usize>,
@@ -37,13 +38,20 @@ impl Default for Wire {
     fn default() -> Self {
         let (to_server, to_client, flipped_to_server, flipped_to_client) = (None, None, None, None);
         let cut = Box::new(|| usize::MAX);
-        Self { cut, to_server, to_client, flipped_to_server, flipped_to_client, needless_polls: false }
+        Self {
+            cut,
+            to_server,
+            to_client,
+            flipped_to_server,
+            flipped_to_client,
+            needless_polls: false,
+        }
     }
 }
 
 /// What came of an exchange.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outcome<E = legacy::ClientEvent> {
+pub struct Outcome<E = legacy::LegacyEvent> {
     /// How the server's machine ended.
     pub server: Result<(), Error>,
     /// How the client's machine ended.
@@ -91,19 +99,21 @@ impl<'a> Caller<'a> {
 }
 
 /// A machine, with what a program would do for it.
-pub trait Served: Machine<Event: std::fmt::Debug + PartialEq, Need: std::fmt::Debug + PartialEq> {
+pub trait Served:
+    Machine<Event: std::fmt::Debug + PartialEq, Request: std::fmt::Debug + PartialEq>
+{
     /// Gives the machine what it needs.
-    fn serve(&mut self, need: Self::Need, caller: &mut Caller<'_>);
+    fn serve(&mut self, request: Self::Request, caller: &mut Caller<'_>);
 }
 
-impl Served for legacy::ClientSession {
-    fn serve(&mut self, need: legacy::FileNeed, caller: &mut Caller<'_>) {
-        match need {
-            legacy::FileNeed::Supply => {
+impl Served for legacy::LegacySession {
+    fn serve(&mut self, request: legacy::FileRequest, caller: &mut Caller<'_>) {
+        match request {
+            legacy::FileRequest::Supply => {
                 let count = caller.supply(self.supply());
                 self.supplied(count);
             }
-            legacy::FileNeed::Data => {
+            legacy::FileRequest::Data => {
                 let count = caller.take(self.data());
                 self.consumed(count);
             }
@@ -112,8 +122,8 @@ impl Served for legacy::ClientSession {
 }
 
 impl<S: Store> Served for ServerSession<S> {
-    fn serve(&mut self, need: Infallible, _caller: &mut Caller<'_>) {
-        match need {}
+    fn serve(&mut self, request: Infallible, _caller: &mut Caller<'_>) {
+        match request {}
     }
 }
 
@@ -127,9 +137,9 @@ pub struct Scripted {
 
 impl Machine for Scripted {
     type Event = <ClientSession as Machine>::Event;
-    type Need = ClientNeed;
+    type Request = ClientRequest;
 
-    fn poll(&mut self, now: Time) -> Result<Step<Self::Event, Self::Need>, Error> {
+    fn poll(&mut self, now: Time) -> Result<Step<Self::Event, Self::Request>, Error> {
         self.client.poll(now)
     }
 
@@ -159,17 +169,17 @@ impl Machine for Scripted {
 }
 
 impl Served for Scripted {
-    fn serve(&mut self, need: ClientNeed, caller: &mut Caller<'_>) {
-        match need {
-            ClientNeed::Operation => match self.operations.pop_front() {
+    fn serve(&mut self, request: ClientRequest, caller: &mut Caller<'_>) {
+        match request {
+            ClientRequest::Operation => match self.operations.pop_front() {
                 Some(operation) => self.client.start(operation),
                 None => self.client.finish(),
             },
-            ClientNeed::Supply => {
+            ClientRequest::Supply => {
                 let count = caller.supply(self.client.supply());
                 self.client.supplied(count);
             }
-            ClientNeed::Data => {
+            ClientRequest::Data => {
                 let count = caller.take(self.client.data());
                 self.client.consumed(count);
             }
@@ -221,18 +231,24 @@ impl Direction {
 /// If the exchange does not end, or a machine breaks a rule that holds for all machines.
 pub fn run<S, C>(server: &mut S, client: &mut C, source: &[u8], mut wire: Wire) -> Outcome<C::Event>
 where
-    S: Machine<Event = ServerEvent, Need = Infallible>,
+    S: Machine<Event = ServerEvent, Request = Infallible>,
     C: Served,
 {
-    let (mut up, mut down) =
-        (Direction::new(wire.to_server, wire.flipped_to_server), Direction::new(wire.to_client, wire.flipped_to_client));
+    let (mut up, mut down) = (
+        Direction::new(wire.to_server, wire.flipped_to_server),
+        Direction::new(wire.to_client, wire.flipped_to_client),
+    );
     let (mut server_events, mut client_events) = (Vec::new(), Vec::new());
     let (mut server_end, mut client_end) = (None, None);
     let mut caller = Caller::new(source);
     let mut now = Time::ZERO;
     for _ in 0..STEPS {
         let mut moved = false;
-        assert!(server.buffers().1.len() <= LONGEST_OUTPUT && client.buffers().1.len() <= LONGEST_OUTPUT, "buffers are bounded");
+        assert!(
+            server.buffers().1.len() <= LONGEST_OUTPUT
+                && client.buffers().1.len() <= LONGEST_OUTPUT,
+            "buffers are bounded"
+        );
         if server_end.is_none() {
             match poll(server, now, wire.needless_polls) {
                 Ok(Step::Event(event)) => {
@@ -256,9 +272,9 @@ where
                 }
                 Ok(Step::Close) => client_end = Some(Ok(())),
                 Err(error) => client_end = Some(Err(error)),
-                Ok(Step::Need(need)) => {
+                Ok(Step::Request(request)) => {
                     caller.cut = (wire.cut)();
-                    client.serve(need, &mut caller);
+                    client.serve(request, &mut caller);
                     moved = true;
                 }
                 Ok(step) => moved |= io(&step, client, &mut down, &mut up, &mut wire.cut),
@@ -267,9 +283,20 @@ where
             up.ended |= client_end.is_some();
         }
         if let (Some(server_end), Some(client_end)) = (&server_end, &client_end) {
-            assert_eq!(server.poll(now), server_end.clone().map(|()| Step::Close), "the answer after the end stays the same");
-            assert_eq!(client.poll(now), client_end.clone().map(|()| Step::Close), "the answer after the end stays the same");
-            assert!(server.buffers().1.is_empty() && client.buffers().1.is_empty(), "no output after the end");
+            assert_eq!(
+                server.poll(now),
+                server_end.clone().map(|()| Step::Close),
+                "the answer after the end stays the same"
+            );
+            assert_eq!(
+                client.poll(now),
+                client_end.clone().map(|()| Step::Close),
+                "the answer after the end stays the same"
+            );
+            assert!(
+                server.buffers().1.is_empty() && client.buffers().1.is_empty(),
+                "no output after the end"
+            );
             let writes = [up.writes, down.writes].concat();
             return Outcome {
                 server: server_end.clone(),
@@ -283,8 +310,14 @@ where
             };
         }
         if !moved {
-            let deadlines = [(server_end.is_none(), server.deadline()), (client_end.is_none(), client.deadline())];
-            let next = deadlines.into_iter().filter_map(|(lives, deadline)| deadline.filter(|_| lives)).min();
+            let deadlines = [
+                (server_end.is_none(), server.deadline()),
+                (client_end.is_none(), client.deadline()),
+            ];
+            let next = deadlines
+                .into_iter()
+                .filter_map(|(lives, deadline)| deadline.filter(|_| lives))
+                .min();
             now = next.filter(|&next| next > now).unwrap_or(now + Duration::from_millis(1));
         }
     }
@@ -293,7 +326,7 @@ where
 
 /// Does what a step asks of a socket, and says whether any byte moved.
 fn io<M: Machine>(
-    step: &Step<M::Event, M::Need>,
+    step: &Step<M::Event, M::Request>,
     machine: &mut M,
     incoming: &mut Direction,
     outgoing: &mut Direction,
@@ -327,18 +360,24 @@ fn io<M: Machine>(
             true
         }
         Step::Yield => true,
-        Step::Wait(_) | Step::Need(_) | Step::Event(_) | Step::Close => false,
+        Step::Sleep(_) | Step::Request(_) | Step::Event(_) | Step::Close => false,
     }
 }
 
 /// Polls; a step that stays until it is done is asked for twice, which must change nothing.
-fn poll<M: Machine>(machine: &mut M, now: Time, needless: bool) -> Result<Step<M::Event, M::Need>, Error>
+fn poll<M: Machine>(
+    machine: &mut M,
+    now: Time,
+    needless: bool,
+) -> Result<Step<M::Event, M::Request>, Error>
 where
     M::Event: std::fmt::Debug + PartialEq,
-    M::Need: std::fmt::Debug + PartialEq,
+    M::Request: std::fmt::Debug + PartialEq,
 {
     let step = machine.poll(now);
-    if needless && matches!(step, Ok(Step::Send | Step::Receive | Step::Wait(_) | Step::Need(_))) {
+    if needless
+        && matches!(step, Ok(Step::Send | Step::Receive | Step::Sleep(_) | Step::Request(_)))
+    {
         assert_eq!(machine.poll(now), step, "a needless poll changes nothing");
     }
     step

@@ -1,6 +1,7 @@
 //! The loop that both sides share: what is reported, sent, awaited and read, and in which order.
 //!
-//! A [`Side`] holds the states of one side and says what it wants; everything else is done here.
+//! A [`Protocol`] holds the states of one side and says what it wants; everything else is done
+//! here.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,45 +11,50 @@ use super::ending::Ending;
 use super::link::Progress;
 use super::{Link, Step};
 use crate::config::Config;
-use crate::error::{Error, Moment};
+use crate::error::{Error, Phase};
 use crate::types::time::Time;
 
-/// How often a request may be repeated within [`SPAN`] without an answer. A driver that answers later polls a few times
-/// meanwhile; one that does not answer at all would poll without end.
+/// How often a request may be repeated within [`SPAN`] without an answer. A driver that answers
+/// later polls a few times meanwhile; one that does not answer at all would poll without end.
 const REPEATED: u32 = 10_000;
 const SPAN: Duration = Duration::from_secs(1);
 
-/// The states of one side.
-pub(crate) trait Side {
+/// The states of one protocol.
+pub(crate) trait Protocol {
     type Event;
-    type Need;
+    type Request;
 
     /// What a peer may send, in clear, instead of its first message, and what that says.
     const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = None;
 
     /// What the present state waits for, when all that was to be sent is sent.
-    fn wants(&self) -> Wants<Self::Need>;
+    fn waiting(&self) -> Waiting<Self::Request>;
 
-    /// The state goes on by itself: the pause that it wanted is over, or it wanted to proceed at once.
-    fn proceed(&mut self, turn: &mut Turn<'_, Self::Event>) -> Result<(), Error>;
+    /// The state goes on by itself: the pause that it wanted is over, or it wanted to proceed at
+    /// once.
+    fn proceed(&mut self, context: &mut Context<'_, Self::Event>) -> Result<(), Error>;
 
     /// The peer's key has come.
-    fn on_key(&mut self, _turn: &mut Turn<'_, Self::Event>) -> Result<(), Error> {
+    fn on_key(&mut self, _turn: &mut Context<'_, Self::Event>) -> Result<(), Error> {
         Ok(())
     }
 
-    /// A block of the first message has come, and the message goes on: looks whether it can still become one, before more of
-    /// it costs anything, and says whether this block alone is a hello.
+    /// A block of the first message has come, and the message goes on: looks whether it can still
+    /// become one, before more of it costs anything, and says whether this block alone is a hello.
     fn on_beginning(&mut self, _beginning: &[u8], _config: &Config) -> Result<Beginning, Error> {
         Ok(Beginning::Message)
     }
 
     /// A message has come.
-    fn on_message(&mut self, message: Message, turn: &mut Turn<'_, Self::Event>) -> Result<(), Error>;
+    fn on_message(
+        &mut self,
+        message: Message,
+        context: &mut Context<'_, Self::Event>,
+    ) -> Result<(), Error>;
 
-    /// Whether what the peer has to say comes before what the state wants, if it is there already: acknowledgements that
-    /// open a window, or a refusal.
-    fn heeds_peer(&self) -> bool {
+    /// Whether what the peer has to say comes before what the state wants, if it is there already:
+    /// acknowledgements that open a window, or a refusal.
+    fn reads_while_sending(&self) -> bool {
         false
     }
 
@@ -58,10 +64,10 @@ pub(crate) trait Side {
     }
 
     /// The part of the operation that the state belongs to.
-    fn moment(&self) -> Moment;
+    fn phase(&self) -> Phase;
 
     /// What the peer is told about an error.
-    fn last_words(&self, error: &Error) -> Option<LastWords>;
+    fn farewell(&self, error: &Error) -> Option<Farewell>;
 }
 
 /// What the first blocks of a first message are.
@@ -74,10 +80,11 @@ pub(crate) enum Beginning {
 }
 
 /// What a state waits for.
-pub(crate) enum Wants<N> {
+pub(crate) enum Waiting<N> {
     /// The peer's key or next message.
     Peer,
-    /// That a moment goes by, so that the peer does not take two messages for one (`docs/protocol.md` §3).
+    /// That a moment goes by, so that the peer does not take two messages for one
+    /// (`docs/protocol.md` §3).
     Pause,
     /// Nothing, but what it reported comes first.
     Proceed,
@@ -86,45 +93,53 @@ pub(crate) enum Wants<N> {
     /// A buffer to compose a long record in ([`Link::begin_data`]); then it proceeds.
     Buffer,
     /// Something of the caller.
-    Need(N),
+    Request(N),
     /// Nothing more: the operation is done.
     End,
 }
 
 /// What the peer is told before the connection closes, as the plaintext of a frame.
-pub(crate) enum LastWords {
+pub(crate) enum Farewell {
     Sealed(Vec<u8>),
     InClear(Vec<u8>),
 }
 
 /// What a state may do when it is its turn.
-pub(crate) struct Turn<'a, E> {
+pub(crate) struct Context<'a, E> {
     pub(crate) link: &'a mut Link,
     pub(crate) events: &'a mut VecDeque<E>,
 }
 
 /// What a driver is to do next, if anything.
-type NextStep<S> = Option<Step<<S as Side>::Event, <S as Side>::Need>>;
+type NextStep<S> = Option<Step<<S as Protocol>::Event, <S as Protocol>::Request>>;
 
-pub(crate) struct Core<S: Side> {
-    pub(crate) side: S,
+pub(crate) struct Runner<S: Protocol> {
+    pub(crate) protocol: S,
     pub(crate) link: Link,
     events: VecDeque<S::Event>,
     pause: Option<Time>,
     ending: Option<Ending>,
     /// Whether the last poll ended waiting for the caller.
-    needs_caller: bool,
+    waits_for_caller: bool,
     /// How often the same was needed of the caller, since when.
     repeated: Option<(u32, Time)>,
 }
 
-impl<S: Side> Core<S> {
-    pub(crate) fn new(side: S, link: Link) -> Self {
-        Self { side, link, events: VecDeque::new(), pause: None, ending: None, needs_caller: false, repeated: None }
+impl<S: Protocol> Runner<S> {
+    pub(crate) fn new(protocol: S, link: Link) -> Self {
+        Self {
+            protocol,
+            link,
+            events: VecDeque::new(),
+            pause: None,
+            ending: None,
+            waits_for_caller: false,
+            repeated: None,
+        }
     }
 
-    pub(crate) fn poll(&mut self, now: Time) -> Result<Step<S::Event, S::Need>, Error> {
-        if std::mem::take(&mut self.needs_caller) {
+    pub(crate) fn poll(&mut self, now: Time) -> Result<Step<S::Event, S::Request>, Error> {
+        if std::mem::take(&mut self.waits_for_caller) {
             // The time that the caller took is not the peer's.
             self.link.expect_within_idle(now);
         }
@@ -143,7 +158,7 @@ impl<S: Side> Core<S> {
                     if let Step::Send | Step::Receive = step {
                         self.link.wait(now, self.in_transfer());
                     }
-                    if !matches!(step, Step::Wait(_)) {
+                    if !matches!(step, Step::Sleep(_)) {
                         self.link.leave_queue();
                     }
                     return Ok(step);
@@ -157,74 +172,85 @@ impl<S: Side> Core<S> {
     /// Does the next thing: `None` if that was not the driver's to do.
     fn advance(&mut self, now: Time, worked: &mut bool) -> Result<NextStep<S>, Error> {
         if !self.link.flushed(now) {
-            return if self.link.is_patience_over(now) { Err(Error::TimedOut(self.side.moment())) } else { Ok(Some(Step::Send)) };
+            return if self.link.is_patience_over(now) {
+                Err(Error::TimedOut(self.protocol.phase()))
+            } else {
+                Ok(Some(Step::Send))
+            };
         }
-        if self.side.heeds_peer() && !*worked {
+        if self.protocol.reads_while_sending() && !*worked {
             if let Some(step) = self.heed_peer(now, worked)? {
                 return Ok(step);
             }
-            if self.link.input.ended() && !(self.side.may_end() && self.link.is_between_messages()) {
-                return Err(Error::Disconnected(self.side.moment()));
+            if self.link.input.ended()
+                && !(self.protocol.may_end() && self.link.is_between_messages())
+            {
+                return Err(Error::Disconnected(self.protocol.phase()));
             }
         }
-        let mut turn = Turn { link: &mut self.link, events: &mut self.events };
-        match self.side.wants() {
-            Wants::End => self.ending = Some(Ending::new(Ok(()))),
-            Wants::Need(need) => {
-                let (count, since) = self.repeated.filter(|(_, since)| now < *since + SPAN).unwrap_or((0, now));
+        let mut context = Context { link: &mut self.link, events: &mut self.events };
+        match self.protocol.waiting() {
+            Waiting::End => self.ending = Some(Ending::new(Ok(()))),
+            Waiting::Request(request) => {
+                let (count, since) =
+                    self.repeated.filter(|(_, since)| now < *since + SPAN).unwrap_or((0, now));
                 if count >= REPEATED {
-                    return Err(Error::Misuse("what the machine needs was asked for again and again, and not answered"));
+                    return Err(Error::Misuse(
+                        "what the machine needs was asked for again and again, and not answered",
+                    ));
                 }
                 self.repeated = Some((count + 1, since));
-                self.needs_caller = true;
-                return Ok(Some(Step::Need(need)));
+                self.waits_for_caller = true;
+                return Ok(Some(Step::Request(request)));
             }
-            Wants::Pause => {
-                let pause = turn.link.config().limits().pause;
+            Waiting::Pause => {
+                let pause = context.link.config().limits().pause;
                 let until = *self.pause.get_or_insert(now + pause);
                 if now < until {
-                    return Ok(Some(Step::Wait(until.saturating_since(now))));
+                    return Ok(Some(Step::Sleep(until.saturating_since(now))));
                 }
                 self.pause = None;
-                turn.link.expect_within_idle(now);
-                self.side.proceed(&mut turn)?;
+                context.link.expect_within_idle(now);
+                self.protocol.proceed(&mut context)?;
             }
-            Wants::Proceed => {
+            Waiting::Proceed => {
                 // The caller took its time with what was reported.
-                turn.link.expect_within_idle(now);
-                self.side.proceed(&mut turn)?;
+                context.link.expect_within_idle(now);
+                self.protocol.proceed(&mut context)?;
             }
-            Wants::PrivateOperation if *worked => return Ok(Some(Step::Yield)),
-            Wants::PrivateOperation => {
+            Waiting::PrivateOperation if *worked => return Ok(Some(Step::Yield)),
+            Waiting::PrivateOperation => {
                 *worked = true;
-                self.side.proceed(&mut turn)?;
+                self.protocol.proceed(&mut context)?;
             }
-            Wants::Buffer if turn.link.begin_data() => self.side.proceed(&mut turn)?,
-            Wants::Buffer => {
+            Waiting::Buffer if context.link.begin_data() => self.protocol.proceed(&mut context)?,
+            Waiting::Buffer => {
                 // That is not the peer's fault.
-                turn.link.expect_within_idle(now);
-                return Ok(Some(Step::Wait(turn.link.wait_for_buffer())));
+                context.link.expect_within_idle(now);
+                return Ok(Some(Step::Sleep(context.link.wait_for_buffer())));
             }
-            Wants::Peer if turn.link.is_patience_over(now) => return Err(Error::TimedOut(self.side.moment())),
-            Wants::Peer if *worked => return Ok(Some(Step::Yield)),
-            Wants::Peer => {
-                if self.side.moment() == Moment::Rest
+            Waiting::Peer if context.link.is_patience_over(now) => {
+                return Err(Error::TimedOut(self.protocol.phase()));
+            }
+            Waiting::Peer if *worked => return Ok(Some(Step::Yield)),
+            Waiting::Peer => {
+                if self.protocol.phase() == Phase::Rest
                     && let Some(wait) = self.link.budget.wait(now)
                 {
                     self.link.expect_within_idle(now);
-                    return Ok(Some(Step::Wait(wait)));
+                    return Ok(Some(Step::Sleep(wait)));
                 }
                 if let Some(step) = self.heed_peer(now, worked)? {
                     return Ok(step);
                 }
-                let may_end = self.side.may_end() && self.link.is_between_messages();
+                let may_end = self.protocol.may_end() && self.link.is_between_messages();
                 return match (self.link.input.ended(), may_end) {
                     (false, _) => Ok(Some(Step::Receive)),
                     (true, true) => {
                         self.ending = Some(Ending::new(Ok(())));
                         Ok(None)
                     }
-                    (true, false) => Err(Error::Disconnected(self.side.moment())),
+                    (true, false) => Err(Error::Disconnected(self.protocol.phase())),
                 };
             }
         }
@@ -234,34 +260,36 @@ impl<S: Side> Core<S> {
     /// Takes what the peer has said, as far as it is here: `None` if that is nothing whole.
     fn heed_peer(&mut self, now: Time, worked: &mut bool) -> Result<Option<NextStep<S>>, Error> {
         let in_transfer = self.in_transfer();
-        let mut turn = Turn { link: &mut self.link, events: &mut self.events };
-        match turn.link.advance(now, S::REFUSAL_IN_CLEAR, in_transfer)? {
-            Progress::NeedInput => return Ok(None),
+        let mut context = Context { link: &mut self.link, events: &mut self.events };
+        match context.link.advance(now, S::REFUSAL_IN_CLEAR, in_transfer)? {
+            Progress::IncompleteInput => return Ok(None),
             Progress::Yield => return Ok(Some(Some(Step::Yield))),
             Progress::NoBuffer => {
-                turn.link.expect_within_idle(now);
-                return Ok(Some(Some(Step::Wait(turn.link.wait_for_buffer()))));
+                context.link.expect_within_idle(now);
+                return Ok(Some(Some(Step::Sleep(context.link.wait_for_buffer()))));
             }
-            Progress::Key => self.side.on_key(&mut turn)?,
+            Progress::Key => self.protocol.on_key(&mut context)?,
             Progress::Beginning => {
                 *worked = true;
-                let beginning = turn.link.beginning().ok_or(Error::Misuse("no message has begun"))?;
-                if self.side.on_beginning(beginning, turn.link.config())? == Beginning::Hello {
-                    let hello = turn.link.take_hello()?;
-                    turn.link.expect_within_idle(now);
-                    self.side.on_message(hello, &mut turn)?;
+                let beginning =
+                    context.link.beginning().ok_or(Error::Misuse("no message has begun"))?;
+                if self.protocol.on_beginning(beginning, context.link.config())? == Beginning::Hello
+                {
+                    let hello = context.link.take_hello()?;
+                    context.link.expect_within_idle(now);
+                    self.protocol.on_message(hello, &mut context)?;
                 }
             }
             Progress::Message(message) => {
                 *worked = true;
-                self.side.on_message(message, &mut turn)?;
+                self.protocol.on_message(message, &mut context)?;
             }
         }
         Ok(Some(None))
     }
 
     fn in_transfer(&self) -> bool {
-        matches!(self.side.moment(), Moment::Transfer | Moment::Finish)
+        matches!(self.protocol.phase(), Phase::Transfer | Phase::Finish)
     }
 
     /// Ends the connection because of an error of which nobody is told but the caller.
@@ -272,9 +300,9 @@ impl<S: Side> Core<S> {
 
     /// Ends the connection because of an error; the peer is told before the caller.
     pub(crate) fn fail(&mut self, error: Error) {
-        let told = match self.side.last_words(&error) {
-            Some(LastWords::Sealed(plaintext)) => self.link.send(&plaintext),
-            Some(LastWords::InClear(bytes)) => {
+        let told = match self.protocol.farewell(&error) {
+            Some(Farewell::Sealed(plaintext)) => self.link.send(&plaintext),
+            Some(Farewell::InClear(bytes)) => {
                 self.link.send_in_clear(&bytes);
                 Ok(())
             }
@@ -284,18 +312,21 @@ impl<S: Side> Core<S> {
             // The first error is the one to report; without last words the connection just closes.
             self.link.output.clear();
         }
-        self.needs_caller = false;
+        self.waits_for_caller = false;
         self.ending = Some(Ending::new(Err(error)));
     }
 
     /// Runs a step of the side that the caller caused. After the end there is none.
-    pub(crate) fn turn(&mut self, step: impl FnOnce(&mut S, &mut Turn<'_, S::Event>) -> Result<(), Error>) {
+    pub(crate) fn context(
+        &mut self,
+        step: impl FnOnce(&mut S, &mut Context<'_, S::Event>) -> Result<(), Error>,
+    ) {
         if self.ending.is_some() {
             return;
         }
         self.repeated = None;
-        let mut turn = Turn { link: &mut self.link, events: &mut self.events };
-        if let Err(error) = step(&mut self.side, &mut turn) {
+        let mut context = Context { link: &mut self.link, events: &mut self.events };
+        if let Err(error) = step(&mut self.protocol, &mut context) {
             self.fail(error);
         }
     }
@@ -307,7 +338,7 @@ impl<S: Side> Core<S> {
     pub(crate) fn deadline(&self) -> Option<Time> {
         match &self.ending {
             Some(ending) => ending.deadline(),
-            None if self.needs_caller => None,
+            None if self.waits_for_caller => None,
             None => self.pause.or(self.link.patience()),
         }
     }

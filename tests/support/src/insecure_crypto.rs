@@ -1,7 +1,7 @@
 //! A provider whose RSA has no security: blocks carry their plaintext in the open.
 //!
-//! With it a fuzzer gets past the first block, and a test of the machines costs microseconds. It lives outside the
-//! library, so that nobody can use it by mistake.
+//! With it a fuzzer gets past the first block, and a test of the machines costs microseconds. It
+//! lives outside the library, so that nobody can use it by mistake.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +10,8 @@ use fss::Secret;
 use fss::crypto::aead::KEY_LENGTH;
 use fss::crypto::agreement::SHARE_LENGTH;
 use fss::crypto::{
-    AeadKey, CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKey, PublicKeyDer, Share, default_provider,
-    key_encoding,
+    AeadKey, CryptoFailure, CryptoProvider, KeyRejected, PrivateKey, PublicKey, PublicKeyDer,
+    Share, default_provider, key_encoding,
 };
 use rand_core::CryptoRng;
 
@@ -23,7 +23,7 @@ const PIECE: usize = BLOCK - 42;
 
 /// The provider.
 #[derive(Clone, Copy, Debug)]
-pub struct NoSecurity;
+pub struct InsecureCrypto;
 
 /// A key that locks nothing. Its public half is a real RSA key, so that it passes the key exchange.
 #[derive(Clone, Debug)]
@@ -35,13 +35,17 @@ struct OpenKey {
 
 /// The key of somebody else than the recorded client and server: another one for each number but 0.
 pub fn identity(number: u8) -> Arc<dyn PrivateKey> {
-    let mut der = crate::keys::client(&NoSecurity).public_key().as_bytes().to_vec();
+    let mut der = crate::keys::client(&InsecureCrypto).public_key().as_bytes().to_vec();
     // Somewhere in the modulus.
     der[100] ^= number;
-    Arc::new(OpenKey { public: PublicKeyDer::parse(&der).expect("it still looks like a key"), pkcs8_der: None })
+    Arc::new(OpenKey {
+        public: PublicKeyDer::parse(&der).expect("it still looks like a key"),
+        pkcs8_der: None,
+    })
 }
 
-/// One block with a piece of plaintext, as this provider's keys seal it. No two are the same, as with OAEP.
+/// One block with a piece of plaintext, as this provider's keys seal it. No two are the same, as
+/// with OAEP.
 pub fn block(piece: &[u8]) -> [u8; BLOCK] {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     block_with_seed(piece, NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes())
@@ -60,7 +64,7 @@ pub fn message(plaintext: &[u8]) -> Vec<u8> {
     plaintext.chunks(PIECE).chain([[].as_slice()]).flat_map(block).collect()
 }
 
-impl CryptoProvider for NoSecurity {
+impl CryptoProvider for InsecureCrypto {
     fn name(&self) -> &'static str {
         "no security"
     }
@@ -74,11 +78,15 @@ impl CryptoProvider for NoSecurity {
         Ok(Arc::new(OpenKey { public, pkcs8_der: Some(pkcs8_der.clone()) }))
     }
 
-    fn generate_private_key(&self, _rng: &mut dyn CryptoRng) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
+    fn generate_private_key(
+        &self,
+        _rng: &mut dyn CryptoRng,
+    ) -> Result<Arc<dyn PrivateKey>, KeyRejected> {
         Ok(crate::keys::transport(self))
     }
 
-    /// That of the default provider: AES in pure Rust is generic code, so it takes far longer in a build without optimisation.
+    /// That of the default provider: AES in pure Rust is generic code, so it takes far longer in a
+    /// build without optimisation.
     fn aead_key(&self, key: &[u8; KEY_LENGTH]) -> Box<dyn AeadKey> {
         default_provider().aead_key(key)
     }
@@ -93,7 +101,12 @@ impl PublicKey for OpenKey {
         BLOCK
     }
 
-    fn seal(&self, plaintext: &[u8], rng: &mut dyn CryptoRng, output: &mut Vec<u8>) -> Result<(), CryptoFailure> {
+    fn seal(
+        &self,
+        plaintext: &[u8],
+        rng: &mut dyn CryptoRng,
+        output: &mut Vec<u8>,
+    ) -> Result<(), CryptoFailure> {
         if plaintext.len() > PIECE {
             return Err(CryptoFailure);
         }
@@ -126,7 +139,12 @@ impl PrivateKey for OpenKey {
         &self.public
     }
 
-    fn open(&self, block: &[u8], _rng: &mut dyn CryptoRng, plaintext: &mut Vec<u8>) -> Result<(), CryptoFailure> {
+    fn open(
+        &self,
+        block: &[u8],
+        _rng: &mut dyn CryptoRng,
+        plaintext: &mut Vec<u8>,
+    ) -> Result<(), CryptoFailure> {
         match block {
             [0, length, rest @ ..] if rest.len() == BLOCK - 2 && usize::from(*length) <= PIECE => {
                 plaintext.extend_from_slice(&rest[..usize::from(*length)]);

@@ -1,15 +1,16 @@
-//! Messages of RSA blocks: at most `k - 42` bytes a block, and an empty block at the end (`docs/protocol.md` §3).
+//! Messages of RSA blocks: at most `k - 42` bytes a block, and an empty block at the end
+//! (`docs/protocol.md` §3).
 //!
-//! [`Receiver`] opens one block a call, because one private operation is the largest piece of work in FSS 1.0 and a
-//! driver wants to serve others in between. It copes with any segmentation, and with white space that a peer appended
-//! to its key.
+//! [`Receiver`] opens one block a call, because one private operation is the largest piece of work
+//! in FSS 1.0 and a driver wants to serve others in between. It copes with any segmentation, and
+//! with white space that a peer appended to its key.
 
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::prelude::MAX_WHITE_SPACE;
+use super::key_exchange::MAX_WHITE_SPACE;
 use crate::crypto::{PrivateKey, PublicKey, PublicKeyDer};
 
 /// The longest message, in bytes on the wire: what a 2019 peer takes with one `recv`.
@@ -29,8 +30,8 @@ fn max_blocks(block_length: usize) -> usize {
 /// Seals one message to `key` and appends its blocks, end mark included, to `output`.
 ///
 /// # Errors
-/// [`BlockError::MessageTooLong`] if the plaintext needs more than 4096 bytes of blocks, [`BlockError::Crypto`] if the provider
-/// fails. `output` may then hold a part of the message.
+/// [`BlockError::MessageTooLong`] if the plaintext needs more than 4096 bytes of blocks,
+/// [`BlockError::Crypto`] if the provider fails. `output` may then hold a part of the message.
 pub fn seal_message(
     key: &dyn PublicKey,
     plaintext: &[u8],
@@ -38,7 +39,8 @@ pub fn seal_message(
     output: &mut Vec<u8>,
 ) -> Result<(), BlockError> {
     let length = key.block_length();
-    let piece = length.checked_sub(OVERHEAD).filter(|&piece| piece > 0).ok_or(BlockError::Crypto)?;
+    let piece =
+        length.checked_sub(OVERHEAD).filter(|&piece| piece > 0).ok_or(BlockError::Crypto)?;
     if plaintext.len().div_ceil(piece) >= max_blocks(length) {
         return Err(BlockError::MessageTooLong { limit: max_blocks(length) });
     }
@@ -88,14 +90,22 @@ pub struct Receiver {
     failed_starts: Option<usize>,
     /// Whether the message that comes is the first.
     is_first: bool,
-    /// Whether the last block that opened was not full: in a first message only the end mark may follow it.
+    /// Whether the last block that opened was not full: in a first message only the end mark may
+    /// follow it.
     is_short: bool,
 }
 
 impl Receiver {
     /// Starts after the peer's key.
     pub fn new(key: Arc<dyn PrivateKey>) -> Self {
-        Self { key, message: Zeroizing::default(), blocks: 0, failed_starts: Some(0), is_first: true, is_short: false }
+        Self {
+            key,
+            message: Zeroizing::default(),
+            blocks: 0,
+            failed_starts: Some(0),
+            is_first: true,
+            is_short: false,
+        }
     }
 
     /// The public half of the key that messages are sealed to.
@@ -103,15 +113,23 @@ impl Receiver {
         self.key.public_key()
     }
 
-    /// Opens the block at the beginning of `input`, if it is whole, and says how many bytes are used up.
+    /// Opens the block at the beginning of `input`, if it is whole, and says how many bytes are
+    /// used up.
     ///
     /// # Errors
-    /// [`BlockError::DoesNotOpen`], [`BlockError::MessageTooLong`], [`BlockError::AfterShortBlock`].
-    pub fn open_block(&mut self, input: &[u8], rng: &mut dyn CryptoRng) -> Result<(usize, Opened), BlockError> {
+    /// [`BlockError::DoesNotOpen`], [`BlockError::MessageTooLong`],
+    /// [`BlockError::AfterShortBlock`].
+    pub fn open_block(
+        &mut self,
+        input: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(usize, Opened), BlockError> {
         let length = self.key.block_length();
         let skipped = match self.failed_starts {
             None => 0,
-            Some(failed) => possible_starts(input).get(failed).copied().ok_or(BlockError::DoesNotOpen)?,
+            Some(failed) => {
+                possible_starts(input).get(failed).copied().ok_or(BlockError::DoesNotOpen)?
+            }
         };
         let Some(block) = input.get(skipped..skipped + length) else {
             return Ok((0, Opened::Incomplete));
@@ -147,8 +165,9 @@ impl Receiver {
         (self.is_first && self.blocks > 0).then_some(&**self.message)
     }
 
-    /// Takes the one block that has come of the first message for the whole of a hello. Its end mark is not opened: its
-    /// bytes, as many as [`PrivateKey::block_length`] says, are left for the caller to drop.
+    /// Takes the one block that has come of the first message for the whole of a hello. Its end
+    /// mark is not opened: its bytes, as many as [`PrivateKey::block_length`] says, are left for
+    /// the caller to drop.
     pub fn take_hello(&mut self) -> Zeroizing<Vec<u8>> {
         self.take_message()
     }
@@ -182,10 +201,12 @@ impl std::fmt::Debug for Receiver {
     }
 }
 
-/// Where the first block may begin: white space that a peer appends to its key looks like a block's first bytes.
+/// Where the first block may begin: white space that a peer appends to its key looks like a block's
+/// first bytes.
 ///
-/// Most likely there is none. Else it is a line end, or the whole run of white space, or that but for the block's own
-/// first byte (`docs/protocol.md` §2). A garbage block thus costs one private operation, and at most 3.
+/// Most likely there is none. Else it is a line end, or the whole run of white space, or that but
+/// for the block's own first byte (`docs/protocol.md` §2). A garbage block thus costs one private
+/// operation, and at most 3.
 fn possible_starts(input: &[u8]) -> Vec<usize> {
     let white = |byte: &&u8| matches!(byte, b'\t'..=b'\r' | b' ');
     let run = input.iter().take(MAX_WHITE_SPACE).take_while(white).count();

@@ -5,23 +5,27 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::active::Hold;
-use super::{Blobs, Content, Index, Pending, Progress, Record, Reservation, Shared, StagedBlob, content_start, superseded};
+use super::{
+    Blobs, Content, Index, Pending, Progress, Record, Reservation, Shared, StagedBlob,
+    content_start, superseded,
+};
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
 use crate::sealed::Header;
-use crate::store::{Keep, NewFile, Resumed, StoreError, StoreErrorKind, Upload};
+use crate::store::{FileWriter, NewFile, Resumed, RetentionTerms, StoreError, StoreErrorKind};
 use crate::types::cookie::Cookie;
 
-/// What is reserved behind a checkpoint for a file whose size is not known (`docs/protocol.md` §17.5).
+/// What is reserved behind a checkpoint for a file whose size is not known (`docs/protocol.md`
+/// §17.5).
 const RESERVED_AHEAD: u64 = 24 * 1024 * 1024;
 
-pub(super) struct Incoming<I: Index, B: Blobs> {
+pub(super) struct IndexedUpload<I: Index, B: Blobs> {
     shared: Arc<Shared<I, B>>,
     reservation: Reservation,
     file: NewFile,
     blob: Hold<Box<dyn StagedBlob>>,
     chain: Chain,
     expires: Option<u64>,
-    granted: Keep,
+    granted: RetentionTerms,
     stage: Stage,
 }
 
@@ -34,7 +38,7 @@ enum Stage {
     Settled,
 }
 
-impl<I: Index, B: Blobs> Incoming<I, B> {
+impl<I: Index, B: Blobs> IndexedUpload<I, B> {
     pub(super) fn begin(shared: &Arc<Shared<I, B>>, file: &NewFile) -> Result<Self, StoreError> {
         let pending = match file {
             NewFile::Legacy { .. } => None,
@@ -48,13 +52,20 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
         shared.check_room(0)?;
         let options = &shared.options;
         let taken = |blob: &str| shared.blobs.exists(blob);
-        let reservation = shared.index.reserve(pending.as_ref(), options.files_per_owner, &*options.cookies, &taken)?;
+        let reservation = shared.index.reserve(
+            pending.as_ref(),
+            options.files_per_owner,
+            &*options.cookies,
+            &taken,
+        )?;
         let Reservation { cookie, blob } = &reservation;
         let size = pending.as_ref().and_then(|pending| pending.upload.size).unwrap_or(0);
         let staged = shared.check_room(size).and_then(|()| match file {
-            NewFile::Legacy { verifier } => {
-                shared.blobs.stage(blob, verifier).map(|staged| shared.active.alone(cookie, staged)).map(Some)
-            }
+            NewFile::Legacy { verifier } => shared
+                .blobs
+                .stage(blob, verifier)
+                .map(|staged| shared.active.alone(cookie, staged))
+                .map(Some),
             NewFile::Sealed { upload, .. } => {
                 let stage = || {
                     let mut staged = shared.blobs.stage(blob, &upload.verifier)?;
@@ -69,7 +80,8 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
             Err(error) => {
                 // The error to tell is this one.
                 let _ = shared.index.abandon(cookie, None).and_then(|_| {
-                    let discarded = shared.blobs.discard(blob).and_then(|_| shared.index.forget(blob));
+                    let discarded =
+                        shared.blobs.discard(blob).and_then(|_| shared.index.clear_orphan(blob));
                     shared.cleared(blob, discarded)
                 });
                 Err(error)
@@ -78,21 +90,30 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
     }
 
     /// Takes a pending upload over; `None` if there is none.
-    pub(super) fn resume(shared: &Arc<Shared<I, B>>, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError> {
+    pub(super) fn resume(
+        shared: &Arc<Shared<I, B>>,
+        cookie: &Cookie,
+        offset: u64,
+    ) -> Result<Option<Resumed>, StoreError> {
         // So that nobody waits for, or takes anything from, a cookie that is none.
         if shared.pending(cookie)?.is_none() {
             return Ok(None);
         }
         let prepared = shared.active.take_over(cookie, || {
-            let Some((blob, Pending { upload, owner, .. })) = shared.pending(cookie)? else { return Ok(None) };
+            let Some((blob, Pending { upload, owner, .. })) = shared.pending(cookie)? else {
+                return Ok(None);
+            };
             let mut staged = shared.blobs.restage(&blob, &upload.verifier)?;
-            // What is not there is not gone on with, whatever was recorded: a file must not get a hole.
-            let most = staged.length()?.saturating_sub(content_start(Some(&upload.header))).min(offset);
+            // What is not there is not gone on with, whatever was recorded: a file must not get a
+            // hole.
+            let most =
+                staged.length()?.saturating_sub(content_start(Some(&upload.header))).min(offset);
             let checkpoints = shared.index.checkpoints(cookie)?;
             let checkpoint = checkpoints.into_iter().rev().find(|(position, _)| *position <= most);
             let (size, header) = (upload.size, upload.header.clone());
             let file = NewFile::Sealed { upload, owner };
-            let chain = checkpoint.map_or_else(|| file.chain(), |(position, chain)| Chain::resume(position, chain));
+            let chain = checkpoint
+                .map_or_else(|| file.chain(), |(position, chain)| Chain::resume(position, chain));
             // Before a byte changes, nothing must speak of the bytes that were there.
             if !shared.index.advance(cookie, &progress(shared, &chain, size))? {
                 return Ok(None);
@@ -107,7 +128,8 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
         })?;
         let Some((held, (blob, file, chain, size))) = prepared else { return Ok(None) };
         let (offset, digest) = (chain.position(), chain.digest());
-        let upload = Self::new(shared, Reservation { cookie: cookie.clone(), blob }, file, held, chain);
+        let upload =
+            Self::new(shared, Reservation { cookie: cookie.clone(), blob }, file, held, chain);
         let expires = upload.expires;
         Ok(Some(Resumed { upload: Some(Box::new(upload)), offset, chain: digest, size, expires }))
     }
@@ -121,11 +143,21 @@ impl<I: Index, B: Blobs> Incoming<I, B> {
     ) -> Self {
         let granted = keep(shared, &file);
         let expires = granted.expires(shared.now());
-        Self { shared: Arc::clone(shared), reservation, file, blob, chain, expires, granted, stage: Stage::Staged }
+        Self {
+            shared: Arc::clone(shared),
+            reservation,
+            file,
+            blob,
+            chain,
+            expires,
+            granted,
+            stage: Stage::Staged,
+        }
     }
 }
 
-/// Begins a sealed blob. Nothing of it is durable before its first checkpoint: until then a resume begins anew.
+/// Begins a sealed blob. Nothing of it is durable before its first checkpoint: until then a resume
+/// begins anew.
 fn start(staged: &mut dyn StagedBlob, header: &Header) -> Result<(), StoreError> {
     staged.append(&header.to_bytes())
 }
@@ -135,21 +167,32 @@ fn reserved(size: Option<u64>, position: u64) -> u64 {
     size.unwrap_or(position.saturating_add(RESERVED_AHEAD))
 }
 
-fn progress<I: Index, B: Blobs>(shared: &Shared<I, B>, chain: &Chain, size: Option<u64>) -> Progress {
+fn progress<I: Index, B: Blobs>(
+    shared: &Shared<I, B>,
+    chain: &Chain,
+    size: Option<u64>,
+) -> Progress {
     let position = chain.position();
-    Progress { position, chain: chain.digest(), reserved: reserved(size, position), lease: shared.lease() }
-}
-
-/// What is granted to a file, whatever its client asked for.
-fn keep<I: Index, B: Blobs>(shared: &Shared<I, B>, file: &NewFile) -> Keep {
-    let retention = shared.options.retention;
-    match file {
-        NewFile::Legacy { .. } => retention.grant_legacy(),
-        NewFile::Sealed { upload, .. } => retention.grant(Keep { seconds: upload.keep, downloads: upload.downloads }),
+    Progress {
+        position,
+        chain: chain.digest(),
+        reserved: reserved(size, position),
+        lease: shared.lease(),
     }
 }
 
-impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
+/// What is granted to a file, whatever its client asked for.
+fn keep<I: Index, B: Blobs>(shared: &Shared<I, B>, file: &NewFile) -> RetentionTerms {
+    let retention = shared.options.retention;
+    match file {
+        NewFile::Legacy { .. } => retention.grant_legacy(),
+        NewFile::Sealed { upload, .. } => {
+            retention.grant(RetentionTerms { seconds: upload.keep, downloads: upload.downloads })
+        }
+    }
+}
+
+impl<I: Index, B: Blobs> FileWriter for IndexedUpload<I, B> {
     fn cookie(&self) -> &Cookie {
         &self.reservation.cookie
     }
@@ -158,13 +201,16 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
         self.expires
     }
 
-    fn granted(&self) -> Keep {
+    fn granted(&self) -> RetentionTerms {
         self.granted
     }
 
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError> {
         if offset != self.chain.position() {
-            return Err(StoreError::new(StoreErrorKind::Misuse, "a write that does not follow the one before"));
+            return Err(StoreError::new(
+                StoreErrorKind::Misuse,
+                "a write that does not follow the one before",
+            ));
         }
         self.shared.check_room(data.len() as u64)?;
         let mut held = self.blob.lock();
@@ -173,7 +219,9 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
         let mut rest = &data[..];
         while !rest.is_empty() {
             let to_checkpoint = CHECKPOINT - self.chain.position() % CHECKPOINT;
-            let (taken, after) = rest.split_at(usize::try_from(to_checkpoint).map_or(rest.len(), |most| most.min(rest.len())));
+            let (taken, after) = rest.split_at(
+                usize::try_from(to_checkpoint).map_or(rest.len(), |most| most.min(rest.len())),
+            );
             staged.append(taken)?;
             self.chain.update(taken);
             if let NewFile::Sealed { upload, .. } = &self.file
@@ -197,7 +245,8 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
         let mut held = blob.lock();
         held.take().ok_or_else(superseded)?.publish()?;
         *stage = Stage::Published;
-        let (stored, keep, chain) = (shared.now(), keep(shared, file), (chain.position(), chain.digest()));
+        let (stored, keep, chain) =
+            (shared.now(), keep(shared, file), (chain.position(), chain.digest()));
         let (header, owner) = match file {
             NewFile::Legacy { .. } => (None, None),
             NewFile::Sealed { upload, owner } => (Some(upload.header.clone()), Some(*owner)),
@@ -210,16 +259,17 @@ impl<I: Index, B: Blobs> Upload for Incoming<I, B> {
             downloads: keep.downloads,
         };
         let published = shared.index.publish(reservation, stored, &record);
-        // One of FSS/2 is still pending, and its resume finds the blob. If it is unknown whether there is a record, the blob is
-        // left to the next start, which knows.
-        if !matches!((&published, &file), (Err(error), NewFile::Legacy { .. }) if error.kind() != StoreErrorKind::Stopped) {
+        // One of FSS/2 is still pending, and its resume finds the blob. If it is unknown whether
+        // there is a record, the blob is left to the next start, which knows.
+        if !matches!((&published, &file), (Err(error), NewFile::Legacy { .. }) if error.kind() != StoreErrorKind::Stopped)
+        {
             *stage = Stage::Settled;
         }
         published.map(|()| chain.1)
     }
 }
 
-impl<I: Index, B: Blobs> Drop for Incoming<I, B> {
+impl<I: Index, B: Blobs> Drop for IndexedUpload<I, B> {
     fn drop(&mut self) {
         let Self { shared, reservation: Reservation { blob, .. }, file, .. } = self;
         let removed = match (self.stage, file) {
@@ -230,6 +280,6 @@ impl<I: Index, B: Blobs> Drop for Incoming<I, B> {
             (Stage::Published, _) => shared.blobs.remove(blob),
         };
         // The next sweep tries again. Should the store have stopped, the next start does.
-        let _ = shared.cleared(blob, removed.and_then(|()| shared.index.forget(blob)));
+        let _ = shared.cleared(blob, removed.and_then(|()| shared.index.clear_orphan(blob)));
     }
 }

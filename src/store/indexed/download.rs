@@ -6,10 +6,12 @@ use bytes::Bytes;
 
 use super::{Blobs, Index, OpenBlob, Record, Shared, content_start};
 use crate::crypto::Fingerprint;
-use crate::store::{CLAIM_LEASE, Claim, Download, Retention, StoreError, StoreErrorKind, StoredFile};
+use crate::store::{
+    CLAIM_LEASE, Claim, FileReader, Retention, StoreError, StoreErrorKind, StoredFile,
+};
 use crate::types::cookie::Cookie;
 
-pub(super) struct Outgoing<I: Index, B: Blobs> {
+pub(super) struct IndexedDownload<I: Index, B: Blobs> {
     shared: Arc<Shared<I, B>>,
     cookie: Cookie,
     file: StoredFile,
@@ -20,8 +22,11 @@ pub(super) struct Outgoing<I: Index, B: Blobs> {
     claim: Option<(Fingerprint, u64)>,
 }
 
-impl<I: Index, B: Blobs> Outgoing<I, B> {
-    pub(super) fn open(shared: &Arc<Shared<I, B>>, cookie: &Cookie) -> Result<Option<Self>, StoreError> {
+impl<I: Index, B: Blobs> IndexedDownload<I, B> {
+    pub(super) fn open(
+        shared: &Arc<Shared<I, B>>,
+        cookie: &Cookie,
+    ) -> Result<Option<Self>, StoreError> {
         let Some((name, record)) = shared.find(cookie)? else { return Ok(None) };
         let blob = match shared.blobs.open(&name) {
             Ok(blob) => blob,
@@ -30,9 +35,11 @@ impl<I: Index, B: Blobs> Outgoing<I, B> {
             Err(error) => return Err(error),
         };
         let Record { expires, owner, header, content, downloads } = record;
-        let damaged = |what: String| StoreError::new(StoreErrorKind::Damaged, format!("{name} has {what}"));
+        let damaged =
+            |what: String| StoreError::new(StoreErrorKind::Damaged, format!("{name} has {what}"));
         let size = blob.size().checked_sub(content_start(header.as_ref()));
-        let size = size.ok_or_else(|| damaged(format!("{} bytes, and a header has more", blob.size())))?;
+        let size =
+            size.ok_or_else(|| damaged(format!("{} bytes, and a header has more", blob.size())))?;
         if let Some(content) = content.filter(|content| content.size != size) {
             return Err(damaged(format!("{size} bytes, and {} were stored", content.size)));
         }
@@ -58,7 +65,7 @@ impl<I: Index, B: Blobs> Outgoing<I, B> {
     }
 }
 
-impl<I: Index, B: Blobs> Download for Outgoing<I, B> {
+impl<I: Index, B: Blobs> FileReader for IndexedDownload<I, B> {
     fn file(&self) -> &StoredFile {
         &self.file
     }
@@ -70,7 +77,10 @@ impl<I: Index, B: Blobs> Download for Outgoing<I, B> {
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
         let end = u64::try_from(length).ok().and_then(|length| offset.checked_add(length));
         if end.is_none_or(|end| end > self.file.size) {
-            return Err(StoreError::new(StoreErrorKind::Misuse, "a read beyond the end of the file"));
+            return Err(StoreError::new(
+                StoreErrorKind::Misuse,
+                "a read beyond the end of the file",
+            ));
         }
         if let Some((by, lease)) = self.claim
             && self.shared.now().saturating_add(CLAIM_LEASE.as_secs() / 2) > lease
@@ -84,8 +94,13 @@ impl<I: Index, B: Blobs> Download for Outgoing<I, B> {
     fn delivered(self: Box<Self>) -> Result<(), StoreError> {
         let shared = &self.shared;
         let is_over = match self.claim {
-            Some((by, _)) => shared.index.deliver(&self.cookie, &by)?.is_some_and(|deliveries| deliveries.are_made()),
-            None => self.file.header.is_none() && shared.options.retention == Retention::UntilDownloaded,
+            Some((by, _)) => shared
+                .index
+                .deliver(&self.cookie, &by)?
+                .is_some_and(|deliveries| deliveries.are_made()),
+            None => {
+                self.file.header.is_none() && shared.options.retention == Retention::UntilDownloaded
+            }
         };
         if is_over {
             shared.remove(&self.cookie)?;

@@ -1,8 +1,8 @@
 //! Makes the entries of an archive beneath a directory that nobody else uses.
 //!
-//! A directory gets its mode and time when the archive leaves it, for what is made in it would change the time, and a mode
-//! may forbid to make anything. So only the directories that are open are remembered, and one that the archive comes back
-//! to is remembered as it is then.
+//! A directory gets its mode and time when the archive leaves it, for what is made in it would
+//! change the time, and a mode may forbid to make anything. So only the directories that are open
+//! are remembered, and one that the archive comes back to is remembered as it is then.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -11,7 +11,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
-use rustix::fs::{fchmod, fstat, futimens, mkdirat, openat, statat, symlinkat, unlinkat, utimensat};
+use rustix::fs::{
+    fchmod, fstat, futimens, mkdirat, openat, statat, symlinkat, unlinkat, utimensat,
+};
 use rustix::io::Errno;
 
 use super::entry::{Entry, Kind, PERMISSIONS};
@@ -84,14 +86,18 @@ impl Planter {
 
     pub(super) fn content(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match &mut self.file {
-            Some((file, attributes)) => file.write_all(bytes).map_err(Error::local("write", &attributes.path)),
+            Some((file, attributes)) => {
+                file.write_all(bytes).map_err(Error::local("write", &attributes.path))
+            }
             None => Ok(()),
         }
     }
 
     pub(super) fn end_file(&mut self) -> Result<(), Error> {
         let Some((file, attributes)) = self.file.take() else { return Ok(()) };
-        apply(&file, &attributes).and_then(|()| sync_one(&file)).map_err(Error::local("finish", &attributes.path))
+        apply(&file, &attributes)
+            .and_then(|()| sync_one(&file))
+            .map_err(Error::local("finish", &attributes.path))
     }
 
     /// Makes all of it durable.
@@ -104,17 +110,23 @@ impl Planter {
 
     fn begin_file(&mut self, attributes: Attributes) -> Result<(), Refused> {
         let (path, name) = self.enter_parent(&attributes.path)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let owner_only = Mode::RUSR | Mode::WUSR;
-        let made = self.tree.directory(path).and_then(|above| openat(above, name, flags, owner_only));
+        let made =
+            self.tree.directory(path).and_then(|above| openat(above, name, flags, owner_only));
         let file = made.map_err(|error| unless_twice(error, "create", &attributes.path))?;
         self.file = Some((file.into(), attributes));
         Ok(())
     }
 
-    fn link(&mut self, Attributes { path, mtime, .. }: &Attributes, target: &Path) -> Result<(), Refused> {
+    fn link(
+        &mut self,
+        Attributes { path, mtime, .. }: &Attributes,
+        target: &Path,
+    ) -> Result<(), Refused> {
         if !self.outward_links && !names::stays_inside(path, target.as_os_str().as_bytes()) {
-            return Err(Damage::LinkOut.into());
+            return Err(Damage::EscapesRoot.into());
         }
         let (above, name) = self.enter_parent(path)?;
         let above = self.tree.directory(above).map_err(Error::local("open", above))?;
@@ -131,7 +143,8 @@ impl Planter {
         Ok((above, name.as_ref()))
     }
 
-    /// Makes a directory the one that is being filled. Those on the way to it are made if the archive has not.
+    /// Makes a directory the one that is being filled. Those on the way to it are made if the
+    /// archive has not.
     fn enter(&mut self, path: &Path) -> Result<(), Refused> {
         while let Some(last) = self.open.last()
             && !path.starts_with(&last.path)
@@ -140,7 +153,8 @@ impl Planter {
         }
         let mut at = self.open.last().map_or_else(PathBuf::new, |last| last.path.clone());
         for name in path.iter().skip(at.iter().count()) {
-            let created = self.tree.directory(&at).and_then(|above| mkdirat(above, name, PERMISSIONS));
+            let created =
+                self.tree.directory(&at).and_then(|above| mkdirat(above, name, PERMISSIONS));
             at.push(name);
             match created {
                 Ok(()) | Err(Errno::EXIST) => {}
@@ -171,8 +185,8 @@ impl Planter {
     }
 }
 
-/// The permissions that a new directory gets of all that there are. The umask itself can only be read by setting it, for the
-/// whole process.
+/// The permissions that a new directory gets of all that there are. The umask itself can only be
+/// read by setting it, for the whole process.
 fn probe(root: BorrowedFd<'_>) -> rustix::io::Result<Mode> {
     const NAME: &str = "probe";
     mkdirat(root, NAME, PERMISSIONS)?;
@@ -194,10 +208,15 @@ fn timestamps(Mtime { seconds, nanoseconds }: Mtime) -> Timestamps {
 }
 
 fn unless_twice(error: Errno, action: &'static str, path: &Path) -> Refused {
-    if error == Errno::EXIST { Damage::Twice.into() } else { Error::local(action, path)(error).into() }
+    if error == Errno::EXIST {
+        Damage::Duplicate.into()
+    } else {
+        Error::local(action, path)(error).into()
+    }
 }
 
-/// Where a whole file system can be synced, one sync at the end is far cheaper than one for each file.
+/// Where a whole file system can be synced, one sync at the end is far cheaper than one for each
+/// file.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod sync {
     use std::os::fd::AsFd;

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-/// Where a client comes from: an IPv4 address, or a network of IPv6 addresses, of which one host has many.
+/// Where a client comes from: an IPv4 address, or a network of IPv6 addresses, of which one host
+/// has many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Source(IpAddr);
+pub struct PeerAddress(IpAddr);
 
-impl From<IpAddr> for Source {
+impl From<IpAddr> for PeerAddress {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(address) if !address.is_loopback() => {
@@ -17,7 +18,7 @@ impl From<IpAddr> for Source {
     }
 }
 
-impl Source {
+impl PeerAddress {
     /// Whether it is the server's own machine.
     pub(crate) fn is_local(self) -> bool {
         self.0.is_loopback()

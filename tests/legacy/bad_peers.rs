@@ -1,16 +1,19 @@
-//! Peers that send anything at all: a declared error, the text of FSS 1.0, the connection closed, nothing stored.
+//! Peers that send anything at all: a declared error, the text of FSS 1.0, the connection closed,
+//! nothing stored.
 
-use fss::client::legacy::ClientSession;
+use fss::client::legacy::LegacySession;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::crypto::{CryptoProvider as _, KeyRejected};
 use fss::store::{Store as _, StoreErrorKind};
 use fss::wire::frame::to_base64;
+use fss::wire::key_exchange::{self, InvalidKeyExchange};
 use fss::wire::legacy_frame::{CHUNK, InvalidFrame, ServerFrame};
-use fss::wire::prelude::{self, InvalidPrelude};
-use fss::{Config, Error, Integrity, Machine, MemoryStore, Moment, Refusal, ServerSession, Step, Time};
-use fss_test_support::no_security::{BLOCK, NoSecurity, block, message};
-use fss_test_support::play::play;
-use fss_test_support::watched::Watched;
+use fss::{
+    Config, Error, Integrity, Machine, MemoryStore, Phase, Refusal, ServerSession, Step, Time,
+};
+use fss_test_support::fault_store::FaultStore;
+use fss_test_support::insecure_crypto::{BLOCK, InsecureCrypto, block, message};
+use fss_test_support::replay::replay;
 use fss_test_support::{fuzz, keys};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -31,22 +34,26 @@ struct Answer {
 fn server_hears(wire: &[u8]) -> Answer {
     let store = store();
     let mut server = ServerSession::with_config(store.clone(), Scenario::fast().server);
-    let (end, said) = hear(&mut server, wire, |_, need| match need {});
+    let (end, said) = hear(&mut server, wire, |_, request| match request {});
     Answer { end, said, store }
 }
 
 /// Plays bytes to a machine. What it said first, its key, is left out.
-fn hear<M: Machine>(machine: &mut M, wire: &[u8], serve: impl FnMut(&mut M, M::Need)) -> (Result<(), Error>, Vec<u8>) {
-    let mut played = play(machine, wire, serve, drop);
+fn hear<M: Machine>(
+    machine: &mut M,
+    wire: &[u8],
+    serve: impl FnMut(&mut M, M::Request),
+) -> (Result<(), Error>, Vec<u8>) {
+    let mut played = replay(machine, wire, serve, drop);
     (played.end, played.said.split_off(KEY))
 }
 
 fn client_key() -> Vec<u8> {
-    prelude::write(keys::client(&NoSecurity).public_key().as_bytes())
+    key_exchange::write(keys::client(&InsecureCrypto).public_key().as_bytes())
 }
 
 fn server_key() -> Vec<u8> {
-    prelude::write(keys::server(&NoSecurity).public_key().as_bytes())
+    key_exchange::write(keys::server(&InsecureCrypto).public_key().as_bytes())
 }
 
 fn messages(plaintexts: &[&[u8]]) -> Vec<u8> {
@@ -64,7 +71,11 @@ fn last_text(said: &[u8]) -> String {
 fn requests_that_are_refused_hear_the_text_of_the_protocol() {
     let long = [b"U\0".as_slice(), &[b'a'; 1025], b"\0"].concat();
     for (request, error, text) in [
-        (b"D\x00999\0pw\0".as_slice(), Error::Refused(Refusal::UnknownCookie), "Failed to proceed with the selected operation"),
+        (
+            b"D\x00999\0pw\0".as_slice(),
+            Error::Refused(Refusal::UnknownCookie),
+            "Failed to proceed with the selected operation",
+        ),
         (b"D\0../../etc\0pw\0", Error::Refused(Refusal::InvalidCookie), "Invalid cookie"),
         (b"D\0F-12\0pw\0", Error::Refused(Refusal::InvalidCookie), "Invalid cookie"),
         (b"D\0\0pw\0", Error::Refused(Refusal::InvalidCookie), "Invalid cookie"),
@@ -75,13 +86,41 @@ fn requests_that_are_refused_hear_the_text_of_the_protocol() {
         ),
         (b"D\x001\0", Error::Refused(Refusal::WrongPassword), "Invalid password"),
         (b"D\x001\0\0", Error::Refused(Refusal::WrongPassword), "Invalid password"),
-        (b"U\0\0", Error::Refused(Refusal::InvalidPassword), "Failed to proceed with the selected operation"),
-        (&long, Error::Refused(Refusal::InvalidPassword), "Failed to proceed with the selected operation"),
-        (b"U\0a\0b\0", Error::InvalidFrame(InvalidFrame::ExtraArgument), "Failed to proceed with the selected operation"),
-        (b"U\0", Error::InvalidFrame(InvalidFrame::MissingArgument), "Failed to proceed with the selected operation"),
-        (b"U\0a", Error::InvalidFrame(InvalidFrame::Unterminated), "Failed to proceed with the selected operation"),
-        (b"D\x001\0b\0c\0", Error::InvalidFrame(InvalidFrame::ExtraArgument), "Failed to proceed with the selected operation"),
-        (b"", Error::InvalidFrame(InvalidFrame::Empty), "Failed to proceed with the selected operation"),
+        (
+            b"U\0\0",
+            Error::Refused(Refusal::InvalidPassword),
+            "Failed to proceed with the selected operation",
+        ),
+        (
+            &long,
+            Error::Refused(Refusal::InvalidPassword),
+            "Failed to proceed with the selected operation",
+        ),
+        (
+            b"U\0a\0b\0",
+            Error::InvalidFrame(InvalidFrame::ExtraArgument),
+            "Failed to proceed with the selected operation",
+        ),
+        (
+            b"U\0",
+            Error::InvalidFrame(InvalidFrame::MissingArgument),
+            "Failed to proceed with the selected operation",
+        ),
+        (
+            b"U\0a",
+            Error::InvalidFrame(InvalidFrame::Unterminated),
+            "Failed to proceed with the selected operation",
+        ),
+        (
+            b"D\x001\0b\0c\0",
+            Error::InvalidFrame(InvalidFrame::ExtraArgument),
+            "Failed to proceed with the selected operation",
+        ),
+        (
+            b"",
+            Error::InvalidFrame(InvalidFrame::Empty),
+            "Failed to proceed with the selected operation",
+        ),
         (b"D\0OK\0", Error::Refused(Refusal::InvalidCookie), "Invalid cookie"),
     ] {
         let answer = server_hears(&[client_key(), message(request)].concat());
@@ -107,8 +146,20 @@ fn uploads_that_go_wrong_store_nothing() {
         (vec![b"F\0Q\0".as_slice()], Error::InvalidFrame(InvalidFrame::Base64)),
         (vec![b"F\0QQ==\0", b"F\0QQ==\0"], Error::Refused(Refusal::ChunkAfterShortChunk)),
         (vec![&long_chunk], Error::InvalidFrame(InvalidFrame::Base64)),
-        (vec![b"D\0OK\0"], Error::UnexpectedFrame { got: "an acknowledgement", expected: "a chunk or the end of a file" }),
-        (vec![b"U\0again\0"], Error::UnexpectedFrame { got: "an upload request", expected: "a chunk or the end of a file" }),
+        (
+            vec![b"D\0OK\0"],
+            Error::UnexpectedFrame {
+                got: "an acknowledgement",
+                expected: "a chunk or the end of a file",
+            },
+        ),
+        (
+            vec![b"U\0again\0"],
+            Error::UnexpectedFrame {
+                got: "an upload request",
+                expected: "a chunk or the end of a file",
+            },
+        ),
         (vec![b"Q\0x\0"], Error::InvalidFrame(InvalidFrame::UnknownFlag)),
     ] {
         let frames = [vec![b"U\0secret\0".as_slice()], frames].concat();
@@ -118,8 +169,12 @@ fn uploads_that_go_wrong_store_nothing() {
         assert!(answer.store.is_empty());
         assert_eq!(answer.store.remove(&fss::Cookie::from_index(1)), Ok(false));
     }
-    let answer = server_hears(&[client_key(), messages(&[b"U\0secret\0", b"E\0no\x1bmore\0"])].concat());
-    assert_eq!(answer.end.map_err(|error| error.to_string()), Err("the peer answered: no\u{fffd}more".into()));
+    let answer =
+        server_hears(&[client_key(), messages(&[b"U\0secret\0", b"E\0no\x1bmore\0"])].concat());
+    assert_eq!(
+        answer.end.map_err(|error| error.to_string()),
+        Err("the peer answered: no\u{fffd}more".into())
+    );
     assert_eq!(last_text(&answer.said), "R|1|", "who gave up is not told so");
 }
 
@@ -130,7 +185,11 @@ fn a_file_beyond_the_limit_is_refused() {
     let mut scenario = Scenario::fast();
     scenario.server = scenario.server.with_limits(limits);
     for (size, fits) in [(2048, true), (2049, false)] {
-        let outcome = scenario.upload(store(), &super::file(size), fss_test_support::pair::Wire::default());
+        let outcome = scenario.upload(
+            store(),
+            &super::file(size),
+            fss_test_support::sim_net::Wire::default(),
+        );
         assert_eq!(outcome.server.is_ok(), fits);
         assert_eq!(
             outcome.client.map_err(|error| error.to_string()),
@@ -154,7 +213,8 @@ fn give<'a>(machine: &mut impl Machine, bytes: &'a [u8], most: usize) -> &'a [u8
     &bytes[count..]
 }
 
-/// A store whose time is not the peer's: `poll` returns when it has answered, so that the next one knows what time it is.
+/// A store whose time is not the peer's: `poll` returns when it has answered, so that the next one
+/// knows what time it is.
 #[test]
 fn slow_storage_is_not_charged_to_the_peer() {
     let scenario = Scenario::fast();
@@ -167,20 +227,21 @@ fn slow_storage_is_not_charged_to_the_peer() {
             Ok(Step::Close) => break Ok(()),
             Ok(Step::Send) => take_all(&mut server),
             Ok(Step::Receive) => rest = give(&mut server, rest, usize::MAX),
-            // After each answer of storage; a private operation yields too, and may as well have been slow.
+            // After each answer of storage; a private operation yields too, and may as well have
+            // been slow.
             Ok(Step::Yield) if server.deadline().is_none() => {
                 slow += 1;
                 now = now + Duration::from_secs(1000);
             }
-            Ok(Step::Wait(time)) => now = now + time,
+            Ok(Step::Sleep(time)) => now = now + time,
             Ok(_) => {}
         }
     };
     assert_eq!((end, slow), (Ok(()), 3));
 }
 
-/// A connection of FSS 1.0 keeps its key in memory, and with it those of all others of its modulus: a stranger must not keep
-/// them for as long as he likes.
+/// A connection of FSS 1.0 keeps its key in memory, and with it those of all others of its modulus:
+/// a stranger must not keep them for as long as he likes.
 #[test]
 fn an_upload_that_goes_on_for_ever_ends() {
     let scenario = Scenario::fast();
@@ -189,7 +250,12 @@ fn an_upload_that_goes_on_for_ever_ends() {
     let config = scenario.server.clone().with_limits(limits);
     let mut server = ServerSession::with_config(store(), config);
     let chunk = format!("F\0{}\0", to_base64(&[7; 1024]));
-    let wire = [client_key(), message(b"U\0secret\0"), (0..300).flat_map(|_| message(chunk.as_bytes())).collect()].concat();
+    let wire = [
+        client_key(),
+        message(b"U\0secret\0"),
+        (0..300).flat_map(|_| message(chunk.as_bytes())).collect(),
+    ]
+    .concat();
     let (mut rest, mut now) = (wire.as_slice(), Time::ZERO);
     let end = loop {
         match server.poll(now) {
@@ -200,24 +266,27 @@ fn an_upload_that_goes_on_for_ever_ends() {
                 rest = give(&mut server, rest, 2048);
                 now = now + Duration::from_secs(5);
             }
-            Ok(Step::Wait(time)) => now = now + time,
+            Ok(Step::Sleep(time)) => now = now + time,
             Ok(_) => {}
         }
     };
-    assert_eq!(end, Err(Error::TimedOut(Moment::Transfer)));
-    assert!(now >= Time::ZERO + Duration::from_secs(600) && now < Time::ZERO + Duration::from_secs(700), "{now:?}");
+    assert_eq!(end, Err(Error::TimedOut(Phase::Transfer)));
+    assert!(
+        now >= Time::ZERO + Duration::from_secs(600) && now < Time::ZERO + Duration::from_secs(700),
+        "{now:?}"
+    );
 }
 
 /// After the end nothing that the caller does changes the answer.
 #[test]
 fn the_end_is_for_ever_whatever_the_caller_does() {
     for mut client in [upload(), download(None)] {
-        let played = play(&mut client, b"", |_, _| (), drop);
-        assert_eq!(played.end, Err(Error::Disconnected(Moment::KeyExchange)));
+        let played = replay(&mut client, b"", |_, _| (), drop);
+        assert_eq!(played.end, Err(Error::Disconnected(Phase::KeyExchange)));
         client.supplied(0);
         client.consumed(0);
         client.received(0);
-        assert_eq!(client.poll(Time::ZERO), Err(Error::Disconnected(Moment::KeyExchange)));
+        assert_eq!(client.poll(Time::ZERO), Err(Error::Disconnected(Phase::KeyExchange)));
         assert!(client.buffers().1.is_empty());
     }
 }
@@ -226,7 +295,7 @@ fn the_end_is_for_ever_whatever_the_caller_does() {
 #[test]
 fn last_words_do_not_wait_for_the_idle_time() {
     let scenario = Scenario::fast();
-    let failing = Watched::failing_at(store(), 0);
+    let failing = FaultStore::failing_at(store(), 0);
     let mut server = ServerSession::with_config(&failing, scenario.server.clone());
     let wire = [client_key(), message(b"U\0secret\0")].concat();
     let (mut rest, mut now, mut asked) = (wire.as_slice(), Time::ZERO, false);
@@ -252,26 +321,36 @@ fn last_words_do_not_wait_for_the_idle_time() {
     assert!(now.saturating_since(Time::ZERO) < Duration::from_secs(5), "{now:?}");
 }
 
-/// A full disk at any step: the client hears so, nothing is stored, and what was stored before is still served.
+/// A full disk at any step: the client hears so, nothing is stored, and what was stored before is
+/// still served.
 #[test]
 fn a_store_that_fails_is_told_and_stores_nothing() {
     let scenario = Scenario::fast();
     for step in 0..4 {
         let memory = store();
-        let failing = Watched::failing_at(memory.clone(), step);
-        let outcome = scenario.upload(&failing, &super::file(2000), fss_test_support::pair::Wire::default());
+        let failing = FaultStore::failing_at(memory.clone(), step);
+        let outcome = scenario.upload(
+            &failing,
+            &super::file(2000),
+            fss_test_support::sim_net::Wire::default(),
+        );
         assert!(
             matches!(&outcome.server, Err(Error::Store(error)) if error.kind() == StoreErrorKind::Full),
             "{:?}",
             outcome.server
         );
-        assert_eq!(outcome.client.map_err(|error| error.to_string()), Err("the peer answered: cannot upload the file".into()));
+        assert_eq!(
+            outcome.client.map_err(|error| error.to_string()),
+            Err("the peer answered: cannot upload the file".into())
+        );
         assert!(memory.is_empty());
     }
     let memory = store();
-    assert!(scenario.upload(&memory, b"x", fss_test_support::pair::Wire::default()).client.is_ok());
-    let failing = Watched::failing_at(memory, 0);
-    let outcome = scenario.download(&failing, None, fss_test_support::pair::Wire::default());
+    assert!(
+        scenario.upload(&memory, b"x", fss_test_support::sim_net::Wire::default()).client.is_ok()
+    );
+    let failing = FaultStore::failing_at(memory, 0);
+    let outcome = scenario.download(&failing, None, fss_test_support::sim_net::Wire::default());
     assert_eq!(
         outcome.client.map_err(|error| error.to_string()),
         Err("the peer answered: Failed to proceed with the selected operation".into())
@@ -280,7 +359,12 @@ fn a_store_that_fails_is_told_and_stores_nothing() {
 
 #[test]
 fn messages_that_never_end_and_blocks_that_do_not_open() {
-    let endless = [client_key(), messages(&[b"U\0secret\0"]), (0..40).flat_map(|_| block(&[b'x'; 200])).collect()].concat();
+    let endless = [
+        client_key(),
+        messages(&[b"U\0secret\0"]),
+        (0..40).flat_map(|_| block(&[b'x'; 200])).collect(),
+    ]
+    .concat();
     assert_eq!(server_hears(&endless).end, Err(Error::MessageTooLong { limit: 16 }));
     let garbage = [client_key(), vec![0xee; 600]].concat();
     let answer = server_hears(&garbage);
@@ -292,15 +376,21 @@ fn messages_that_never_end_and_blocks_that_do_not_open() {
 
 #[test]
 fn key_exchanges_that_are_none() {
-    let pem = |der: &[u8]| prelude::write(der);
+    let pem = |der: &[u8]| key_exchange::write(der);
     let small = der_of_bits(1024, 65_537);
     let large = der_of_bits(8192, 65_537);
     for (wire, error) in [
-        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), Error::InvalidPrelude(InvalidPrelude::NoKey)),
-        (b"-----BEGIN CERTIFICATE-----".to_vec(), Error::InvalidPrelude(InvalidPrelude::NoKey)),
-        (client_key()[..200].to_vec(), Error::Disconnected(Moment::KeyExchange)),
-        (vec![], Error::Disconnected(Moment::KeyExchange)),
-        ([client_key()[..100].to_vec(), vec![b'A'; 5000]].concat(), Error::InvalidPrelude(InvalidPrelude::TooLong)),
+        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), Error::InvalidKeyExchange(InvalidKeyExchange::NoKey)),
+        (
+            b"-----BEGIN CERTIFICATE-----".to_vec(),
+            Error::InvalidKeyExchange(InvalidKeyExchange::NoKey),
+        ),
+        (client_key()[..200].to_vec(), Error::Disconnected(Phase::KeyExchange)),
+        (vec![], Error::Disconnected(Phase::KeyExchange)),
+        (
+            [client_key()[..100].to_vec(), vec![b'A'; 5000]].concat(),
+            Error::InvalidKeyExchange(InvalidKeyExchange::TooLong),
+        ),
         (pem(b"not a key"), Error::KeyRejected(KeyRejected::NotRsa)),
         (pem(&ED25519), Error::KeyRejected(KeyRejected::NotRsa)),
         (pem(&small), Error::KeyRejected(KeyRejected::Size { bits: 1024 })),
@@ -336,7 +426,9 @@ fn der_of_bits(bits: usize, exponent: u64) -> Vec<u8> {
     fn minimal(tag: u8, content: &[u8]) -> Vec<u8> {
         match content.len() {
             0..128 => [&[tag, u8::try_from(content.len()).expect("short")], content].concat(),
-            128..256 => [&[tag, 0x81, u8::try_from(content.len()).expect("short")], content].concat(),
+            128..256 => {
+                [&[tag, 0x81, u8::try_from(content.len()).expect("short")], content].concat()
+            }
             _ => tlv(tag, content),
         }
     }
@@ -345,7 +437,8 @@ fn der_of_bits(bits: usize, exponent: u64) -> Vec<u8> {
     let first = exponent.iter().position(|&byte| byte != 0).expect("not zero");
     let first = if exponent[first] >= 0x80 { first - 1 } else { first };
     let key = minimal(0x30, &[minimal(2, &modulus), minimal(2, &exponent[first..])].concat());
-    let algorithm = [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+    let algorithm =
+        [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
     minimal(0x30, &[algorithm.to_vec(), minimal(3, &[vec![0], key].concat())].concat())
 }
 
@@ -353,10 +446,14 @@ fn der_of_bits(bits: usize, exponent: u64) -> Vec<u8> {
 fn silent_peers_are_let_go_at_their_deadlines() {
     let limits = fss::Limits::default();
     for (wire, patience, moment) in [
-        (vec![], limits.handshake, Moment::KeyExchange),
-        (client_key(), limits.handshake, Moment::Request),
-        ([client_key(), message(b"U\0secret\0")[..256].to_vec()].concat(), limits.handshake, Moment::Request),
-        ([client_key(), message(b"U\0secret\0")].concat(), limits.idle, Moment::Transfer),
+        (vec![], limits.handshake, Phase::KeyExchange),
+        (client_key(), limits.handshake, Phase::Request),
+        (
+            [client_key(), message(b"U\0secret\0")[..256].to_vec()].concat(),
+            limits.handshake,
+            Phase::Request,
+        ),
+        ([client_key(), message(b"U\0secret\0")].concat(), limits.idle, Phase::Transfer),
     ] {
         let mut server = ServerSession::with_config(store(), Scenario::fast().server);
         let (mut now, mut rest) = (Time::ZERO, wire.as_slice());
@@ -374,14 +471,19 @@ fn silent_peers_are_let_go_at_their_deadlines() {
                     rest = &rest[count..];
                     server.received(count);
                 }
-                Ok(Step::Receive) => now = server.deadline().expect("every wait for a peer has a deadline"),
-                Ok(Step::Wait(time)) => now = now + time,
+                Ok(Step::Receive) => {
+                    now = server.deadline().expect("every wait for a peer has a deadline");
+                }
+                Ok(Step::Sleep(time)) => now = now + time,
                 Ok(_) => {}
             }
         };
         assert_eq!(error, Error::TimedOut(moment));
         let waited = now.saturating_since(Time::ZERO);
-        assert!(waited >= patience && waited <= patience + limits.linger + limits.linger, "{waited:?}");
+        assert!(
+            waited >= patience && waited <= patience + limits.linger + limits.linger,
+            "{waited:?}"
+        );
     }
 }
 
@@ -394,7 +496,7 @@ fn dribbling_does_not_prolong_a_deadline() {
     loop {
         match server.poll(now) {
             Err(error) => {
-                assert!(matches!(error, Error::TimedOut(Moment::Transfer)));
+                assert!(matches!(error, Error::TimedOut(Phase::Transfer)));
                 break;
             }
             Ok(Step::Send) => {
@@ -408,9 +510,10 @@ fn dribbling_does_not_prolong_a_deadline() {
                     server.received(count);
                     sent += count;
                 }
-                now = now + if sent > 962 { Duration::from_secs(5) } else { Duration::from_millis(1) };
+                now = now
+                    + if sent > 962 { Duration::from_secs(5) } else { Duration::from_millis(1) };
             }
-            Ok(Step::Wait(time)) => now = now + time,
+            Ok(Step::Sleep(time)) => now = now + time,
             Ok(_) => {}
         }
         assert!(now.saturating_since(Time::ZERO) < Duration::from_secs(80));
@@ -419,27 +522,28 @@ fn dribbling_does_not_prolong_a_deadline() {
 }
 
 /// What a client makes of a server that sends these messages after its key.
-fn client_hears(mut client: ClientSession, wire: &[u8]) -> (Result<(), Error>, Vec<u8>) {
-    hear(&mut client, wire, |client, need| match need {
-        fss::client::legacy::FileNeed::Supply => client.supplied(0),
-        fss::client::legacy::FileNeed::Data => {
+fn client_hears(mut client: LegacySession, wire: &[u8]) -> (Result<(), Error>, Vec<u8>) {
+    hear(&mut client, wire, |client, request| match request {
+        fss::client::legacy::FileRequest::Supply => client.supplied(0),
+        fss::client::legacy::FileRequest::Data => {
             let count = client.data().len();
             client.consumed(count);
         }
     })
 }
 
-fn upload() -> ClientSession {
-    ClientSession::upload(Scenario::fast().client, &password())
+fn upload() -> LegacySession {
+    LegacySession::upload(Scenario::fast().client, &password())
 }
 
-fn download(size: Option<u64>) -> ClientSession {
-    ClientSession::download(Scenario::fast().client, &cookie(), &password(), size)
+fn download(size: Option<u64>) -> LegacySession {
+    LegacySession::download(Scenario::fast().client, &cookie(), &password(), size)
 }
 
 fn chunk(length: usize) -> Vec<u8> {
     let (mut text, mut plaintext) = (String::new(), Vec::new());
-    let base64 = fss::wire::legacy_frame::Base64::encode(&vec![7; length], &mut text).expect("short");
+    let base64 =
+        fss::wire::legacy_frame::Base64::encode(&vec![7; length], &mut text).expect("short");
     ServerFrame::Chunk(base64).encode(&mut plaintext).expect("no NUL");
     plaintext
 }
@@ -449,22 +553,51 @@ fn a_client_names_what_a_server_did_wrong() {
     let approved: &[u8] = b"S\0Approved\0";
     let (short, long) = (chunk(32), chunk(CHUNK));
     for (client, frames, error) in vec![
-        (upload(), vec![approved], Error::UnexpectedFrame { got: "an approval", expected: "a cookie" }),
-        (upload(), vec![b"R\0OK\0"], Error::UnexpectedFrame { got: "an acknowledgement", expected: "a cookie" }),
-        (upload(), vec![b"R\x001\0", b"R\x002\0"], Error::UnexpectedFrame { got: "a cookie", expected: "an acknowledgement" }),
+        (
+            upload(),
+            vec![approved],
+            Error::UnexpectedFrame { got: "an approval", expected: "a cookie" },
+        ),
+        (
+            upload(),
+            vec![b"R\0OK\0"],
+            Error::UnexpectedFrame { got: "an acknowledgement", expected: "a cookie" },
+        ),
+        (
+            upload(),
+            vec![b"R\x001\0", b"R\x002\0"],
+            Error::UnexpectedFrame { got: "a cookie", expected: "an acknowledgement" },
+        ),
         (upload(), vec![b"R\0\x1b[2J\0"], Error::Refused(Refusal::InvalidCookie)),
-        // A recorded chunk that was sealed to this client, between a flag and a NUL of a man in the middle.
+        // A recorded chunk that was sealed to this client, between a flag and a NUL of a man in the
+        // middle.
         (upload(), vec![b"R\0QUFBQUFBQUFBQUFB\0"], Error::Refused(Refusal::InvalidCookie)),
-        (download(None), vec![b"R\0OK\0"], Error::UnexpectedFrame { got: "an acknowledgement", expected: "an approval" }),
+        (
+            download(None),
+            vec![b"R\0OK\0"],
+            Error::UnexpectedFrame { got: "an acknowledgement", expected: "an approval" },
+        ),
         (download(None), vec![b"S\0Denied\0"], Error::InvalidFrame(InvalidFrame::UnknownWord)),
-        (download(None), vec![approved, b"F\0QQ==\0"], Error::Integrity(Integrity::ChunkLength { length: 1 })),
-        (download(None), vec![approved, &short, &short], Error::Integrity(Integrity::ChunkLength { length: 32 })),
+        (
+            download(None),
+            vec![approved, b"F\0QQ==\0"],
+            Error::Integrity(Integrity::ChunkLength { length: 1 }),
+        ),
+        (
+            download(None),
+            vec![approved, &short, &short],
+            Error::Integrity(Integrity::ChunkLength { length: 32 }),
+        ),
         (
             download(Some(5000)),
             vec![approved, &short, b"F\0FIN\0"],
             Error::Integrity(Integrity::StoredLength { stored: 32, size: 5000 }),
         ),
-        (download(Some(3)), vec![approved, &long], Error::Integrity(Integrity::StoredLength { stored: 1024, size: 3 })),
+        (
+            download(Some(3)),
+            vec![approved, &long],
+            Error::Integrity(Integrity::StoredLength { stored: 1024, size: 3 }),
+        ),
     ] {
         let (end, said) = client_hears(client, &[server_key(), messages(&frames)].concat());
         assert_eq!(end, Err(error), "{frames:?}");
@@ -480,7 +613,10 @@ fn a_client_reports_what_a_server_says() {
     ] {
         let (end, said) = client_hears(download(None), &[server_key(), wire].concat());
         assert_eq!(end.map_err(|error| error.to_string()), Err(text.into()));
-        assert!(said.is_empty() || last_text(&said).starts_with("D|"), "who was refused says nothing more");
+        assert!(
+            said.is_empty() || last_text(&said).starts_with("D|"),
+            "who was refused says nothing more"
+        );
     }
 }
 
@@ -506,12 +642,12 @@ fn a_refusal_is_heard_even_if_sending_fails() {
                 client.received(count);
                 now = now + Duration::from_millis(10);
             }
-            Ok(Step::Need(_)) => {
+            Ok(Step::Request(_)) => {
                 supplied = true;
                 let count = client.supply().len();
                 client.supplied(count);
             }
-            Ok(Step::Wait(time)) => now = now + time,
+            Ok(Step::Sleep(time)) => now = now + time,
             Ok(_) => {}
         }
     };
@@ -523,7 +659,8 @@ fn misuse_is_an_error_and_not_a_panic() {
     let mut client = download(None);
     client.supplied(3);
     client.consumed(3);
-    let error = (0..10).find_map(|seconds| client.poll(Time::ZERO + Duration::from_secs(seconds)).err());
+    let error =
+        (0..10).find_map(|seconds| client.poll(Time::ZERO + Duration::from_secs(seconds)).err());
     assert!(matches!(error, Some(Error::Misuse(_))), "{error:?}");
 }
 
@@ -534,15 +671,20 @@ fn a_block_for_another_key_does_not_open() {
     let config = Config::new(std::sync::Arc::new(provider), keys::server(&provider));
     let other = provider.load_public_key(keys::client(&provider).public_key()).expect("valid");
     let mut wire = client_key();
-    fss::wire::rsa_channel::seal_message(&*other, b"U\0a\0", &mut fss::SystemRng, &mut wire).expect("short");
+    fss::wire::rsa_message::seal_message(&*other, b"U\0a\0", &mut fss::SystemRng, &mut wire)
+        .expect("short");
     let mut server = ServerSession::with_config(store(), config);
-    assert_eq!(play(&mut server, &wire, |_, need| match need {}, drop).end, Err(Error::BlockDoesNotOpen));
+    assert_eq!(
+        replay(&mut server, &wire, |_, request| match request {}, drop).end,
+        Err(Error::BlockDoesNotOpen)
+    );
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// P3, P5, P7, P8: arbitrary bytes, at every layer. The bodies of the fuzz targets check what must hold.
+    /// P3, P5, P7, P8: arbitrary bytes, at every layer. The bodies of the fuzz targets check what
+    /// must hold.
     #[test]
     fn p3_p5_p7_p8_arbitrary_bytes(data in prop::collection::vec(any::<u8>(), 0..600)) {
         fuzz::frame_parser(&data);

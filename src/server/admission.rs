@@ -1,11 +1,11 @@
-//! How many connections a server has, in all and of one source, and what becomes of those that are too many
-//! (`docs/protocol.md` §24).
+//! How many connections a server has, in all and of one peer, and what becomes of those that are
+//! too many (`docs/protocol.md` §24).
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Source;
+use super::PeerAddress;
 use crate::limits::Limits;
 
 /// The connections of all sessions that share a [`crate::Config`].
@@ -18,17 +18,17 @@ struct Counts {
     /// Those that are being told that the server is busy. They take no place from others.
     refused: usize,
     /// Admitted connections, of sources that have one.
-    sources: HashMap<Source, usize>,
+    peers: HashMap<PeerAddress, usize>,
 }
 
 /// What becomes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Admission {
     Admitted,
     /// It is told that the server is busy.
     Refused,
     /// It is closed without a word, for too many are being told.
-    TurnedAway,
+    Dropped,
 }
 
 impl Connections {
@@ -38,17 +38,21 @@ impl Connections {
     }
 
     /// Counts a connection, for as long as its place is held.
-    pub(crate) fn enter(self: &Arc<Self>, limits: &Limits) -> Place {
+    pub(crate) fn enter(self: &Arc<Self>, limits: &Limits) -> ConnectionPermit {
         let mut counts = self.counts();
-        let mut place = Place { connections: Arc::clone(self), source: None, standing: Standing::TurnedAway };
+        let mut permit = ConnectionPermit {
+            connections: Arc::clone(self),
+            peer: None,
+            admission: Admission::Dropped,
+        };
         if counts.admitted < limits.connections {
             counts.admitted += 1;
-            place.standing = Standing::Admitted;
+            permit.admission = Admission::Admitted;
         } else {
-            place.refuse(&mut counts, limits);
+            permit.refuse(&mut counts, limits);
         }
         drop(counts);
-        place
+        permit
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -63,64 +67,64 @@ impl fmt::Debug for Connections {
 }
 
 /// A connection's place among the others. It is given up when it is dropped.
-pub(crate) struct Place {
+pub(crate) struct ConnectionPermit {
     connections: Arc<Connections>,
-    source: Option<Source>,
-    standing: Standing,
+    peer: Option<PeerAddress>,
+    admission: Admission,
 }
 
-impl Place {
+impl ConnectionPermit {
     /// Counts the connection for where it comes from, too.
-    pub(crate) fn set_source(&mut self, source: Source, limits: &Limits) {
+    pub(crate) fn set_peer(&mut self, peer: PeerAddress, limits: &Limits) {
         let connections = Arc::clone(&self.connections);
         let mut counts = connections.counts();
-        self.leave_source(&mut counts);
-        if self.standing != Standing::Admitted {
+        self.leave_peer(&mut counts);
+        if self.admission != Admission::Admitted {
             return;
         }
-        let of_source = counts.sources.entry(source).or_default();
-        if *of_source < limits.connections_per_source {
-            *of_source += 1;
-            self.source = Some(source);
+        let of_peer = counts.peers.entry(peer).or_default();
+        if *of_peer < limits.connections_per_source {
+            *of_peer += 1;
+            self.peer = Some(peer);
             return;
         }
         counts.admitted -= 1;
         self.refuse(&mut counts, limits);
     }
 
-    pub(crate) fn standing(&self) -> Standing {
-        self.standing
+    pub(crate) fn admission(&self) -> Admission {
+        self.admission
     }
 
     fn refuse(&mut self, counts: &mut Counts, limits: &Limits) {
         if counts.refused < limits.connections / 8 + 8 {
             counts.refused += 1;
-            self.standing = Standing::Refused;
+            self.admission = Admission::Refused;
         } else {
-            self.standing = Standing::TurnedAway;
+            self.admission = Admission::Dropped;
         }
     }
 
-    fn leave_source(&mut self, counts: &mut Counts) {
-        let Some(source) = self.source.take() else { return };
-        if let Some(of_source) = counts.sources.get_mut(&source) {
-            *of_source -= 1;
-            if *of_source == 0 {
-                counts.sources.remove(&source);
+    fn leave_peer(&mut self, counts: &mut Counts) {
+        let Some(peer) = self.peer.take() else { return };
+        if let Some(of_peer) = counts.peers.get_mut(&peer) {
+            *of_peer -= 1;
+            if *of_peer == 0 {
+                counts.peers.remove(&peer);
             }
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let connections = Arc::clone(&self.connections);
         let mut counts = connections.counts();
-        self.leave_source(&mut counts);
-        match self.standing {
-            Standing::Admitted => counts.admitted -= 1,
-            Standing::Refused => counts.refused -= 1,
-            Standing::TurnedAway => {}
+        self.leave_peer(&mut counts);
+        match self.admission {
+            Admission::Admitted => counts.admitted -= 1,
+            Admission::Refused => counts.refused -= 1,
+            Admission::Dropped => {}
         }
     }
 }
@@ -131,41 +135,47 @@ mod tests {
 
     use super::*;
 
-    fn enter(connections: &Arc<Connections>, limits: &Limits, source: &str) -> Place {
-        let mut place = connections.enter(limits);
-        place.set_source(source.parse::<IpAddr>().unwrap().into(), limits);
-        place
+    fn enter(connections: &Arc<Connections>, limits: &Limits, peer: &str) -> ConnectionPermit {
+        let mut permit = connections.enter(limits);
+        permit.set_peer(peer.parse::<IpAddr>().unwrap().into(), limits);
+        permit
     }
 
     #[test]
     fn places_are_counted_in_all_and_for_a_source_and_given_back() {
         let limits = Limits { connections: 3, connections_per_source: 2, ..Limits::default() };
         let connections = Arc::new(Connections::default());
-        let enter = |source| enter(&connections, &limits, source);
+        let enter = |peer| enter(&connections, &limits, peer);
         let two = [enter("10.0.0.1"), enter("10.0.0.1")];
-        assert!(two.iter().all(|place| place.standing() == Standing::Admitted));
-        assert_eq!(enter("10.0.0.1").standing(), Standing::Refused, "the third of a source");
+        assert!(two.iter().all(|permit| permit.admission() == Admission::Admitted));
+        assert_eq!(enter("10.0.0.1").admission(), Admission::Refused, "the third of a source");
         let other = enter("10.0.0.2");
-        assert_eq!(other.standing(), Standing::Admitted);
-        assert_eq!(enter("10.0.0.3").standing(), Standing::Refused, "the fourth of all");
+        assert_eq!(other.admission(), Admission::Admitted);
+        assert_eq!(enter("10.0.0.3").admission(), Admission::Refused, "the fourth of all");
         drop(two);
-        assert_eq!(enter("10.0.0.1").standing(), Standing::Admitted);
+        assert_eq!(enter("10.0.0.1").admission(), Admission::Admitted);
         drop(other);
         assert_eq!(connections.count(), 0);
         let counts = connections.counts();
-        assert!(counts.sources.is_empty() && counts.refused == 0);
+        assert!(counts.peers.is_empty() && counts.refused == 0);
     }
 
-    /// A source that comes again and again is told so a few times at once, and takes no place from others.
+    /// A source that comes again and again is told so a few times at once, and takes no place from
+    /// others.
     #[test]
     fn one_source_keeps_nobody_out() {
         let limits = Limits { connections: 8, connections_per_source: 2, ..Limits::default() };
         let connections = Arc::new(Connections::default());
         let flood: Vec<_> = (0..100).map(|_| enter(&connections, &limits, "10.0.0.1")).collect();
-        let count = |standing| flood.iter().filter(|place| place.standing() == standing).count();
-        assert_eq!((count(Standing::Admitted), count(Standing::Refused), count(Standing::TurnedAway)), (2, 9, 89));
-        let others: Vec<_> = (2..8).map(|host| enter(&connections, &limits, &format!("10.0.0.{host}"))).collect();
-        assert!(others.iter().all(|place| place.standing() == Standing::Admitted));
+        let count =
+            |admission| flood.iter().filter(|permit| permit.admission() == admission).count();
+        assert_eq!(
+            (count(Admission::Admitted), count(Admission::Refused), count(Admission::Dropped)),
+            (2, 9, 89)
+        );
+        let others: Vec<_> =
+            (2..8).map(|host| enter(&connections, &limits, &format!("10.0.0.{host}"))).collect();
+        assert!(others.iter().all(|permit| permit.admission() == Admission::Admitted));
         drop((flood, others));
         assert_eq!((connections.count(), connections.counts().refused), (0, 0));
     }

@@ -1,4 +1,5 @@
-//! The key exchange: each side's RSA public key as PEM, in clear and unframed (`docs/protocol.md` §2).
+//! The key exchange: each side's RSA public key as PEM, in clear and unframed (`docs/protocol.md`
+//! §2).
 
 use crate::pem;
 
@@ -13,8 +14,9 @@ pub const MAX_WHITE_SPACE: usize = 16;
 /// What is wrong with a peer's key exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidPrelude {
-    /// The first bytes are not those of a public key in PEM: perhaps the peer speaks another protocol.
+pub enum InvalidKeyExchange {
+    /// The first bytes are not those of a public key in PEM: perhaps the peer speaks another
+    /// protocol.
     #[error("it does not begin with a public key in PEM")]
     NoKey,
     /// The key does not end within 4096 bytes.
@@ -27,22 +29,23 @@ pub enum InvalidPrelude {
 
 /// Looks for a whole key at the beginning of `input`.
 ///
-/// Gives the key's `SubjectPublicKeyInfo` in DER and the bytes of PEM read, or `None` while more must come. The key
-/// ends with its last line; white space after it is left for the reader of messages (`docs/protocol.md` §2).
+/// Gives the key's `SubjectPublicKeyInfo` in DER and the bytes of PEM read, or `None` while more
+/// must come. The key ends with its last line; white space after it is left for the reader of
+/// messages (`docs/protocol.md` §2).
 ///
 /// # Errors
-/// [`InvalidPrelude`], as soon as the bytes can no longer become a key.
-pub fn read(input: &[u8]) -> Result<Option<(Vec<u8>, usize)>, InvalidPrelude> {
+/// [`InvalidKeyExchange`], as soon as the bytes can no longer become a key.
+pub fn read(input: &[u8]) -> Result<Option<(Vec<u8>, usize)>, InvalidKeyExchange> {
     let first = pem::first_line(LABEL);
     let compared = input.len().min(first.len());
     if input[..compared] != first.as_bytes()[..compared] {
-        return Err(InvalidPrelude::NoKey);
+        return Err(InvalidKeyExchange::NoKey);
     }
     let input = &input[..input.len().min(MAX_LENGTH)];
     match pem::read(input, LABEL) {
-        Ok(None) if input.len() == MAX_LENGTH => Err(InvalidPrelude::TooLong),
+        Ok(None) if input.len() == MAX_LENGTH => Err(InvalidKeyExchange::TooLong),
         Ok(found) => Ok(found),
-        Err(pem::NotBase64) => Err(InvalidPrelude::Base64),
+        Err(pem::NotBase64) => Err(InvalidKeyExchange::Base64),
     }
 }
 
@@ -67,11 +70,14 @@ mod tests {
 
     #[test]
     fn each_mistake_has_its_own_error() {
-        assert_eq!(read(b"SSH-2.0-OpenSSH"), Err(InvalidPrelude::NoKey));
-        assert_eq!(read(b"\n-----BEGIN"), Err(InvalidPrelude::NoKey));
+        assert_eq!(read(b"SSH-2.0-OpenSSH"), Err(InvalidKeyExchange::NoKey));
+        assert_eq!(read(b"\n-----BEGIN"), Err(InvalidKeyExchange::NoKey));
         let first = pem::first_line(LABEL);
         let endless = [first.as_bytes(), &[b'A'; MAX_LENGTH]].concat();
-        assert_eq!(read(&endless), Err(InvalidPrelude::TooLong));
-        assert_eq!(read(b"-----BEGIN PUBLIC KEY-----\n*\n-----END PUBLIC KEY-----"), Err(InvalidPrelude::Base64));
+        assert_eq!(read(&endless), Err(InvalidKeyExchange::TooLong));
+        assert_eq!(
+            read(b"-----BEGIN PUBLIC KEY-----\n*\n-----END PUBLIC KEY-----"),
+            Err(InvalidKeyExchange::Base64)
+        );
     }
 }
