@@ -1,7 +1,8 @@
 //! Compression of content with zstd, before it is sealed (`docs/protocol.md` §21.8–9).
 //!
 //! What is compressed is one frame of zstd. Both ways stream: an [`Encoder`] is read from, a
-//! [`Decoder`] written to.
+//! [`Decoder`] written to. [`Compressor`] and [`Decompressor`] are the same without a reader and a
+//! writer, for callers that wait for both.
 //!
 //! ```
 //! use std::io::{Read as _, Write as _};
@@ -36,13 +37,13 @@ pub fn encoding_id() -> String {
     format!("zstd-{LEVEL}-{}", zstd_safe::version_string())
 }
 
-/// Reads what another reader gives, compressed. What comes out depends on nothing but what goes in,
-/// whatever is read at once on either side.
-pub struct Encoder<R> {
-    inner: R,
+/// Compresses what it is filled with: the core of an [`Encoder`], without a reader. What comes out
+/// depends on nothing but what goes in, however both are cut into pieces.
+pub struct Compressor {
     context: CCtx<'static>,
-    /// What was read, and how far it is taken.
+    /// What came in, and how much of it zstd has.
     input: Vec<u8>,
+    filled: usize,
     taken: usize,
     output: Vec<u8>,
     ready: std::ops::Range<usize>,
@@ -52,98 +53,153 @@ pub struct Encoder<R> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    Content,
-    /// All is read, and the frame is to be ended.
+    Filling,
+    /// zstd gets whole pieces, so that how they came in shows nowhere.
+    Compressing,
+    /// All has come in, and the frame is to be ended.
     Ending,
     Ended,
 }
 
-impl<R: Read> Encoder<R> {
-    /// Compresses what `inner` gives.
-    ///
+impl Compressor {
     /// # Errors
     /// [`io::ErrorKind::OutOfMemory`]
-    pub fn new(inner: R) -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let mut context = CCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
         context.set_parameter(CParameter::CompressionLevel(LEVEL)).map_err(failed)?;
-        let (input, output) = (Vec::with_capacity(PIECE), vec![0; PIECE]);
         Ok(Self {
-            inner,
             context,
-            input,
+            input: vec![0; PIECE],
+            filled: 0,
             taken: 0,
-            output,
+            output: vec![0; PIECE],
             ready: 0..0,
-            stage: Stage::Content,
+            stage: Stage::Filling,
             total_in: 0,
         })
     }
 
-    /// How many bytes were read of the inner reader: how far the compression is.
+    /// How many bytes have come in.
     pub fn total_in(&self) -> u64 {
         self.total_in
     }
 
+    /// Where to put the next bytes when [`Compressor::read`] has returned `None`.
+    pub fn room(&mut self) -> &mut [u8] {
+        &mut self.input[self.filled..]
+    }
+
+    /// The first `count` bytes of the room are filled; 0 means that there are no more.
+    pub fn filled(&mut self, count: usize) {
+        self.filled = self.input.len().min(self.filled + count);
+        self.total_in += count as u64;
+        if count == 0 || self.filled == self.input.len() {
+            self.stage = if self.filled == 0 { Stage::Ending } else { Stage::Compressing };
+        }
+    }
+
+    /// Compressed bytes: how many there are in `output` now, 0 at the end, or `None` if the room
+    /// is to be filled first.
+    ///
+    /// # Errors
+    /// Those of zstd: there is no memory.
+    pub fn read(&mut self, output: &mut [u8]) -> io::Result<Option<usize>> {
+        while self.ready.is_empty() {
+            if self.stage == Stage::Ended || output.is_empty() {
+                return Ok(Some(0));
+            }
+            if self.stage == Stage::Filling {
+                return Ok(None);
+            }
+            self.advance()?;
+        }
+        let count = output.len().min(self.ready.len());
+        output[..count].copy_from_slice(&self.output[self.ready.start..self.ready.start + count]);
+        self.ready.start += count;
+        Ok(Some(count))
+    }
+
     /// Fills the output, as far as there is any.
     fn advance(&mut self) -> io::Result<()> {
-        // zstd gets whole pieces, so that how the inner reader cuts them shows nowhere.
-        if self.stage == Stage::Content && self.taken == self.input.len() {
-            self.taken = 0;
-            self.input.clear();
-            self.inner.by_ref().take(PIECE as u64).read_to_end(&mut self.input)?;
-            self.total_in += self.input.len() as u64;
-            if self.input.is_empty() {
-                self.stage = Stage::Ending;
-            }
-        }
         let mut output = OutBuffer::around(&mut self.output[..]);
         if self.stage == Stage::Ending {
             if self.context.end_stream(&mut output).map_err(failed)? == 0 {
                 self.stage = Stage::Ended;
             }
         } else {
-            let mut input = InBuffer { src: &self.input, pos: self.taken };
+            let mut input = InBuffer { src: &self.input[..self.filled], pos: self.taken };
             self.context.compress_stream(&mut output, &mut input).map_err(failed)?;
             self.taken = input.pos;
+            if self.taken == self.filled {
+                // A piece that is not full was the last one.
+                let last = self.filled < self.input.len();
+                self.stage = if last { Stage::Ending } else { Stage::Filling };
+                (self.filled, self.taken) = (0, 0);
+            }
         }
         self.ready = 0..output.pos();
         Ok(())
     }
 }
 
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressor").field("stage", &self.stage).finish_non_exhaustive()
+    }
+}
+
+/// Reads what another reader returns, compressed.
+pub struct Encoder<R> {
+    inner: R,
+    compressor: Compressor,
+}
+
+impl<R: Read> Encoder<R> {
+    /// Compresses what `inner` returns.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::OutOfMemory`]
+    pub fn new(inner: R) -> io::Result<Self> {
+        Ok(Self { inner, compressor: Compressor::new()? })
+    }
+
+    /// How many bytes were read of the inner reader: how far the compression is.
+    pub fn total_in(&self) -> u64 {
+        self.compressor.total_in()
+    }
+}
+
 impl<R: Read> Read for Encoder<R> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        while self.ready.is_empty() {
-            if self.stage == Stage::Ended || room.is_empty() {
-                return Ok(0);
+        loop {
+            if let Some(count) = self.compressor.read(room)? {
+                return Ok(count);
             }
-            self.advance()?;
+            let count = self.inner.read(self.compressor.room())?;
+            self.compressor.filled(count);
         }
-        let count = room.len().min(self.ready.len());
-        room[..count].copy_from_slice(&self.output[self.ready.start..self.ready.start + count]);
-        self.ready.start += count;
-        Ok(count)
     }
 }
 
 impl<R> fmt::Debug for Encoder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Encoder").field("stage", &self.stage).finish_non_exhaustive()
+        f.debug_struct("Encoder").field("compressor", &self.compressor).finish_non_exhaustive()
     }
 }
 
-/// Decodes what is written to it, and writes it on. Nothing is complete before [`Decoder::finish`].
+/// Decompresses what it is fed with: the core of a [`Decoder`], without a writer. Nothing is
+/// complete before [`Decompressor::finish`].
 ///
-/// Exactly one frame is taken: one that is skipped, or one behind the first, is refused. Memory is
-/// at most the window of 2^[`MAX_WINDOW_LOG`] bytes, and 128 KiB, however much comes out. Its
-/// errors of kind [`io::ErrorKind::InvalidData`] hold a [`Damage`].
-pub struct Decoder<W> {
-    inner: W,
+/// Exactly one frame is accepted: one that is skipped, or one after the first, is refused. Memory
+/// is at most the window of 2^[`MAX_WINDOW_LOG`] bytes, and 128 KiB, however much comes out.
+pub struct Decompressor {
     context: DCtx<'static>,
     output: Vec<u8>,
     size: Option<u64>,
-    written: u64,
-    /// Whether the frame has ended; or what has gone wrong, for nothing is taken after an error.
+    produced: u64,
+    /// A full output may mean that there is more of it, without any more input.
+    is_full: bool,
+    /// Whether the frame has ended; or what has gone wrong, for nothing is accepted after an error.
     state: Result<bool, Damage>,
 }
 
@@ -168,49 +224,67 @@ pub enum Damage {
     NotWritten,
 }
 
-impl<W: Write> Decoder<W> {
-    /// Decodes to `inner`: exactly `size` bytes, if that is known.
+impl Decompressor {
+    /// For exactly `size` bytes, if that is known.
     ///
     /// # Errors
     /// [`io::ErrorKind::OutOfMemory`]
-    pub fn new(inner: W, size: Option<u64>) -> io::Result<Self> {
+    pub fn new(size: Option<u64>) -> io::Result<Self> {
         let mut context = DCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
         context.set_parameter(DParameter::WindowLogMax(MAX_WINDOW_LOG)).map_err(failed)?;
-        Ok(Self { inner, context, output: vec![0; PIECE], size, written: 0, state: Ok(false) })
+        let (output, state) = (vec![0; PIECE], Ok(false));
+        Ok(Self { context, output, size, produced: 0, is_full: false, state })
     }
 
-    /// Checks that the content is whole, and gives back what was written to.
+    /// The next decompressed bytes, 128 KiB at most, of an input that is advanced; `None` when all
+    /// of the input is taken and nothing more comes of it.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidData`] if it is not.
-    pub fn finish(self) -> io::Result<W> {
-        match self.state {
-            Err(damage) => Err(invalid(damage)),
-            Ok(false) => Err(invalid(Damage::Truncated)),
-            Ok(true) if self.size.is_some_and(|size| size != self.written) => {
-                Err(invalid(Damage::Size))
+    /// [`Damage`], for ever.
+    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<&[u8]>, Damage> {
+        while self.is_full || !input.is_empty() {
+            let count = match self.step(input) {
+                Ok(count) => count,
+                Err(damage) => {
+                    self.state = Err(damage);
+                    return Err(damage);
+                }
+            };
+            if count > 0 {
+                return Ok(Some(&self.output[..count]));
             }
-            Ok(true) => Ok(self.inner),
+        }
+        Ok(None)
+    }
+
+    /// Checks that the content is whole.
+    ///
+    /// # Errors
+    /// [`Damage`] if it is not.
+    pub fn finish(&self) -> Result<(), Damage> {
+        match self.state {
+            Err(damage) => Err(damage),
+            Ok(false) => Err(Damage::Truncated),
+            Ok(true) if self.size.is_some_and(|size| size != self.produced) => Err(Damage::Size),
+            Ok(true) => Ok(()),
         }
     }
 
-    fn fail(&mut self, damage: Damage) -> io::Error {
-        self.state = Err(damage);
-        invalid(damage)
-    }
-
-    /// Decodes once; gives how much came out.
-    fn step(&mut self, input: &mut InBuffer<'_>) -> Result<usize, Damage> {
+    /// Decompresses once, and returns how much came out.
+    fn step(&mut self, bytes: &mut &[u8]) -> Result<usize, Damage> {
         if self.state? {
             return Err(Damage::TrailingData);
         }
+        let mut input = InBuffer::around(bytes);
         let mut output = OutBuffer::around(&mut self.output[..]);
-        let left = self.context.decompress_stream(&mut output, input);
+        let left = self.context.decompress_stream(&mut output, &mut input);
         self.state = Ok(left.map_err(|code| Damage::Frame(zstd_safe::get_error_name(code)))? == 0);
+        *bytes = &bytes[input.pos..];
         let count = output.pos();
-        self.written += count as u64;
-        // Before any of it is written.
-        if self.size.is_some_and(|size| self.written > size) {
+        self.produced += count as u64;
+        self.is_full = count == PIECE && self.state == Ok(false);
+        // Before any of it is handed out.
+        if self.size.is_some_and(|size| self.produced > size) {
             Err(Damage::Size)
         } else {
             Ok(count)
@@ -218,18 +292,50 @@ impl<W: Write> Decoder<W> {
     }
 }
 
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decompressor")
+            .field("produced", &self.produced)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Decompresses what is written to it, and writes it on, as a [`Decompressor`] does. Nothing is
+/// complete before [`Decoder::finish`]. Its errors of kind [`io::ErrorKind::InvalidData`] hold a
+/// [`Damage`].
+pub struct Decoder<W> {
+    inner: W,
+    decompressor: Decompressor,
+}
+
+impl<W: Write> Decoder<W> {
+    /// Decompresses to `inner`: exactly `size` bytes, if that is known.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::OutOfMemory`]
+    pub fn new(inner: W, size: Option<u64>) -> io::Result<Self> {
+        Ok(Self { inner, decompressor: Decompressor::new(size)? })
+    }
+
+    /// Checks that the content is whole, and returns what was written to.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidData`] if it is not.
+    pub fn finish(self) -> io::Result<W> {
+        self.decompressor.finish().map_err(invalid).map(|()| self.inner)
+    }
+}
+
 impl<W: Write> Write for Decoder<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut input = InBuffer { src: bytes, pos: 0 };
-        // A full output may mean that there is more of it, without any more input.
-        let mut full = false;
-        while full || input.pos < bytes.len() {
-            let count = self.step(&mut input).map_err(|damage| self.fail(damage))?;
-            if let Err(error) = self.inner.write_all(&self.output[..count]) {
-                self.state = Err(Damage::NotWritten);
+        let mut input = bytes;
+        while let Some(output) = self.decompressor.next(&mut input).map_err(invalid)? {
+            if let Err(error) = self.inner.write_all(output) {
+                // What follows has no place.
+                self.decompressor.state = Err(Damage::NotWritten);
                 return Err(error);
             }
-            full = count == PIECE && self.state == Ok(false);
         }
         Ok(bytes.len())
     }
@@ -241,10 +347,7 @@ impl<W: Write> Write for Decoder<W> {
 
 impl<W> fmt::Debug for Decoder<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoder")
-            .field("written", &self.written)
-            .field("state", &self.state)
-            .finish_non_exhaustive()
+        f.debug_struct("Decoder").field("decompressor", &self.decompressor).finish_non_exhaustive()
     }
 }
 
