@@ -257,6 +257,11 @@ impl Decompressor {
         Ok(None)
     }
 
+    /// Whether more comes out without any more input.
+    pub fn has_more(&self) -> bool {
+        self.is_full
+    }
+
     /// Checks that the content is whole.
     ///
     /// # Errors

@@ -134,7 +134,7 @@ mod pem;
 #[cfg(feature = "profile")]
 pub mod profile;
 pub mod proxy;
-#[cfg(all(unix, feature = "blocking"))]
+#[cfg(any(all(unix, feature = "blocking"), feature = "tokio"))]
 pub mod remote;
 #[cfg(any(feature = "archive", feature = "profile"))]
 mod remove;

@@ -1,8 +1,10 @@
 //! What can go wrong between a program and its files on a server.
 
 use std::io;
+use std::time::Duration;
 
-use crate::sealed::DerivationFailed;
+use crate::sealed::{DerivationFailed, Integrity};
+use crate::wire::error_frame::ErrorCode;
 
 /// Why an operation was not done.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +50,63 @@ pub enum Error {
     /// `compress`.
     #[error("this program was built without compression")]
     NoCompression,
+    /// The file is larger than [`Get::at_most`](super::Get::at_most) allows.
+    #[error("the file has {size} bytes or more, and {limit} are allowed")]
+    TooLarge {
+        /// Bytes of it, as far as is known.
+        size: u64,
+        /// The most that are allowed.
+        limit: u64,
+    },
+    /// What is uploaded was changed meanwhile: upload it again.
+    #[error("what is uploaded was changed while it was read")]
+    SourceChanged,
+    /// The file was replaced between two connections of a download: download it again.
+    #[error("the server has another file now than when the download began")]
+    FileChanged,
+    /// A directory can be neither packed nor unpacked: this program was built without the feature
+    /// `archive`.
+    #[error("this program was built without directories")]
+    NoDirectories,
     /// The server lists files without end.
     #[error("the server lists more files than are taken")]
     EndlessList,
     /// The server closed the connection before it had answered.
     #[error("the server closed before it answered")]
     NoAnswer,
+}
+
+impl Error {
+    /// Whether the same may go well after a while: the connection failed, or the server is busy.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::NoAnswer => true,
+            Self::Session(error) => match error {
+                crate::Error::Disconnected(_) | crate::Error::TimedOut(_) => true,
+                crate::Error::PeerRefused(frame) => frame.code == Some(ErrorCode::Busy),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// How long a busy server asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Session(crate::Error::PeerRefused(frame)) => frame.retry.map(Duration::from_secs),
+            _ => None,
+        }
+    }
+
+    /// Whether the server does not have any more what an upload would resume, or has something
+    /// else.
+    pub(super) fn is_lost_upload(&self) -> bool {
+        match self {
+            Self::Session(crate::Error::PeerRefused(frame)) => {
+                frame.code == Some(ErrorCode::Refused)
+            }
+            Self::Session(crate::Error::Integrity(integrity)) => *integrity == Integrity::Chain,
+            _ => false,
+        }
+    }
 }

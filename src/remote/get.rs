@@ -1,41 +1,97 @@
-//! Downloads.
+//! What is downloaded, and what it was.
 
-#[cfg(feature = "compress")]
-use std::io;
-use std::io::Write;
-
+use super::progress::{Observer, Progress};
 use super::{Error, Stored};
 use crate::chain::ChainDigest;
-use crate::client::{ClientEvent, Download, Operation};
-#[cfg(feature = "compress")]
-use crate::compress::Decoder;
-use crate::format::StoredFormat;
-use crate::sealed::{Header, Key, Metadata};
+use crate::sealed::{Header, Metadata};
 use crate::types::cookie::Cookie;
 
 /// Which file is downloaded, and what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+#[must_use]
 pub struct Get {
     cookie: Cookie,
     header: Option<Header>,
     chain: Option<ChainDigest>,
+    is_legacy: bool,
+    legacy_size: Option<u64>,
+    limit: Option<u64>,
+    observer: Observer,
 }
 
 impl From<&Cookie> for Get {
-    /// The file with this cookie, whatever its server says that it was sealed with.
+    /// The file with this cookie, whatever its server claims that it was sealed with.
     fn from(cookie: &Cookie) -> Self {
-        Self { cookie: cookie.clone(), header: None, chain: None }
+        Self {
+            cookie: cookie.clone(),
+            header: None,
+            chain: None,
+            is_legacy: false,
+            legacy_size: None,
+            limit: None,
+            observer: Observer::default(),
+        }
     }
 }
 
 impl From<&Stored> for Get {
     /// This file and no other.
     fn from(stored: &Stored) -> Self {
-        Self {
-            cookie: stored.cookie.clone(),
-            header: Some(stored.header.clone()),
-            chain: Some(stored.chain),
+        let (header, chain) = (Some(stored.header.clone()), Some(stored.chain));
+        Self { header, chain, ..Self::from(&stored.cookie) }
+    }
+}
+
+impl Get {
+    /// A file that was uploaded with FSS 1.0, of this size if it is known; otherwise its end is a
+    /// guess (`docs/protocol.md` §8).
+    ///
+    /// **The server gets a proof of the password that lets it guess the password fast**
+    /// (§18.11), so this is never done unless it is asked for.
+    pub fn legacy(cookie: &Cookie, size: Option<u64>) -> Self {
+        Self { is_legacy: true, legacy_size: size, ..Self::from(cookie) }
+    }
+
+    /// Refuses a file that is larger, or becomes larger when it is decompressed.
+    pub fn at_most(self, bytes: u64) -> Self {
+        Self { limit: Some(bytes), ..self }
+    }
+
+    /// Calls a function with the progress, often: keep it short.
+    pub fn on_progress(self, observe: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self { observer: Observer::new(observe), ..self }
+    }
+
+    pub(super) fn cookie(&self) -> &Cookie {
+        &self.cookie
+    }
+
+    pub(super) fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
+    pub(super) fn chain(&self) -> Option<ChainDigest> {
+        self.chain
+    }
+
+    pub(super) fn is_legacy(&self) -> bool {
+        self.is_legacy
+    }
+
+    pub(super) fn legacy_size(&self) -> Option<u64> {
+        self.legacy_size
+    }
+
+    pub(super) fn check_limit(&self, bytes: Option<u64>) -> Result<(), Error> {
+        match (self.limit, bytes) {
+            (Some(limit), Some(size)) if size > limit => Err(Error::TooLarge { size, limit }),
+            _ => Ok(()),
         }
+    }
+
+    /// Bytes of the file so far.
+    pub(super) fn report(&self, bytes: u64, total: Option<u64>) {
+        self.observer.report(bytes, total);
     }
 }
 
@@ -45,117 +101,8 @@ impl From<&Stored> for Get {
 pub struct Fetched {
     /// What was sealed with it: its name, which is a label and never a path, and more.
     pub metadata: Metadata,
+    /// Bytes of it.
+    pub size: u64,
     /// When the server removes it, in Unix seconds.
     pub expires: Option<u64>,
-}
-
-/// The header of a sealed file.
-pub(super) fn sealed(format: StoredFormat) -> Result<Header, Error> {
-    match format {
-        StoredFormat::Sealed(header) => Ok(header),
-        StoredFormat::Legacy => Err(Error::NotSealed),
-    }
-}
-
-/// A decoder fails because of what it gets, or because of where it writes to.
-#[cfg(feature = "compress")]
-fn decoding(error: io::Error) -> Error {
-    if error.kind() == io::ErrorKind::InvalidData {
-        Error::Content(error)
-    } else {
-        Error::Sink(error)
-    }
-}
-
-/// A download that is going on.
-pub(super) struct Downloading<W: Write> {
-    file: Get,
-    sink: Sink<W>,
-    fetched: Option<Fetched>,
-    is_whole: bool,
-}
-
-enum Sink<W: Write> {
-    Plain(W),
-    #[cfg(feature = "compress")]
-    Compressed(Box<Decoder<W>>),
-    /// It is being changed into another.
-    None,
-}
-
-impl<W: Write> Downloading<W> {
-    pub(super) fn new(file: Get, sink: W) -> Self {
-        Self { file, sink: Sink::Plain(sink), fetched: None, is_whole: false }
-    }
-
-    pub(super) fn known_header(&self) -> Option<Header> {
-        self.file.header.clone()
-    }
-
-    pub(super) fn challenge(&self) -> Operation {
-        Operation::Challenge { cookie: self.file.cookie.clone() }
-    }
-
-    pub(super) fn operation(&self, key: Key, header: Header) -> Operation {
-        let Get { cookie, chain, .. } = self.file.clone();
-        Operation::Download(Download { cookie, header, key, earlier: None, chain })
-    }
-
-    pub(super) fn heed(&mut self, event: ClientEvent) -> Result<(), Error> {
-        match event {
-            ClientEvent::DownloadStarted { metadata, expires, .. } => {
-                let metadata = metadata.unwrap_or_default();
-                if metadata.get("encoding") == Some("zstd") {
-                    self.decompress(metadata.size())?;
-                }
-                self.fetched = Some(Fetched { metadata, expires });
-                Ok(())
-            }
-            // The next poll tells the server that it has arrived.
-            ClientEvent::Downloaded { .. } => {
-                self.is_whole = true;
-                self.flush()
-            }
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let written = match &mut self.sink {
-            Sink::Plain(sink) => sink.write_all(bytes),
-            #[cfg(feature = "compress")]
-            Sink::Compressed(decoder) => return decoder.write_all(bytes).map_err(decoding),
-            Sink::None => Ok(()),
-        };
-        written.map_err(Error::Sink)
-    }
-
-    pub(super) fn finish(self) -> Result<Fetched, Error> {
-        self.fetched.filter(|_| self.is_whole).ok_or(Error::NoAnswer)
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        let mut sink = match std::mem::replace(&mut self.sink, Sink::None) {
-            Sink::Plain(sink) => sink,
-            #[cfg(feature = "compress")]
-            Sink::Compressed(decoder) => decoder.finish().map_err(decoding)?,
-            Sink::None => return Ok(()),
-        };
-        sink.flush().map_err(Error::Sink)
-    }
-
-    #[cfg(feature = "compress")]
-    fn decompress(&mut self, size: Option<u64>) -> Result<(), Error> {
-        let size = size.ok_or(Error::Unbounded)?;
-        if let Sink::Plain(sink) = std::mem::replace(&mut self.sink, Sink::None) {
-            self.sink =
-                Sink::Compressed(Box::new(Decoder::new(sink, Some(size)).map_err(Error::Sink)?));
-        }
-        Ok(())
-    }
-
-    #[cfg(not(feature = "compress"))]
-    fn decompress(&mut self, size: Option<u64>) -> Result<(), Error> {
-        Err(if size.is_none() { Error::Unbounded } else { Error::NoCompression })
-    }
 }

@@ -1,10 +1,8 @@
-//! Uploads.
+//! What is uploaded, and what it becomes.
 
-use std::io::Read;
-
-use super::Error;
+use super::progress::{Observer, Progress};
 use crate::chain::ChainDigest;
-use crate::client::{ClientEvent, Upload};
+use crate::client::Upload;
 use crate::sealed::{Header, Key, Metadata};
 use crate::types::cookie::Cookie;
 
@@ -17,13 +15,20 @@ pub struct Put {
     keep: Option<u64>,
     downloads: Option<u64>,
     is_compressed: bool,
+    observer: Observer,
 }
 
 impl Default for Put {
     /// A file without a name, that is kept as long as the server keeps files.
     fn default() -> Self {
-        let metadata = Metadata::default().with("kind", "file").with("encoding", "identity");
-        Self { metadata, size: None, keep: None, downloads: None, is_compressed: false }
+        Self {
+            metadata: Metadata::default().with("kind", "file").with("encoding", "identity"),
+            size: None,
+            keep: None,
+            downloads: None,
+            is_compressed: false,
+            observer: Observer::default(),
+        }
     }
 }
 
@@ -38,8 +43,8 @@ impl Put {
         Self { size: Some(bytes), metadata: self.metadata.with("size", bytes.to_string()), ..self }
     }
 
-    /// Compressed with zstd, before it is sealed. Say the [`size`](Self::size) too: nobody unpacks
-    /// what does not say it.
+    /// Compressed with zstd, before it is sealed. Set the [`size`](Self::size) too: compressed
+    /// content of unknown size is refused by whoever downloads it.
     pub fn compressed(self) -> Self {
         Self { is_compressed: true, metadata: self.metadata.with("encoding", "zstd"), ..self }
     }
@@ -54,44 +59,44 @@ impl Put {
         Self { downloads: Some(downloads), ..self }
     }
 
-    /// Of a file with a name and a size; a name that was chosen stays.
+    /// Calls a function with the progress, often: keep it short.
+    pub fn on_progress(self, observe: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self { observer: Observer::new(observe), ..self }
+    }
+
+    /// Of something that has a name and a size; a name that was chosen stays.
     #[cfg(feature = "filesystem")]
-    pub(super) fn of_file(self, name: &std::ffi::OsStr, size: u64) -> Self {
+    pub(super) fn of_path(self, name: &std::ffi::OsStr, size: u64, kind: &str) -> Self {
         use std::os::unix::ffi::OsStrExt as _;
-        let is_named = self.metadata.name().is_some();
-        let known = |metadata: &Metadata| {
+        let encoding = self.metadata.get("encoding").unwrap_or("identity").to_owned();
+        let metadata = if self.metadata.name().is_some() {
+            self.metadata.clone()
+        } else {
             Metadata::with_name_bytes(name.as_bytes())
-                .with("encoding", metadata.get("encoding").unwrap_or("identity"))
         };
-        let metadata = if is_named { self.metadata.clone() } else { known(&self.metadata) };
+        let metadata = metadata.with("encoding", encoding).with("kind", kind);
         Self { metadata, ..self }.size(size)
     }
 
-    /// What is sealed of what the source gives.
-    pub(super) fn encoded<'a>(&self, source: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Error> {
-        if self.is_compressed { compress(source) } else { Ok(Box::new(source)) }
-    }
-
     pub(super) fn upload(&self, header: Header, key: Key) -> Upload {
-        let Self { metadata, size, keep, downloads, is_compressed } = self.clone();
         // How many bytes it is compressed to is not known beforehand.
-        let size = size.filter(|_| !is_compressed);
+        let size = self.size.filter(|_| !self.is_compressed);
+        let (metadata, keep, downloads) = (self.metadata.clone(), self.keep, self.downloads);
         Upload { header, key, metadata, size, keep, downloads }
     }
+
+    pub(super) fn is_compressed(&self) -> bool {
+        self.is_compressed
+    }
+
+    /// Bytes of the source so far.
+    pub(super) fn report(&self, bytes: u64) {
+        self.observer.report(bytes, self.size);
+    }
 }
 
-#[cfg(feature = "compress")]
-fn compress<'a>(source: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Error> {
-    Ok(Box::new(crate::compress::Encoder::new(source).map_err(Error::Source)?))
-}
-
-#[cfg(not(feature = "compress"))]
-fn compress<'a>(_source: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Error> {
-    Err(Error::NoCompression)
-}
-
-/// A file that is durable at the server. Keep all of it: with `header` and `chain` no
-/// other file is taken for it later.
+/// A file that is durable at the server. Keep all of it: with `header` and `chain` no other file is
+/// accepted for it later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored {
@@ -106,31 +111,4 @@ pub struct Stored {
     pub keep: Option<u64>,
     /// For how many downloads the server keeps it, if they are limited.
     pub downloads: Option<u64>,
-}
-
-/// An upload that is going on.
-pub(super) struct Uploading {
-    header: Header,
-    granted: (Option<u64>, Option<u64>),
-    stored: Option<(Cookie, ChainDigest)>,
-}
-
-impl Uploading {
-    pub(super) fn new(header: Header) -> Self {
-        Self { header, granted: (None, None), stored: None }
-    }
-
-    pub(super) fn heed(&mut self, event: ClientEvent) {
-        match event {
-            ClientEvent::UploadStarted { keep, downloads, .. } => self.granted = (keep, downloads),
-            ClientEvent::Uploaded { cookie, chain, .. } => self.stored = Some((cookie, chain)),
-            _ => {}
-        }
-    }
-
-    pub(super) fn finish(self) -> Result<Stored, Error> {
-        let ((cookie, chain), (keep, downloads)) =
-            (self.stored.ok_or(Error::NoAnswer)?, self.granted);
-        Ok(Stored { cookie, header: self.header, chain, keep, downloads })
-    }
 }

@@ -1,71 +1,16 @@
-//! The client of a few lines, over real sockets: what it returns is whole, and what is not becomes
-//! an error.
+//! The blocking client: what it returns is whole, and what is not becomes an error.
 
 use std::io::{self, Read, Write};
-use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use fss::driver::blocking::Driver;
-use fss::remote::{Client, Error, MemoryServerKeys, Put, Trust};
+use fss::remote::{Client, Error, Get, MemoryServerKeys, Put, Retry, Trust};
 use fss::store::{Store as _, UserName};
 use fss::wire::error_frame::ErrorCode;
-use fss::{Config, Cookie, MemoryStore, Password, ServerSession};
-use fss_test_support::rng::SeededRng;
-use rand_core::Rng as _;
+use fss::{Config, Cookie, Password};
 
-/// A server that serves until the test is over.
-struct Server {
-    config: Config,
-    store: MemoryStore,
-    address: String,
-}
-
-impl Server {
-    fn start() -> Self {
-        let (config, store) =
-            (Config::generate().expect("there are random numbers"), MemoryStore::new());
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let address = listener.local_addr().expect("it is bound").to_string();
-        let (serving, kept) = (config.clone(), store.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let mut session = ServerSession::with_config(&kept, serving.clone());
-                // How it ended is what the client tells.
-                let _ = Driver::new(stream).run(&mut session, |_, _| Ok::<_, fss::Error>(()));
-            }
-        });
-        Self { config, store, address }
-    }
-
-    fn trust(&self) -> Trust {
-        Trust::Pinned(self.config.identity().public_key().fingerprint())
-    }
-
-    fn client(&self) -> Client {
-        Client::new(
-            Config::generate().expect("there are random numbers"),
-            &*self.address,
-            self.trust(),
-        )
-    }
-}
-
-fn password() -> Password {
-    Password::new("correct horse battery staple").expect("it can be one")
-}
-
-fn noise(size: usize) -> Vec<u8> {
-    let mut content = vec![0; size];
-    SeededRng(size as u64).fill_bytes(&mut content);
-    content
-}
-
-fn code(error: &Error) -> Option<ErrorCode> {
-    match error {
-        Error::Session(fss::Error::PeerRefused(refused)) => refused.code,
-        _ => None,
-    }
-}
+use crate::{Server, code, noise, password};
 
 #[test]
 fn files_of_any_size_come_back() {
@@ -131,11 +76,11 @@ fn every_refusal_is_an_error() {
     );
     let name = UserName::parse(b"anna").expect("a name");
     assert_eq!(
-        client.sign_up(name.clone(), None).expect("it is open").map(|account| account.name),
+        client.sign_up(&name, None).expect("it is open").map(|account| account.name),
         Some(name.clone())
     );
     assert_eq!(
-        code(&stranger.sign_up(name, None).expect_err("it is taken")),
+        code(&stranger.sign_up(&name, None).expect_err("it is taken")),
         Some(ErrorCode::NameTaken)
     );
     assert!(client.information().expect("it answers").1.is_some_and(|account| account.used > 0));
@@ -165,7 +110,7 @@ fn only_the_known_server_is_spoken_to() {
         );
         assert!(other.store.is_empty());
     }
-    let nowhere = Client::new(config(), "127.0.0.1:1", server.trust());
+    let nowhere = Client::new(config(), "127.0.0.1:1", server.trust()).with_retry(Retry::never());
     assert!(matches!(nowhere.list(), Err(Error::Connect { .. })));
 }
 
@@ -269,7 +214,7 @@ fn a_file_comes_back_to_a_path_whole_or_not_at_all() {
     let wrong = Password::new("wrong").expect("it can be one");
     assert!(client.get_path(&stored, &wrong, &path("other")).is_err());
     assert!(matches!(
-        client.put_path(directory.path(), &password(), &Put::default()),
+        client.put_path(Path::new("/dev/null"), &password(), &Put::default()),
         Err(Error::Source(_))
     ));
     assert_eq!(
@@ -291,4 +236,83 @@ fn a_profile_remembers_servers() {
     let known =
         profile.known_servers().get(&server.address).expect("readable").expect("it is remembered");
     assert_eq!(known.fingerprint, server.config.identity().public_key().fingerprint());
+}
+
+#[test]
+fn progress_ends_with_the_size() {
+    let server = Server::start();
+    let client = server.client();
+    let content = noise(500_000);
+    for compressed in [false, true] {
+        let (sent, received) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (sending, receiving) = (Arc::clone(&sent), Arc::clone(&received));
+        let put = Put::named("file").size(500_000).on_progress(move |progress| {
+            assert_eq!(progress.total, Some(500_000));
+            assert!(progress.bytes >= sending.swap(progress.bytes, Ordering::Relaxed));
+        });
+        let put = if compressed { put.compressed() } else { put };
+        let stored = client.put(&*content, &password(), &put).expect("it is stored");
+        let get = Get::from(&stored).on_progress(move |progress| {
+            assert_eq!(progress.total, Some(500_000));
+            assert!(progress.bytes >= receiving.swap(progress.bytes, Ordering::Relaxed));
+        });
+        let fetched = client.get(get, &password(), io::sink()).expect("it comes back");
+        assert_eq!(fetched.size, 500_000);
+        assert_eq!(sent.load(Ordering::Relaxed), 500_000);
+        assert_eq!(received.load(Ordering::Relaxed), 500_000);
+    }
+}
+
+/// Before anything is written, where the size is known.
+#[test]
+fn a_limit_of_the_size_holds_for_what_it_becomes() {
+    let server = Server::start();
+    let client = server.client();
+    for put in [
+        Put::named("file"),
+        Put::named("file").size(300_000),
+        Put::named("file").size(300_000).compressed(),
+    ] {
+        let stored = client.put(&*vec![7; 300_000], &password(), &put).expect("it is stored");
+        let mut sink = Vec::new();
+        let refused = client.get(Get::from(&stored).at_most(299_999), &password(), &mut sink);
+        assert!(matches!(refused, Err(Error::TooLarge { size: 300_000, limit: 299_999 })));
+        assert!(sink.is_empty());
+        client.get(Get::from(&stored).at_most(300_000), &password(), &mut sink).expect("it fits");
+    }
+}
+
+#[test]
+fn the_password_is_enough_to_delete_a_file_of_another() {
+    let server = Server::start();
+    let (owner, other) = (server.client(), server.client());
+    for is_known in [false, true] {
+        let stored = owner.put(&b"x"[..], &password(), &Put::named("file")).expect("it is stored");
+        let get = || if is_known { Get::from(&stored) } else { Get::from(&stored.cookie) };
+        let wrong = Password::new("wrong").expect("it can be one");
+        let refused = other.delete_with_password(get(), &wrong).expect_err("it is wrong");
+        assert_eq!(code(&refused), Some(ErrorCode::Refused));
+        other.delete_with_password(get(), &password()).expect("it is right");
+        assert!(owner.list().expect("it is listed").is_empty());
+    }
+}
+
+#[test]
+fn a_directory_comes_back() {
+    let (server, directory) = (Server::start(), tempfile::tempdir().expect("a directory"));
+    let client = server.client();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::create_dir_all(path("tree/within")).expect("made");
+    std::fs::write(path("tree/file"), noise(100_000)).expect("written");
+    std::fs::write(path("tree/within/empty"), b"").expect("written");
+    for put in [Put::default(), Put::default().compressed()] {
+        let stored = client.put_path(&path("tree"), &password(), &put).expect("it is stored");
+        let fetched = client.get_path(&stored, &password(), &path("back")).expect("it comes back");
+        assert_eq!(fetched.metadata.name(), Some("tree"));
+        assert_eq!(std::fs::read(path("back/file")).expect("it is there"), noise(100_000));
+        assert!(path("back/within/empty").is_file());
+        let again = client.get_path(&stored, &password(), &path("back"));
+        assert!(matches!(again, Err(Error::Sink(_))), "nothing is replaced");
+        std::fs::remove_dir_all(path("back")).expect("removed");
+    }
 }

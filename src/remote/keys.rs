@@ -16,7 +16,7 @@ const MOST: usize = 16;
 
 /// What was derived, the latest last.
 #[derive(Default)]
-pub(super) struct Masters(Mutex<Vec<Derived>>);
+pub(super) struct FileKeys(Mutex<Vec<Derived>>);
 
 struct Derived {
     password: Password,
@@ -25,7 +25,7 @@ struct Derived {
     master: MasterKey,
 }
 
-impl Masters {
+impl FileKeys {
     /// The header of a new file. All files of a password have one salt, so that one derivation does
     /// for all.
     pub(super) fn new_header(&self, password: &Password) -> Header {
@@ -78,8 +78,8 @@ impl Derived {
     }
 }
 
-impl fmt::Debug for Masters {
+impl fmt::Debug for FileKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Masters(..)")
+        f.write_str("FileKeys(..)")
     }
 }

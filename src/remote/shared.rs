@@ -1,0 +1,89 @@
+//! What a client is, whether it blocks or not: whom it trusts, who it is, and how often it tries.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::keys::FileKeys;
+use super::{Error, Retry, Trust};
+use crate::client::ClientSession;
+use crate::config::Config;
+use crate::crypto::Fingerprint;
+use crate::sealed::{Header, Key};
+use crate::types::secret::Password;
+
+/// How long to wait for a server to accept a connection.
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
+
+pub(super) struct Shared {
+    config: Config,
+    server: String,
+    trust: Trust,
+    retry: Retry,
+    keys: FileKeys,
+}
+
+/// A session to be run.
+pub(super) struct Begun {
+    pub(super) session: ClientSession,
+    is_known: bool,
+}
+
+impl Begun {
+    /// The key of a server that was not known before, and has shown that the key is its own.
+    pub(super) fn met(&self) -> Option<Fingerprint> {
+        self.session.server_key().filter(|_| !self.is_known)
+    }
+}
+
+impl Shared {
+    pub(super) fn new(config: Config, server: String, trust: Trust) -> Self {
+        Self { config, server, trust, retry: Retry::default(), keys: FileKeys::default() }
+    }
+
+    /// The same with other rules, and no derived keys yet.
+    pub(super) fn with_retry(&self, retry: Retry) -> Self {
+        let (config, server, trust) =
+            (self.config.clone(), self.server.clone(), self.trust.clone());
+        Self { retry, ..Self::new(config, server, trust) }
+    }
+
+    pub(super) fn server(&self) -> &str {
+        &self.server
+    }
+
+    pub(super) fn retry(&self) -> &Retry {
+        &self.retry
+    }
+
+    /// A session with the server that is trusted. May read a file.
+    pub(super) fn session(&self) -> Result<Begun, Error> {
+        let known = self.trust.known(&self.server)?;
+        let session = ClientSession::new(self.config.clone());
+        let session = match known {
+            Some(key) => session.expecting(key),
+            None => session,
+        };
+        Ok(Begun { session, is_known: known.is_some() })
+    }
+
+    /// Remembers a server, before anything was sent to it. May write a file.
+    pub(super) fn remember(&self, met: Option<Fingerprint>) -> Result<(), Error> {
+        met.map_or(Ok(()), |key| self.trust.remember(&self.server, key))
+    }
+
+    /// The header of a new file.
+    pub(super) fn new_header(&self, password: &Password) -> Header {
+        self.keys.new_header(password)
+    }
+
+    /// The key of a file. Takes a large part of a second the first time.
+    pub(super) fn key(&self, password: &Password, header: &Header) -> Result<Key, Error> {
+        self.keys.key(password, header, &**self.config.provider())
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("server", &self.server).finish_non_exhaustive()
+    }
+}
