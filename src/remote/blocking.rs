@@ -4,6 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::thread;
 
+use super::bindings::Use;
 use super::put::{Put, Stored};
 use super::retry::{Backoff, Retry};
 use super::shared::{CONNECT, Shared};
@@ -135,7 +136,11 @@ impl Client {
         Self(Arc::new(self.0.with_retry(retry)))
     }
 
-    #[cfg(feature = "tokio")]
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
+    #[cfg(all(feature = "tokio", feature = "filesystem"))]
     pub(super) fn of(shared: Arc<Shared>) -> Self {
         Self(shared)
     }
@@ -241,6 +246,7 @@ impl Client {
         password: &Password,
         put: &Put,
     ) -> Result<Stored, Error> {
+        self.0.bind(password, Use::Seals)?;
         let mut task = Uploading::new(put, self.0.new_header(password))?;
         loop {
             match self.run(&mut task, &mut source, Some(password)) {
@@ -256,6 +262,7 @@ impl Client {
         password: &Password,
         mut sink: impl Io,
     ) -> Result<Fetched, Error> {
+        self.0.bind(password, get.password_use())?;
         self.run(&mut Downloading::new(get, password), &mut sink, Some(password))
     }
 
@@ -327,7 +334,7 @@ impl Client {
         }
     }
 
-    fn connect(&self) -> Result<std::net::TcpStream, Error> {
+    pub(super) fn connect(&self) -> Result<std::net::TcpStream, Error> {
         let server = self.0.server();
         connect(server, CONNECT)
             .map_err(|source| Error::Connect { server: server.to_owned(), source })

@@ -68,6 +68,17 @@ pub enum Error {
     /// `archive`.
     #[error("this program was built without directories")]
     NoDirectories,
+    /// The server's key is known, so it speaks FSS/2, which protects what FSS 1.0 does not: use
+    /// that, or `Client::downgraded` if you must.
+    #[error("the server speaks FSS/2, and is not spoken to in FSS 1.0")]
+    Downgrade,
+    /// The password seals files, and would be sent to a server that could then open them: use
+    /// another one for FSS 1.0.
+    #[error("the password seals files, and is not sent to a server")]
+    PasswordSealsFiles,
+    /// The password was sent to a server, which could open what it seals: use another one.
+    #[error("the password was sent to a server, and does not seal files any more")]
+    PasswordWasSent,
     /// The server lists files without end.
     #[error("the server lists more files than are taken")]
     EndlessList,

@@ -1,5 +1,6 @@
 //! What is downloaded, and what it was.
 
+use super::bindings::Use;
 use super::progress::{Observer, Progress};
 use super::{Error, Stored};
 use crate::chain::ChainDigest;
@@ -76,6 +77,11 @@ impl Get {
 
     pub(super) fn is_legacy(&self) -> bool {
         self.is_legacy
+    }
+
+    /// What the password is used for.
+    pub(super) fn password_use(&self) -> Use {
+        if self.is_legacy { Use::IsSent } else { Use::Seals }
     }
 
     pub(super) fn legacy_size(&self) -> Option<u64> {

@@ -30,12 +30,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bindings;
 #[cfg(all(unix, feature = "blocking"))]
 mod blocking;
 mod compression;
 mod error;
 mod get;
 mod keys;
+#[cfg(all(unix, feature = "blocking"))]
+mod legacy;
 #[cfg(all(unix, feature = "blocking", feature = "filesystem"))]
 mod path;
 mod progress;
@@ -51,6 +54,8 @@ mod trust;
 pub use blocking::Client;
 pub use error::Error;
 pub use get::{Fetched, Get};
+#[cfg(all(unix, feature = "blocking"))]
+pub use legacy::{Legacy, LegacyFetched};
 pub use progress::Progress;
 pub use put::{Put, Stored};
 pub use retry::Retry;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::bindings::{Bindings, Use};
 use super::keys::FileKeys;
 use super::{Error, Retry, Trust};
 use crate::client::ClientSession;
@@ -20,6 +21,7 @@ pub(super) struct Shared {
     trust: Trust,
     retry: Retry,
     keys: FileKeys,
+    bindings: Bindings,
 }
 
 /// A session to be run.
@@ -37,7 +39,8 @@ impl Begun {
 
 impl Shared {
     pub(super) fn new(config: Config, server: String, trust: Trust) -> Self {
-        Self { config, server, trust, retry: Retry::default(), keys: FileKeys::default() }
+        let (keys, bindings) = (FileKeys::default(), Bindings::default());
+        Self { config, server, trust, retry: Retry::default(), keys, bindings }
     }
 
     /// The same with other rules, and no derived keys yet.
@@ -53,6 +56,22 @@ impl Shared {
 
     pub(super) fn retry(&self) -> &Retry {
         &self.retry
+    }
+
+    #[cfg(all(unix, feature = "blocking"))]
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether there is a key that the server must have. May read a file.
+    #[cfg(all(unix, feature = "blocking"))]
+    pub(super) fn knows_server(&self) -> Result<bool, Error> {
+        self.trust.known(&self.server).map(|key| key.is_some())
+    }
+
+    /// A password is about to be used: its first use decides what it is good for.
+    pub(super) fn bind(&self, password: &Password, wanted: Use) -> Result<(), Error> {
+        self.bindings.bind(password, wanted)
     }
 
     /// A session with the server that is trusted. May read a file.

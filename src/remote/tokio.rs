@@ -13,6 +13,7 @@ use ::tokio::net::TcpStream;
 use ::tokio::task::spawn_blocking;
 use ::tokio::time::{sleep, timeout};
 
+use super::bindings::Use;
 use super::put::{Put, Stored};
 use super::retry::{Backoff, Retry};
 use super::shared::{CONNECT, Shared};
@@ -206,6 +207,7 @@ impl AsyncClient {
         sink: impl AsyncWrite + Unpin + Send,
     ) -> Result<Fetched, Error> {
         let get = file.into();
+        self.0.bind(password, get.password_use())?;
         self.run(&mut Downloading::new(&get, password), &mut Sink(sink), Some(password)).await
     }
 
@@ -305,6 +307,7 @@ impl AsyncClient {
         password: &Password,
         put: &Put,
     ) -> Result<Stored, Error> {
+        self.0.bind(password, Use::Seals)?;
         let mut task = Uploading::new(put, self.0.new_header(password))?;
         loop {
             match self.run(&mut task, &mut source, Some(password)).await {

@@ -189,7 +189,17 @@ fn a_file_of_fss1_is_none_of_these() {
         server.store.create(&fss::store::NewFile::Legacy { verifier }).expect("the store works");
     let cookie = upload.cookie().clone();
     upload.commit().expect("it is stored");
-    assert!(matches!(server.client().get(&cookie, &password(), io::sink()), Err(Error::NotSealed)));
+    let client = server.client();
+    assert!(matches!(client.get(&cookie, &password(), io::sink()), Err(Error::NotSealed)));
+    // Nor is the password proved after it has been used for sealed files.
+    let legacy = Get::legacy(&cookie, Some(0));
+    let refused = client.get(legacy.clone(), &password(), io::sink());
+    assert!(matches!(refused, Err(Error::PasswordSealsFiles)));
+    let client = server.client();
+    let fetched = client.get(legacy, &password(), io::sink()).expect("it was asked for");
+    assert_eq!(fetched.size, 0);
+    let refused = client.put(&b"x"[..], &password(), &Put::default());
+    assert!(matches!(refused, Err(Error::PasswordWasSent)));
 }
 
 #[test]
@@ -315,4 +325,30 @@ fn a_directory_comes_back() {
         assert!(matches!(again, Err(Error::Sink(_))), "nothing is replaced");
         std::fs::remove_dir_all(path("back")).expect("removed");
     }
+}
+
+#[test]
+fn fss1_is_spoken_where_nothing_better_is_known() {
+    let server = Server::start();
+    let pinned = server.client();
+    assert!(matches!(pinned.legacy(), Err(Error::Downgrade)));
+    let known = Arc::new(MemoryServerKeys::default());
+    let config = Config::generate().expect("there are random numbers");
+    let client = Client::new(config, &*server.address, Trust::OnFirstUse(known));
+    let (content, size) = (noise(3000), 3000);
+    let legacy = client.legacy().expect("nothing is known of it");
+    let (cookie, stored) = legacy.put(&*content, &password()).expect("it is stored");
+    assert_eq!(stored, size);
+    for (known, guessed) in [(Some(size), false), (None, true)] {
+        let mut file = Vec::new();
+        let fetched = legacy.get(&cookie, &password(), known, &mut file).expect("it comes back");
+        assert_eq!((file, fetched.size, fetched.guessed), (content.clone(), size, guessed));
+    }
+    assert!(matches!(
+        client.put(&b"x"[..], &password(), &Put::default()),
+        Err(Error::PasswordWasSent)
+    ));
+    client.list().expect("it speaks FSS/2");
+    assert!(matches!(client.legacy(), Err(Error::Downgrade)));
+    client.downgraded().get(&cookie, &password(), None, io::sink()).expect("it was insisted on");
 }
