@@ -44,7 +44,9 @@ const SCHEMA: Schema = Schema {
         part BLOB PRIMARY KEY NOT NULL, target BLOB NOT NULL, cookie TEXT NOT NULL, server TEXT, header BLOB,
         position INTEGER NOT NULL, chain BLOB NOT NULL, metadata BLOB NOT NULL, checksum INTEGER NOT NULL,
         noted INTEGER NOT NULL
-    );",
+    );
+    CREATE TABLE IF NOT EXISTS fss_transfer(id BLOB PRIMARY KEY NOT NULL, note BLOB NOT NULL, noted INTEGER NOT NULL)
+        WITHOUT ROWID;",
     // A list can be read when the disk is full; a log would have to be made beside it first.
     journal: "persist",
 };

@@ -197,3 +197,14 @@ fn server_name(server: &str) -> Option<String> {
     let plain = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control());
     (plain && port.parse::<u16>().is_ok()).then(|| server.to_ascii_lowercase())
 }
+
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+impl crate::remote::ServerKeys for KnownServers {
+    fn get(&self, server: &str) -> std::io::Result<Option<Fingerprint>> {
+        Ok(self.get(server).map_err(std::io::Error::other)?.map(|known| known.fingerprint))
+    }
+
+    fn remember(&self, server: &str, key: Fingerprint) -> std::io::Result<()> {
+        self.remember(server, key, ProtocolVersion::Fss2).map_err(std::io::Error::other)
+    }
+}

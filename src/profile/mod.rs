@@ -34,6 +34,8 @@ mod lock;
 mod password_id;
 mod passwords;
 mod ring;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod transfers;
 mod uploads;
 
 use std::io;
@@ -45,6 +47,8 @@ pub use files::{FileRecord, Files, Format};
 pub use known_servers::{KnownServer, KnownServers, ProtocolVersion};
 pub use password_id::PasswordId;
 pub use passwords::Passwords;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub use transfers::Transfers;
 pub use uploads::{Checkpoint, SourceIdentity, UploadRecord, Uploads};
 
 use crate::crypto::{CryptoProvider, Fingerprint, KeyRejected, PrivateKey, default_provider};
@@ -107,6 +111,15 @@ impl Profile {
     /// The downloads that have begun.
     pub fn downloads(&self) -> Downloads<'_> {
         Downloads::new(&self.database, &self.directory)
+    }
+
+    /// The journal of a high-level client ([`crate::remote`]), on a connection of its own.
+    ///
+    /// # Errors
+    /// [`ProfileError::Files`] if the database cannot be opened.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub fn transfers(&self) -> Result<Transfers, ProfileError> {
+        Ok(Transfers::new(Database::open(&self.directory.join(DATABASE))?))
     }
 
     /// The servers that it knows.

@@ -9,7 +9,7 @@ use super::put::{Put, Stored};
 use super::retry::{Backoff, Retry};
 use super::shared::{CONNECT, Shared};
 use super::task::{Deleting, Downloading, Effect, Informing, Listing, Task, Uploading};
-use super::{Error, Fetched, Get, Trust};
+use super::{Error, Fetched, Get, Journal, Trust};
 use crate::client::{ClientEvent, ClientRequest, Operation};
 use crate::config::Config;
 use crate::driver::Call;
@@ -50,6 +50,11 @@ pub(super) trait Io {
     }
 
     fn write(&mut self, _bytes: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Notes how the transfer can be resumed, if there is a journal.
+    fn note(&mut self, _note: &[u8]) -> Result<(), Error> {
         Ok(())
     }
 
@@ -136,6 +141,13 @@ impl Client {
         Self(Arc::new(self.0.with_retry(retry)))
     }
 
+    /// With a journal, so that transfers of paths that another process could not finish are
+    /// resumed. Without one they are resumed only while the call lasts.
+    #[must_use]
+    pub fn with_journal(self, journal: Arc<dyn Journal>) -> Self {
+        Self(Arc::new(self.0.with_journal(journal)))
+    }
+
     pub(super) fn shared(&self) -> &Shared {
         &self.0
     }
@@ -154,7 +166,7 @@ impl Client {
     /// # Errors
     /// [`Error`]; [`Error::Source`] if `source` fails. Then there is no such file.
     pub fn put(&self, source: impl Read, password: &Password, put: &Put) -> Result<Stored, Error> {
-        self.upload(Once { source, is_read: false }, password, put)
+        self.upload(&mut Once { source, is_read: false }, None, password, put)
     }
 
     /// As [`Client::put`], from the present position of a source that is read again from where the
@@ -169,7 +181,7 @@ impl Client {
         put: &Put,
     ) -> Result<Stored, Error> {
         let start = source.stream_position().map_err(Error::Source)?;
-        self.upload(Seekable { source, start }, password, put)
+        self.upload(&mut Seekable { source, start }, None, password, put)
     }
 
     /// Downloads a file into `sink`, which is flushed before the server is told that the file has
@@ -187,7 +199,8 @@ impl Client {
         password: &Password,
         sink: impl Write,
     ) -> Result<Fetched, Error> {
-        self.download(&file.into(), password, Sink(sink))
+        let get = file.into();
+        self.download(&mut Downloading::new(&get, password), &mut Sink(sink), &get, password)
     }
 
     /// The files that were uploaded with this client's key, oldest first.
@@ -240,16 +253,21 @@ impl Client {
         self.run(&mut Informing::new(operation), &mut NoFile, None).map(|(_, account)| account)
     }
 
+    /// `note` is what another process has noted of it.
     pub(super) fn upload(
         &self,
-        mut source: impl Io,
+        source: &mut impl Io,
+        note: Option<&[u8]>,
         password: &Password,
         put: &Put,
     ) -> Result<Stored, Error> {
         self.0.bind(password, Use::Seals)?;
         let mut task = Uploading::new(put, self.0.new_header(password))?;
+        if let Some(note) = note {
+            task.resume(note);
+        }
         loop {
-            match self.run(&mut task, &mut source, Some(password)) {
+            match self.run(&mut task, source, Some(password)) {
                 Err(error) if error.is_lost_upload() && task.begin_anew() => {}
                 ended => return ended,
             }
@@ -258,12 +276,13 @@ impl Client {
 
     pub(super) fn download(
         &self,
+        task: &mut Downloading<'_>,
+        sink: &mut impl Io,
         get: &Get,
         password: &Password,
-        mut sink: impl Io,
     ) -> Result<Fetched, Error> {
         self.0.bind(password, get.password_use())?;
-        self.run(&mut Downloading::new(get, password), &mut sink, Some(password))
+        self.run(task, sink, Some(password))
     }
 
     /// Runs a task on one connection after another, until it is done or has failed for good.
@@ -315,7 +334,12 @@ impl Client {
             effect = Effect::Nothing;
             match call {
                 Call::Event(ClientEvent::Connected(_)) => self.0.remember(begun.met())?,
-                Call::Event(event) => effect = task.event(&mut begun.session, event)?,
+                Call::Event(event) => {
+                    effect = task.event(&mut begun.session, event)?;
+                    if let Some(note) = task.note() {
+                        io.note(&note)?;
+                    }
+                }
                 Call::Request(ClientRequest::Operation) => begun.session.finish(),
                 Call::Request(ClientRequest::Supply) => {
                     while let Some(room) = task.room(&mut begun.session)? {

@@ -143,3 +143,12 @@ impl Decompression {
 fn damaged(damage: Damage) -> Error {
     Error::Content(std::io::Error::new(std::io::ErrorKind::InvalidData, damage))
 }
+
+/// Names the compression: the same bytes are compressed to the same only where this is the same.
+#[cfg(feature = "filesystem")]
+pub(super) fn id() -> String {
+    #[cfg(feature = "compress")]
+    return crate::compress::encoding_id();
+    #[cfg(not(feature = "compress"))]
+    return String::new();
+}

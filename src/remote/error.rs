@@ -26,6 +26,9 @@ pub enum Error {
     /// The keys of servers cannot be read or kept.
     #[error("cannot use the known servers")]
     ServerKeys(#[source] io::Error),
+    /// The journal of transfers cannot be read or written.
+    #[error("cannot use the journal of transfers")]
+    Journal(#[source] io::Error),
     /// What was to be uploaded cannot be read.
     #[error("cannot read what is to be uploaded")]
     Source(#[source] io::Error),

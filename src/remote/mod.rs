@@ -36,6 +36,7 @@ mod blocking;
 mod compression;
 mod error;
 mod get;
+mod journal;
 mod keys;
 #[cfg(all(unix, feature = "blocking"))]
 mod legacy;
@@ -54,6 +55,7 @@ mod trust;
 pub use blocking::Client;
 pub use error::Error;
 pub use get::{Fetched, Get};
+pub use journal::{Journal, MemoryJournal, TransferId};
 #[cfg(all(unix, feature = "blocking"))]
 pub use legacy::{Legacy, LegacyFetched};
 pub use progress::Progress;

@@ -1,8 +1,9 @@
 //! Files and directories of the file system, up and down.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,8 @@ use rand_core::Rng as _;
 use rustix::fs::OFlags;
 
 use super::blocking::{Io, read_some};
+use super::journal::{Entry, NoteReader, NoteWriter};
+use super::task::{DownloadNote, Downloading};
 use super::{Client, Error, Fetched, Get, Put, Stored};
 use crate::durable::sync_parent;
 use crate::sealed::Metadata;
@@ -34,16 +37,33 @@ impl Client {
         let metadata = file.metadata().map_err(Error::Source)?;
         let name = file_name(path)?;
         if metadata.is_dir() {
-            let source = directory::Source::new(path)?;
+            let mut source = directory::Source::new(path)?;
             let put = put.clone().of_path(&name, source.size(), "directory");
-            return self.upload(source, password, &put);
+            let entry = self.shared().entry("upload", &[&source.identity(), &put.identity()]);
+            return self.upload_noted(&mut source, entry, password, &put);
         }
         if !metadata.is_file() {
             let why = "it is neither a file nor a directory";
             return Err(Error::Source(io::Error::new(io::ErrorKind::InvalidInput, why)));
         }
         let put = put.clone().of_path(&name, metadata.len(), "file");
-        self.upload(Source { file, identity: Identity::of(&metadata) }, password, &put)
+        let identity = Identity::of(&metadata);
+        let entry = self.shared().entry("upload", &[&identity.to_bytes(), &put.identity()]);
+        self.upload_noted(&mut Source { file, identity }, entry, password, &put)
+    }
+
+    fn upload_noted(
+        &self,
+        source: &mut impl Io,
+        entry: Option<Entry>,
+        password: &Password,
+        put: &Put,
+    ) -> Result<Stored, Error> {
+        let note = entry.as_ref().map_or(Ok(None), Entry::load)?;
+        let mut source = Noted { source, entry };
+        let stored = self.upload(&mut source, note.as_deref(), password, put)?;
+        source.entry.as_ref().map_or(Ok(()), Entry::remove)?;
+        Ok(stored)
     }
 
     /// Downloads a file or a directory to a path where nothing is yet. It is there only once it is
@@ -65,7 +85,18 @@ impl Client {
         if path.symlink_metadata().is_ok() {
             return Err(Error::Sink(io::ErrorKind::AlreadyExists.into()));
         }
-        self.download(&file.into(), password, Target::Waiting(path))
+        let get = file.into();
+        let mut task = Downloading::new(&get, password);
+        let target = std::path::absolute(path).map_err(Error::Sink)?;
+        let cookie = get.cookie().as_str().as_bytes();
+        let parts = [cookie, target.as_os_str().as_bytes()];
+        let entry = self.shared().entry("download", &parts);
+        let mut target = Target::of(&target, entry, &mut task)?;
+        let fetched = self.download(&mut task, &mut target, &get, password);
+        if fetched.as_ref().is_err_and(|error| !error.is_transient()) {
+            target.discard()?;
+        }
+        fetched
     }
 }
 
@@ -78,21 +109,45 @@ fn file_name(path: &Path) -> Result<OsString, Error> {
     Ok(whole.file_name().unwrap_or("root".as_ref()).to_owned())
 }
 
-/// What tells a file from itself after a change.
+/// What tells a file from others, and from itself after a change.
 #[derive(PartialEq, Eq)]
-struct Identity {
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
+struct Identity([u64; 7]);
 
 impl Identity {
     fn of(metadata: &fs::Metadata) -> Self {
-        Self {
-            size: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
+        let times =
+            [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()];
+        let [modified, modified_ns, changed, changed_ns] = times.map(i64::cast_unsigned);
+        let (device, inode, size) = (metadata.dev(), metadata.ino(), metadata.len());
+        Self([device, inode, size, modified, modified_ns, changed, changed_ns])
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|number| number.to_le_bytes()).collect()
+    }
+}
+
+/// A source whose upload is noted.
+struct Noted<'s, I> {
+    source: &'s mut I,
+    entry: Option<Entry>,
+}
+
+impl<I: Io> Io for Noted<'_, I> {
+    fn read(&mut self, room: &mut [u8]) -> Result<usize, Error> {
+        self.source.read(room)
+    }
+
+    fn can_rewind(&self) -> bool {
+        self.source.can_rewind()
+    }
+
+    fn rewind(&mut self, position: u64) -> Result<(), Error> {
+        self.source.rewind(position)
+    }
+
+    fn note(&mut self, note: &[u8]) -> Result<(), Error> {
+        self.entry.as_ref().map_or(Ok(()), |entry| entry.save(note))
     }
 }
 
@@ -126,72 +181,189 @@ impl Io for Source {
 }
 
 /// What is made of a download.
-enum Target<'p> {
+struct Target<'p> {
+    path: &'p Path,
+    entry: Option<Entry>,
+    state: State,
+}
+
+enum State {
     /// It is not known yet whether it is a file or a directory.
-    Waiting(&'p Path),
-    File(NewFile),
+    Waiting,
+    File(PartFile),
     Directory(Box<directory::Target>),
     /// It has its name.
     Complete,
 }
 
+impl<'p> Target<'p> {
+    /// Continues with what another process has left, if there is anything.
+    fn of(path: &'p Path, entry: Option<Entry>, task: &mut Downloading<'_>) -> Result<Self, Error> {
+        let note = entry.as_ref().map_or(Ok(None), Entry::load)?;
+        let part = note.map_or(Ok(None), |note| PartFile::reopen(path, &note, task))?;
+        let state = part.map_or(State::Waiting, State::File);
+        Ok(Self { path, entry, state })
+    }
+
+    /// What was written is no beginning of the file, or will not be continued.
+    fn discard(&mut self) -> Result<(), Error> {
+        if let State::File(part) = &mut self.state {
+            part.is_kept = false;
+            return self.forget();
+        }
+        Ok(())
+    }
+
+    fn forget(&self) -> Result<(), Error> {
+        self.entry.as_ref().map_or(Ok(()), Entry::remove)
+    }
+}
+
 impl Io for Target<'_> {
     fn begin(&mut self, metadata: &Metadata) -> Result<(), Error> {
-        let Self::Waiting(path) = *self else { return Ok(()) };
-        *self = if metadata.get("kind") == Some("directory") {
-            Self::Directory(Box::new(directory::Target::new(path, metadata.size())?))
-        } else {
-            Self::File(NewFile::create(path).map_err(Error::Sink)?)
-        };
+        if let State::Waiting = self.state {
+            self.state = if metadata.get("kind") == Some("directory") {
+                State::Directory(Box::new(directory::Target::new(self.path, metadata.size())?))
+            } else {
+                let digest = self.entry.is_some().then(Box::default);
+                State::File(PartFile::create(self.path, digest).map_err(Error::Sink)?)
+            };
+        }
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        match self {
-            Self::File(file) => file.content.write_all(bytes).map_err(Error::Sink),
-            Self::Directory(directory) => directory.write(bytes),
-            Self::Waiting(_) | Self::Complete => Ok(()),
+        match &mut self.state {
+            State::File(file) => file.write(bytes).map_err(Error::Sink),
+            State::Directory(directory) => directory.write(bytes),
+            State::Waiting | State::Complete => Ok(()),
         }
+    }
+
+    fn note(&mut self, note: &[u8]) -> Result<(), Error> {
+        if let (State::File(part), Some(entry)) = (&mut self.state, &self.entry)
+            && let Some(note) = part.note(note).map_err(Error::Sink)?
+        {
+            entry.save(&note)?;
+            part.is_kept = true;
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Error> {
-        match std::mem::replace(self, Self::Complete) {
-            Self::File(file) => file.finish().map_err(Error::Sink),
-            Self::Directory(directory) => directory.finish(),
-            Self::Waiting(_) | Self::Complete => Err(Error::NoAnswer),
+        match std::mem::replace(&mut self.state, State::Complete) {
+            State::File(part) => {
+                part.finish(self.path).map_err(Error::Sink)?;
+                self.forget()
+            }
+            State::Directory(directory) => directory.finish(),
+            State::Waiting | State::Complete => Err(Error::NoAnswer),
         }
     }
 }
 
-/// A file under a temporary name, which gets its own when it is finished, and is removed if it
-/// never is.
-struct NewFile {
+/// A file under a temporary name, which gets its own when it is finished. It is removed if it never
+/// is, unless it is noted.
+struct PartFile {
     content: File,
     temporary: PathBuf,
-    target: PathBuf,
+    /// Of what was written, if that is to be noted.
+    digest: Option<Box<blake3::Hasher>>,
+    is_kept: bool,
 }
 
-impl NewFile {
-    fn create(target: &Path) -> io::Result<Self> {
+impl PartFile {
+    fn create(target: &Path, digest: Option<Box<blake3::Hasher>>) -> io::Result<Self> {
         let name = format!(".{:016x}.fss-part", SystemRng.next_u64());
         let temporary = target.with_file_name(name);
         let content =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        Ok(Self { content, temporary, target: target.to_owned() })
+        // A file system without locks is no reason not to write.
+        if let Err(TryLockError::WouldBlock) = content.try_lock() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        Ok(Self { content, temporary, digest, is_kept: false })
     }
 
-    fn finish(self) -> io::Result<()> {
+    /// The part that is noted. One that is not what it was is removed; one that another process
+    /// writes to is an error.
+    fn reopen(
+        target: &Path,
+        note: &[u8],
+        task: &mut Downloading<'_>,
+    ) -> Result<Option<Self>, Error> {
+        let mut note = NoteReader(note);
+        let (Some(name), Some(digest), Some(noted)) = (note.field(), note.array(), note.field())
+        else {
+            return Ok(None);
+        };
+        let Some(name) = Path::new(OsStr::from_bytes(name)).file_name() else { return Ok(None) };
+        let temporary = target.with_file_name(name);
+        let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
+        let open =
+            OpenOptions::new().read(true).write(true).custom_flags(nofollow).open(&temporary);
+        let is_file = |part: &File| part.metadata().is_ok_and(|metadata| metadata.is_file());
+        let Some(content) = open.ok().filter(is_file) else { return Ok(None) };
+        if let Err(TryLockError::WouldBlock) = content.try_lock() {
+            let why = "another process is downloading it there";
+            return Err(Error::Sink(io::Error::new(io::ErrorKind::AlreadyExists, why)));
+        }
+        let mut part = Self { content, temporary, digest: Some(Box::default()), is_kept: false };
+        if let Some(noted) = DownloadNote::decode(noted)
+            && part.is_whole_to(noted.bytes, digest).map_err(Error::Sink)?
+            && task.resume(noted)
+        {
+            part.is_kept = true;
+            return Ok(Some(part));
+        }
+        Ok(None)
+    }
+
+    /// Whether its first bytes are those that were written; what follows them is cut off.
+    fn is_whole_to(&mut self, bytes: u64, expected: [u8; 32]) -> io::Result<bool> {
+        let Some(digest) = &mut self.digest else { return Ok(false) };
+        let read = io::copy(&mut (&self.content).take(bytes), &mut **digest)?;
+        if read != bytes || digest.finalize() != expected {
+            return Ok(false);
+        }
+        self.content.set_len(bytes)?;
+        self.content.seek(SeekFrom::Start(bytes))?;
+        Ok(true)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.content.write_all(bytes)?;
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
+        }
+        Ok(())
+    }
+
+    /// What is to be noted, once what was written is durable.
+    fn note(&self, note: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let Some(digest) = &self.digest else { return Ok(None) };
+        self.content.sync_data()?;
+        let name = self.temporary.file_name().unwrap_or_default().as_bytes();
+        let digest = digest.finalize();
+        let fields = NoteWriter::default().field(name).field(digest.as_bytes()).field(note);
+        Ok(Some(fields.finish()))
+    }
+
+    fn finish(mut self, target: &Path) -> io::Result<()> {
+        self.is_kept = false;
         self.content.sync_all()?;
         // A link replaces nothing that has come to be there meanwhile.
-        fs::hard_link(&self.temporary, &self.target)?;
-        sync_parent(&self.target)
+        fs::hard_link(&self.temporary, target)?;
+        sync_parent(target)
     }
 }
 
-impl Drop for NewFile {
+impl Drop for PartFile {
     fn drop(&mut self) {
-        // Under its own name it stays.
-        let _ = fs::remove_file(&self.temporary);
+        if !self.is_kept {
+            // Under its own name it stays.
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }
 
@@ -224,6 +396,11 @@ mod directory {
 
         pub(super) fn size(&self) -> u64 {
             self.pack.total_size()
+        }
+
+        /// What must be the same for an upload to be resumed.
+        pub(super) fn identity(&self) -> Vec<u8> {
+            self.pack.manifest().to_string().into_bytes()
         }
 
         /// The directory as it is now, if it is as it was.
@@ -290,6 +467,10 @@ mod directory {
         }
 
         pub(super) fn size(&self) -> u64 {
+            match *self {}
+        }
+
+        pub(super) fn identity(&self) -> Vec<u8> {
             match *self {}
         }
     }

@@ -85,6 +85,17 @@ impl Put {
         Upload { header, key, metadata, size, keep, downloads }
     }
 
+    /// What must be the same for an interrupted upload to be resumed.
+    #[cfg(feature = "filesystem")]
+    pub(super) fn identity(&self) -> Vec<u8> {
+        let encoding = if self.is_compressed { super::compression::id() } else { String::new() };
+        let terms = format!("{encoding} {:?} {:?} ", self.keep, self.downloads);
+        let mut identity = terms.into_bytes();
+        // What cannot be encoded is not uploaded either.
+        identity.extend(self.metadata.encode().unwrap_or_default());
+        identity
+    }
+
     pub(super) fn is_compressed(&self) -> bool {
         self.is_compressed
     }

@@ -1,9 +1,13 @@
 //! What a client is, whether it blocks or not: whom it trusts, who it is, and how often it tries.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bindings::{Bindings, Use};
+use super::journal::Journal;
+#[cfg(all(unix, feature = "blocking", feature = "filesystem"))]
+use super::journal::{Entry, TransferId};
 use super::keys::FileKeys;
 use super::{Error, Retry, Trust};
 use crate::client::ClientSession;
@@ -22,6 +26,7 @@ pub(super) struct Shared {
     retry: Retry,
     keys: FileKeys,
     bindings: Bindings,
+    journal: Option<Arc<dyn Journal>>,
 }
 
 /// A session to be run.
@@ -40,14 +45,34 @@ impl Begun {
 impl Shared {
     pub(super) fn new(config: Config, server: String, trust: Trust) -> Self {
         let (keys, bindings) = (FileKeys::default(), Bindings::default());
-        Self { config, server, trust, retry: Retry::default(), keys, bindings }
+        let (retry, journal) = (Retry::default(), None);
+        Self { config, server, trust, retry, keys, bindings, journal }
     }
 
     /// The same with other rules, and no derived keys yet.
     pub(super) fn with_retry(&self, retry: Retry) -> Self {
-        let (config, server, trust) =
-            (self.config.clone(), self.server.clone(), self.trust.clone());
-        Self { retry, ..Self::new(config, server, trust) }
+        Self { retry, ..self.renewed() }
+    }
+
+    /// The same with a journal, and no derived keys yet.
+    pub(super) fn with_journal(&self, journal: Arc<dyn Journal>) -> Self {
+        Self { journal: Some(journal), ..self.renewed() }
+    }
+
+    fn renewed(&self) -> Self {
+        let (config, server) = (self.config.clone(), self.server.clone());
+        let (retry, journal) = (self.retry.clone(), self.journal.clone());
+        Self { retry, journal, ..Self::new(config, server, self.trust.clone()) }
+    }
+
+    /// The place of a transfer in the journal, if there is one.
+    #[cfg(all(unix, feature = "blocking", feature = "filesystem"))]
+    pub(super) fn entry(&self, kind: &str, parts: &[&[u8]]) -> Option<Entry> {
+        let journal = Arc::clone(self.journal.as_ref()?);
+        let owner = self.config.identity().public_key().fingerprint().to_string();
+        let mut all: Vec<&[u8]> = vec![kind.as_bytes(), self.server.as_bytes(), owner.as_bytes()];
+        all.extend_from_slice(parts);
+        Some(Entry { journal, id: TransferId::of(&all) })
     }
 
     pub(super) fn server(&self) -> &str {

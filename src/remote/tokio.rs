@@ -18,7 +18,7 @@ use super::put::{Put, Stored};
 use super::retry::{Backoff, Retry};
 use super::shared::{CONNECT, Shared};
 use super::task::{Deleting, Downloading, Effect, Informing, Listing, Task, Uploading};
-use super::{Error, Fetched, Get, Trust};
+use super::{Error, Fetched, Get, Journal, Trust};
 use crate::client::{ClientEvent, ClientRequest, Operation};
 use crate::config::Config;
 use crate::driver::Call;
@@ -157,6 +157,13 @@ impl AsyncClient {
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
         Self(Arc::new(self.0.with_retry(retry)))
+    }
+
+    /// With a journal, so that transfers of paths that another process could not finish are
+    /// resumed. Without one they are resumed only while the call lasts.
+    #[must_use]
+    pub fn with_journal(self, journal: Arc<dyn Journal>) -> Self {
+        Self(Arc::new(self.0.with_journal(journal)))
     }
 
     /// Uploads what `source` returns, sealed with a key that is made of the password. When this

@@ -60,17 +60,6 @@ pub trait ServerKeys: Send + Sync {
     fn remember(&self, server: &str, key: Fingerprint) -> io::Result<()>;
 }
 
-#[cfg(feature = "profile")]
-impl ServerKeys for crate::profile::KnownServers {
-    fn get(&self, server: &str) -> io::Result<Option<Fingerprint>> {
-        Ok(self.get(server).map_err(io::Error::other)?.map(|known| known.fingerprint))
-    }
-
-    fn remember(&self, server: &str, key: Fingerprint) -> io::Result<()> {
-        self.remember(server, key, crate::profile::ProtocolVersion::Fss2).map_err(io::Error::other)
-    }
-}
-
 /// The keys of servers for as long as the process lives: for tests, and programs that connect once.
 #[derive(Debug, Default)]
 pub struct MemoryServerKeys(Mutex<HashMap<String, Fingerprint>>);

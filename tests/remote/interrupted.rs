@@ -1,9 +1,11 @@
 //! Connections that break: what was on its way is resumed, and comes once.
 
 use std::io::{self, Cursor, Read as _};
+use std::sync::Arc;
 use std::time::Duration;
 
-use fss::remote::{Client, Error, Get, Put, Retry};
+use fss::profile::Profile;
+use fss::remote::{Client, Error, Get, Journal, MemoryJournal, Put, Retry};
 use fss::wire::error_frame::ErrorCode;
 use fss::{Config, Cookie};
 
@@ -92,6 +94,81 @@ fn paths_are_resumed_too() {
             let _ = std::fs::remove_dir(path("back"));
         }
     }
+}
+
+/// The process that began is gone: another one has its journal.
+#[test]
+fn what_another_process_has_begun_is_resumed() {
+    let (server, directory) = (Server::start(), tempfile::tempdir().expect("a directory"));
+    let path = |name: &str| directory.path().join(name);
+    let profile = Profile::open(&path("profile")).expect("a profile");
+    let journals: [Arc<dyn Journal>; 2] =
+        [Arc::new(MemoryJournal::default()), Arc::new(profile.transfers().expect("its journal"))];
+    std::fs::create_dir(path("tree")).expect("made");
+    std::fs::write(path("tree/file"), noise(LARGE)).expect("written");
+    for (journal, source) in journals.iter().zip(["tree/file", "tree"]) {
+        for is_compressed in [false, true] {
+            let put = if is_compressed { Put::default().compressed() } else { Put::default() };
+            let config = Config::generate().expect("there are random numbers");
+            let line = BreakingLine::to(&server, &[(20 * MIB, usize::MAX)]);
+            let process = || {
+                Client::new(config.clone(), &*line.address, server.trust())
+                    .with_retry(Retry::never())
+                    .with_journal(Arc::clone(journal))
+            };
+            let lost = process().put_path(&path(source), &password(), &put);
+            assert!(lost.expect_err("the line breaks").is_transient());
+            let stored =
+                process().put_path(&path(source), &password(), &put).expect("it is stored");
+            assert!(line.carried() < LARGE + 8 * MIB, "{} bytes", line.carried());
+            assert_eq!(process().list().expect("it answers").len(), 1, "it is there once");
+
+            let line = BreakingLine::to(&server, &[(usize::MAX, 20 * MIB)]);
+            let process = || {
+                Client::new(config.clone(), &*line.address, server.trust())
+                    .with_retry(Retry::never())
+                    .with_journal(Arc::clone(journal))
+            };
+            let get = |client: Client| client.get_path(&stored, &password(), &path("back"));
+            assert!(get(process()).expect_err("the line breaks").is_transient());
+            assert!(!path("back").exists());
+            get(process()).expect("it comes back");
+            // What is unpacked or decompressed begins anew.
+            if source == "tree/file" && !is_compressed {
+                assert!(line.carried() < LARGE + 8 * MIB, "{} bytes", line.carried());
+            }
+            let back = if source == "tree" { path("back/file") } else { path("back") };
+            assert!(std::fs::read(&back).expect("it is there") == noise(LARGE));
+            std::fs::remove_file(&back).expect("removed");
+            let _ = std::fs::remove_dir(path("back"));
+            let left = std::fs::read_dir(directory.path()).expect("read");
+            assert_eq!(left.count(), 2, "the profile and the tree");
+        }
+    }
+}
+
+/// A part that is not what was noted is not continued, and none of it is in the file.
+#[test]
+fn a_part_that_was_changed_is_not_used() {
+    let (server, directory) = (Server::start(), tempfile::tempdir().expect("a directory"));
+    let path = directory.path().join("file");
+    let stored = server
+        .client()
+        .put(&*noise(LARGE), &password(), &Put::named("file"))
+        .expect("it is stored");
+    let line = BreakingLine::to(&server, &[(usize::MAX, 20 * MIB)]);
+    let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::default());
+    let client = client(&server, &line).with_retry(Retry::never()).with_journal(journal);
+    client.get_path(&stored, &password(), &path).expect_err("the line breaks");
+    let parts: Vec<_> = std::fs::read_dir(directory.path()).expect("read").collect();
+    assert_eq!(parts.len(), 1);
+    let part = parts[0].as_ref().expect("read").path();
+    let mut content = std::fs::read(&part).expect("read");
+    content[1_000_000] ^= 1;
+    std::fs::write(&part, content).expect("written");
+    client.get_path(&stored, &password(), &path).expect("it comes back");
+    assert!(std::fs::read(&path).expect("it is there") == noise(LARGE));
+    assert_eq!(std::fs::read_dir(directory.path()).expect("read").count(), 1, "no part is left");
 }
 
 /// An answer that is lost is asked for again.

@@ -76,6 +76,7 @@ fn code(error: &Error) -> Option<ErrorCode> {
 struct BreakingLine {
     address: String,
     connections: Arc<AtomicUsize>,
+    carried: Arc<AtomicUsize>,
 }
 
 impl BreakingLine {
@@ -83,18 +84,24 @@ impl BreakingLine {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
         let connections = Arc::new(AtomicUsize::new(0));
-        let (count, server, breaks) =
-            (Arc::clone(&connections), server.address.clone(), breaks.to_vec());
+        let carried = Arc::new(AtomicUsize::new(0));
+        let (count, bytes) = (Arc::clone(&connections), Arc::clone(&carried));
+        let (server, breaks) = (server.address.clone(), breaks.to_vec());
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let number = count.fetch_add(1, Ordering::SeqCst);
                 let (up, down) = breaks.get(number).copied().unwrap_or((usize::MAX, usize::MAX));
                 let server = TcpStream::connect(&server).expect("the server listens");
-                carry(&client, &server, up);
-                carry(&server, &client, down);
+                carry(&client, &server, up, &bytes);
+                carry(&server, &client, down, &bytes);
             }
         });
-        Self { address, connections }
+        Self { address, connections, carried }
+    }
+
+    /// How many bytes were carried, both ways.
+    fn carried(&self) -> usize {
+        self.carried.load(Ordering::SeqCst)
     }
 
     /// How many connections there were.
@@ -104,14 +111,18 @@ impl BreakingLine {
 }
 
 /// Carries so many bytes one way, and then closes both.
-fn carry(from: &TcpStream, to: &TcpStream, mut left: usize) {
+fn carry(from: &TcpStream, to: &TcpStream, mut left: usize, carried: &Arc<AtomicUsize>) {
+    let carried = Arc::clone(carried);
     let (mut from, mut to) = (from.try_clone().expect("cloned"), to.try_clone().expect("cloned"));
     thread::spawn(move || {
         let mut room = vec![0; 64 * 1024];
         while left > 0 {
             let most = left.min(room.len());
             match from.read(&mut room[..most]) {
-                Ok(count) if count > 0 && to.write_all(&room[..count]).is_ok() => left -= count,
+                Ok(count) if count > 0 && to.write_all(&room[..count]).is_ok() => {
+                    carried.fetch_add(count, Ordering::SeqCst);
+                    left -= count;
+                }
                 _ => break,
             }
         }

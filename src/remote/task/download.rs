@@ -3,8 +3,10 @@
 
 use super::query::sealed;
 use super::{Effect, Task};
+use crate::chain::ChainDigest;
 use crate::client::{ClientEvent, ClientSession, Download, LegacyDownload, Operation, Received};
 use crate::remote::compression::Decompression;
+use crate::remote::journal::{NoteReader, NoteWriter};
 use crate::remote::{Error, Fetched, Get};
 use crate::sealed::{Header, Key, Metadata};
 use crate::types::secret::Password;
@@ -25,8 +27,12 @@ pub(in crate::remote) struct Downloading<'a> {
     taken: usize,
     checkpoints: usize,
     begun: Option<Begun>,
+    is_noted: bool,
     is_whole: bool,
 }
+
+/// The kind of a note, and its version.
+const DOWNLOAD: &[u8] = b"download 1";
 
 struct Begun {
     metadata: Metadata,
@@ -35,6 +41,39 @@ struct Begun {
     /// Bytes of the file, as it becomes, so far and in all.
     written: u64,
     total: Option<u64>,
+}
+
+/// How another process can continue a download.
+pub(in crate::remote) struct DownloadNote {
+    header: Header,
+    received: Received,
+    /// Bytes of the file that were written.
+    pub(in crate::remote) bytes: u64,
+}
+
+impl DownloadNote {
+    fn encode(&self) -> Option<Vec<u8>> {
+        let Received { offset, chain, metadata } = &self.received;
+        let note = NoteWriter::default()
+            .field(DOWNLOAD)
+            .field(&self.header.to_bytes())
+            .number(*offset)
+            .field(chain.as_bytes())
+            .field(&metadata.encode().ok()?)
+            .number(self.bytes);
+        Some(note.finish())
+    }
+
+    /// `None` if it is no such note.
+    pub(in crate::remote) fn decode(note: &[u8]) -> Option<Self> {
+        let mut note = NoteReader(note);
+        note.field().filter(|kind| *kind == DOWNLOAD)?;
+        let header = Header::parse(note.field()?).ok()?;
+        let (offset, chain) = (note.number()?, ChainDigest::from_bytes(note.array()?));
+        let (metadata, _) = Metadata::decode(note.field()?).ok()?;
+        let bytes = note.number()?;
+        Some(Self { header, received: Received { offset, chain, metadata }, bytes })
+    }
 }
 
 impl<'a> Downloading<'a> {
@@ -50,8 +89,28 @@ impl<'a> Downloading<'a> {
             taken: 0,
             checkpoints: 0,
             begun: None,
+            is_noted: true,
             is_whole: false,
         }
+    }
+
+    /// Continues what another process has noted; `false` if that is another file.
+    pub(in crate::remote) fn resume(&mut self, note: DownloadNote) -> bool {
+        if self.header.as_ref().is_some_and(|known| *known != note.header) {
+            return false;
+        }
+        (self.header, self.earlier) = (Some(note.header), Some(note.received));
+        (self.received, self.checkpoint) = (note.bytes, note.bytes);
+        true
+    }
+
+    /// Whether what is written are the session's bytes as they are, so that it can be resumed from
+    /// what is written.
+    fn is_plain(&self) -> bool {
+        self.begun.as_ref().is_some_and(|begun| {
+            matches!(begun.decompression, Decompression::Identity)
+                && begun.metadata.get("kind") != Some("directory")
+        })
     }
 
     /// The file comes, or comes again.
@@ -74,7 +133,8 @@ impl<'a> Downloading<'a> {
         let total = metadata.size().or(size.filter(|_| !is_compressed));
         self.get.check_limit(total)?;
         let decompression = Decompression::new(is_compressed, metadata.size())?;
-        let written = 0;
+        // What another process has written.
+        let written = self.received;
         self.begun =
             Some(Begun { metadata: metadata.clone(), expires, decompression, written, total });
         Ok(Effect::Begin(metadata))
@@ -128,6 +188,7 @@ impl Task for Downloading<'_> {
                     self.earlier = Some(Received { offset, chain, metadata });
                     self.checkpoint = self.received - self.repeated;
                     self.checkpoints += usize::from(self.repeated == 0);
+                    self.is_noted = self.repeated > 0 || !self.is_plain();
                 }
                 Ok(Effect::Nothing)
             }
@@ -169,6 +230,15 @@ impl Task for Downloading<'_> {
 
     fn checkpoints(&self) -> usize {
         self.checkpoints
+    }
+
+    fn note(&mut self) -> Option<Vec<u8>> {
+        let (header, earlier) = (self.header.as_ref()?, self.earlier.as_ref()?);
+        if std::mem::replace(&mut self.is_noted, true) {
+            return None;
+        }
+        let (header, received) = (header.clone(), earlier.clone());
+        DownloadNote { header, received, bytes: self.checkpoint }.encode()
     }
 
     fn outcome(&mut self) -> Result<Fetched, Error> {

@@ -5,6 +5,8 @@ mod download;
 mod query;
 mod upload;
 
+#[cfg(all(unix, feature = "blocking", feature = "filesystem"))]
+pub(super) use download::DownloadNote;
 pub(super) use download::Downloading;
 pub(super) use query::{Deleting, Informing, Listing};
 pub(super) use upload::Uploading;
@@ -65,6 +67,12 @@ pub(super) trait Task {
     /// How many checkpoints were passed so far: whoever passes one is not failing.
     fn checkpoints(&self) -> usize {
         0
+    }
+
+    /// What is to be noted before the session is polled again, so that another process can resume:
+    /// `None` if that has not changed.
+    fn note(&mut self) -> Option<Vec<u8>> {
+        None
     }
 
     /// What became of it, when the session has ended well.
