@@ -12,7 +12,7 @@ use pkcs8::{
 };
 use rand_core::CryptoRng;
 use rsa::traits::PublicKeyParts as _;
-use rsa::{Oaep, Pss, RsaPrivateKey, RsaPublicKey};
+use rsa::{Oaep, PrivateKey as RsaPrivateKey, Pss, PublicKey as RsaPublicKey};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha384};
 use zeroize::Zeroizing;

@@ -71,7 +71,7 @@ impl std::fmt::Debug for Decoys {
 
 #[cfg(test)]
 mod tests {
-    use rsa::RsaPrivateKey;
+    use rsa::PrivateKey as RsaPrivateKey;
     use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
     use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
 
