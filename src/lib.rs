@@ -127,7 +127,6 @@ pub mod driver;
 mod durable;
 mod error;
 pub mod format;
-#[cfg(feature = "filesystem")]
 pub mod key_file;
 mod limits;
 mod pem;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fss::crypto::{CryptoProvider, PrivateKey, aws_lc::AwsLc, rustcrypto::RustCrypto};
-use fss::key_file::{KeyEncoding, KeyFile, KeyFileError, KeyFileErrorKind, KeyRole};
+use fss::key_file::{KeyDirectory, KeyEncoding, KeyFile, KeyFileError, KeyFileErrorKind, KeyRole};
 use fss::profile::{FileRecord, Profile, ProfileError};
 use fss::store::StoreErrorKind;
 use fss::{OpaqueCookie, Password, SystemRng};
@@ -27,21 +27,21 @@ fn key() -> Arc<dyn PrivateKey> {
     keys::server(&AwsLc)
 }
 
-fn locked(directory: &Path, form: KeyEncoding) -> KeyFile {
-    let locked = KeyFile::new(directory, KeyRole::Server);
+fn locked(directory: &Path, form: KeyEncoding) -> KeyDirectory {
+    let locked = KeyDirectory::new(directory, KeyRole::Server);
     locked.create(form, &*key(), &code("old"), &mut SystemRng).expect("it locks");
     locked
 }
 
-fn problem<T>(result: Result<T, KeyFileError>) -> KeyFileErrorKind {
-    result.err().expect("an error").problem
+fn kind<T>(result: Result<T, KeyFileError>) -> KeyFileErrorKind {
+    result.err().expect("an error").kind
 }
 
-fn opens(locked: &KeyFile, with: &str) -> bool {
+fn opens(locked: &KeyDirectory, with: &str) -> bool {
     match locked.open(&code(with), &AwsLc) {
         Ok(opened) => opened.public_key() == key().public_key(),
         Err(error) => {
-            assert!(matches!(error.problem, KeyFileErrorKind::WrongCode), "{error}");
+            assert!(matches!(error.kind, KeyFileErrorKind::WrongCode), "{error}");
             false
         }
     }
@@ -54,15 +54,38 @@ fn what_one_provider_locks_the_other_opens_in_both_forms() {
         for locking in providers {
             let directory = directory();
             let key = keys::client(locking);
-            let locked = KeyFile::new(directory.path(), KeyRole::Client);
+            let locked = KeyDirectory::new(directory.path(), KeyRole::Client);
             locked.create(form, &*key, &code("secret"), &mut SystemRng).expect("it locks");
-            assert_eq!(locked.form().expect("readable"), form);
+            assert_eq!(locked.encoding().expect("readable"), form);
             for opening in providers {
                 let opened = locked.open(&code("secret"), opening).expect("it opens");
                 assert_eq!(opened.public_key(), key.public_key());
             }
             assert_eq!(directory.path().join(".vh").exists(), form == KeyEncoding::Legacy);
         }
+    }
+}
+
+/// The directory adds nothing to the key file itself.
+#[test]
+fn a_key_file_in_memory_is_the_one_of_a_directory() {
+    for form in FORMS {
+        let directory = directory();
+        locked(directory.path(), form);
+        let file = fs::read(directory.path().join(".pk")).expect("there");
+        let file = KeyFile::parse(&file).expect("it has a length");
+        assert_eq!(file.encoding(), form);
+        let opened = file.open(&code("old"), &AwsLc).expect("it opens");
+        assert_eq!(opened.public_key(), key().public_key());
+        assert!(matches!(file.open(&code("new"), &AwsLc), Err(KeyFileErrorKind::WrongCode)));
+
+        let sealed = KeyFile::seal(&*opened, &code("new"), form, &mut SystemRng).expect("it locks");
+        let other = self::directory();
+        fs::write(other.path().join(".pk"), sealed.as_bytes()).expect("written");
+        assert!(opens(&KeyDirectory::new(other.path(), KeyRole::Server), "new"));
+    }
+    for bytes in [vec![], vec![b'x'; 64 * 1024 + 1]] {
+        assert!(matches!(KeyFile::parse(&bytes), Err(KeyFileErrorKind::Damaged(_))));
     }
 }
 
@@ -106,14 +129,14 @@ fn a_change_of_code_keeps_the_form_and_an_upgrade_changes_it() {
         let locked = locked(directory.path(), form);
         assert!(opens(&locked, "old") && !opens(&locked, "new"));
         assert!(matches!(
-            problem(locked.change_code(&code("wrong"), &code("new"), &mut SystemRng)),
+            kind(locked.change_code(&code("wrong"), &code("new"), &mut SystemRng)),
             KeyFileErrorKind::WrongCode
         ));
         locked.change_code(&code("old"), &code("new"), &mut SystemRng).expect("changed");
         assert!(!opens(&locked, "old") && opens(&locked, "new"));
-        assert_eq!(locked.form().expect("readable"), form);
+        assert_eq!(locked.encoding().expect("readable"), form);
         locked.upgrade(&code("new"), &mut SystemRng).expect("upgraded");
-        assert_eq!(locked.form().expect("readable"), KeyEncoding::Modern);
+        assert_eq!(locked.encoding().expect("readable"), KeyEncoding::Modern);
         assert!(opens(&locked, "new") && !directory.path().join(".shc").exists());
         let names: Vec<_> = fs::read_dir(directory.path()).expect("readable").collect();
         assert_eq!(names.len(), 1, "nothing temporary stays");
@@ -132,7 +155,7 @@ fn a_change_of_code_that_was_cut_short_is_finished() {
     let torn = directory();
     fs::copy(new.path().join(".pk"), torn.path().join(".pk")).expect("copied");
     fs::copy(old.path().join(".shc"), torn.path().join(".shc")).expect("copied");
-    let key = KeyFile::new(torn.path(), KeyRole::Server);
+    let key = KeyDirectory::new(torn.path(), KeyRole::Server);
     assert!(opens(&key, "new"));
     assert_eq!(
         fs::read(torn.path().join(".shc")).expect("there"),
@@ -153,7 +176,7 @@ fn a_key_is_never_overwritten_and_is_for_its_owner_only() {
         let directory = directory();
         let locked = locked(directory.path(), form);
         let again = locked.create(form, &*key(), &code("other"), &mut SystemRng);
-        assert!(matches!(problem(again), KeyFileErrorKind::Exists));
+        assert!(matches!(kind(again), KeyFileErrorKind::Exists));
         assert!(opens(&locked, "old"));
         for entry in fs::read_dir(directory.path()).expect("readable") {
             let mode = entry.expect("readable").metadata().expect("there").permissions().mode();
@@ -165,9 +188,9 @@ fn a_key_is_never_overwritten_and_is_for_its_owner_only() {
 #[test]
 fn damaged_key_files_are_told_from_wrong_codes() {
     let directory = directory();
-    let locked = KeyFile::new(directory.path(), KeyRole::Server);
+    let locked = KeyDirectory::new(directory.path(), KeyRole::Server);
     let path = directory.path().join(".pk");
-    assert!(matches!(problem(locked.open(&code("old"), &AwsLc)), KeyFileErrorKind::Missing));
+    assert!(matches!(kind(locked.open(&code("old"), &AwsLc)), KeyFileErrorKind::Missing));
     for bytes in [
         vec![],
         vec![b'x'; 100_000],
@@ -175,7 +198,7 @@ fn damaged_key_files_are_told_from_wrong_codes() {
         b"-----BEGIN X-----".to_vec(),
     ] {
         fs::write(&path, bytes).expect("written");
-        assert!(matches!(problem(locked.open(&code("old"), &AwsLc)), KeyFileErrorKind::Damaged(_)));
+        assert!(matches!(kind(locked.open(&code("old"), &AwsLc)), KeyFileErrorKind::Damaged(_)));
     }
     fs::remove_file(&path).expect("removed");
     locked.create(KeyEncoding::Legacy, &*key(), &code("old"), &mut SystemRng).expect("it locks");
@@ -183,13 +206,13 @@ fn damaged_key_files_are_told_from_wrong_codes() {
     bytes[3] ^= 1;
     fs::write(&path, &bytes).expect("written");
     assert!(
-        matches!(problem(locked.open(&code("old"), &AwsLc)), KeyFileErrorKind::Damaged(_)),
+        matches!(kind(locked.open(&code("old"), &AwsLc)), KeyFileErrorKind::Damaged(_)),
         "the hash says that the code is right"
     );
-    assert!(matches!(problem(locked.open(&code("wrong"), &AwsLc)), KeyFileErrorKind::WrongCode));
+    assert!(matches!(kind(locked.open(&code("wrong"), &AwsLc)), KeyFileErrorKind::WrongCode));
     bytes.pop();
     fs::write(&path, &bytes).expect("written");
-    assert!(matches!(problem(locked.open(&code("old"), &AwsLc)), KeyFileErrorKind::Damaged(_)));
+    assert!(matches!(kind(locked.open(&code("old"), &AwsLc)), KeyFileErrorKind::Damaged(_)));
 }
 
 /// A key file with parameters that are impossible, or others than it was locked with, gets an

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use fss::chain::{CHECKPOINT, ChainDigest};
 use fss::crypto::{Fingerprint, aws_lc::AwsLc};
-use fss::key_file::{KeyEncoding, KeyFile, KeyFileErrorKind, KeyRole};
+use fss::key_file::{KeyDirectory, KeyEncoding, KeyFileErrorKind, KeyRole};
 use fss::profile::{
     Checkpoint, DownloadRecord, Downloads, FileRecord, Format, PasswordId, Passwords, Profile,
     ProfileError, ProtocolVersion, SourceIdentity, UploadRecord,
@@ -108,7 +108,7 @@ fn recorded_profile() -> TempDir {
 }
 
 fn is_wrong_password<T>(result: Result<T, ProfileError>) -> bool {
-    matches!(result, Err(ProfileError::Key(error)) if matches!(error.problem, KeyFileErrorKind::WrongCode))
+    matches!(result, Err(ProfileError::Key(error)) if matches!(error.kind, KeyFileErrorKind::WrongCode))
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_profile_of_2019_takes_the_modern_form_with_a_new_password_and_its_files_kee
     profile.modernize(&old, &new).expect("changed");
     assert!(!directory.path().join(".vh").exists());
     assert_eq!(
-        KeyFile::new(directory.path(), KeyRole::Client).form().expect("readable"),
+        KeyDirectory::new(directory.path(), KeyRole::Client).encoding().expect("readable"),
         KeyEncoding::Modern
     );
     let unlocked = profile.unlock(&new, &AwsLc).expect("it opens");
@@ -285,7 +285,7 @@ fn a_profile_of_2019_that_is_taken_over_half_way_has_not_got_a_new_password() {
     for (path, bytes) in files_of_the_key.iter().zip(old_key) {
         fs::write(path, bytes).expect("written");
     }
-    let key = KeyFile::new(directory.path(), KeyRole::Client);
+    let key = KeyDirectory::new(directory.path(), KeyRole::Client);
     key.upgrade(&password(RECORDED_PASSWORD), &mut SystemRng).expect("upgraded");
     let passwords = unlocked(&profile, RECORDED_PASSWORD);
     assert_eq!(passwords.present_id(), PasswordId::FIRST);
@@ -309,8 +309,8 @@ fn a_profile_of_2019_changes_its_password_as_ever_while_nothing_is_listed() {
     profile.change_password(&password(RECORDED_PASSWORD), &password("ours")).expect("changed");
     let ours = unlocked(&profile, "ours").present_id();
     assert!(profile.bind_password(ours, Format::Sealed).is_err(), "a program of 2019 may send it");
-    let key = KeyFile::new(directory.path(), KeyRole::Client);
-    assert_eq!(key.form().expect("readable"), KeyEncoding::Legacy);
+    let key = KeyDirectory::new(directory.path(), KeyRole::Client);
+    assert_eq!(key.encoding().expect("readable"), KeyEncoding::Legacy);
     key.change_code(&password("ours"), &password("of 2019"), &mut SystemRng).expect("changed");
     profile.change_password(&password("of 2019"), &password("ours again")).expect("changed");
     profile.modernize(&password("ours again"), &password("modern")).expect("changed");
@@ -320,7 +320,7 @@ fn a_profile_of_2019_changes_its_password_as_ever_while_nothing_is_listed() {
 #[test]
 fn a_profile_of_our_first_version_is_taken_over() {
     let directory = directory();
-    KeyFile::new(directory.path(), KeyRole::Client)
+    KeyDirectory::new(directory.path(), KeyRole::Client)
         .create(KeyEncoding::Modern, &*keys::client(&AwsLc), &password("old"), &mut SystemRng)
         .expect("it locks");
     let first_version = "
@@ -357,7 +357,7 @@ fn a_new_key_does_not_take_listed_files_for_its_own() {
     assert_eq!(known(&passwords, PasswordId::FIRST), None);
     let again = profile.create_key(KeyEncoding::Modern, &password("again"), &AwsLc);
     assert!(
-        matches!(again, Err(ProfileError::Key(error)) if matches!(error.problem, KeyFileErrorKind::Exists))
+        matches!(again, Err(ProfileError::Key(error)) if matches!(error.kind, KeyFileErrorKind::Exists))
     );
     assert_eq!(unlocked(&profile, "new").present_id(), passwords.present_id());
 }

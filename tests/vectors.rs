@@ -9,7 +9,7 @@ use fss::client::legacy::{FileRequest, LegacyEvent, LegacySession};
 use fss::crypto::legacy::{FileKey, Verifier};
 use fss::crypto::{CryptoProvider, PrivateKey, aws_lc::AwsLc, rustcrypto::RustCrypto};
 use fss::format::legacy_content::Decryptor;
-use fss::key_file::{KeyEncoding, KeyFile, KeyRole};
+use fss::key_file::{KeyDirectory, KeyEncoding, KeyFile, KeyRole};
 use fss::server::ServerEvent;
 use fss::store::conformance::get;
 use fss::store::{EmbeddedStore, OpenOptions, Store};
@@ -140,8 +140,11 @@ fn recorded_keys_unlock_and_lock_again_with_both_providers() {
         for provider in providers() {
             let directory = tempfile::tempdir().expect("a directory");
             fs::write(directory.path().join(".pk"), hex(&keys[name]["pk_file"])).expect("written");
-            let locked = KeyFile::new(directory.path(), owner);
+            let locked = KeyDirectory::new(directory.path(), owner);
             let key = locked.open(&code, &*provider).expect("it opens");
+            let in_memory = KeyFile::parse(&hex(&keys[name]["pk_file"])).expect("it has a length");
+            let opened = in_memory.open(&code, &*provider).expect("it opens");
+            assert_eq!(opened.public_key(), key.public_key());
             assert_eq!(
                 key_exchange::write(key.public_key().as_bytes()),
                 text(&keys[name]["public_pem"]).as_bytes()
@@ -149,12 +152,14 @@ fn recorded_keys_unlock_and_lock_again_with_both_providers() {
             // Locking is without random numbers in this form, so the file is the recorded one
             // again.
             let other = tempfile::tempdir().expect("a directory");
-            let again = KeyFile::new(other.path(), owner);
+            let again = KeyDirectory::new(other.path(), owner);
             again.create(KeyEncoding::Legacy, &*key, &code, &mut SystemRng).expect("it locks");
             assert_eq!(
                 fs::read(other.path().join(".pk")).expect("written"),
                 hex(&keys[name]["pk_file"])
             );
+            let sealed = KeyFile::seal(&*key, &code, KeyEncoding::Legacy, &mut SystemRng);
+            assert_eq!(sealed.expect("it locks").as_bytes(), hex(&keys[name]["pk_file"]));
         }
     }
 }
@@ -326,7 +331,7 @@ fn our_server_serves_a_directory_of_2019_in_place() {
     let directory = tempfile::tempdir().expect("a directory");
     copy_directory(&vectors().join("server-dir"), directory.path());
     let code = password("operation code 954");
-    let key = KeyFile::new(directory.path(), KeyRole::Server)
+    let key = KeyDirectory::new(directory.path(), KeyRole::Server)
         .open(&code, &*provider)
         .expect("the recorded key opens");
     let config = recorded_server(&provider, key);

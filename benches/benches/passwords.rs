@@ -3,14 +3,14 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fss::crypto::default_provider;
-use fss::key_file::{KeyEncoding, KeyFile, KeyRole};
+use fss::key_file::{KeyDirectory, KeyEncoding, KeyRole};
 use fss::sealed::{Cost, Header, MasterKey};
 use fss::{Password, SystemRng};
 
 fn guesses(criterion: &mut Criterion) {
     let (provider, password) = (default_provider(), Password::new("correct horse").expect("valid"));
     let directory = tempfile::tempdir().expect("a directory");
-    let locked = KeyFile::new(directory.path(), KeyRole::Client);
+    let locked = KeyDirectory::new(directory.path(), KeyRole::Client);
     let key = provider.generate_private_key(&mut SystemRng).expect("a key");
     locked.create(KeyEncoding::Modern, &*key, &password, &mut SystemRng).expect("locked");
     let header = Header::new(Cost::DEFAULT, &mut SystemRng);

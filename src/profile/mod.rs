@@ -53,7 +53,7 @@ pub use uploads::{Checkpoint, SourceIdentity, UploadRecord, Uploads};
 
 use crate::crypto::{CryptoProvider, Fingerprint, KeyRejected, PrivateKey, default_provider};
 use crate::durable;
-use crate::key_file::{KeyEncoding, KeyFile, KeyFileError, KeyRole};
+use crate::key_file::{KeyDirectory, KeyEncoding, KeyFileError, KeyRole};
 use crate::store::StoreError;
 use crate::types::random::SystemRng;
 use crate::types::secret::Password;
@@ -65,7 +65,7 @@ const DATABASE: &str = "fssLocal.db";
 #[derive(Debug)]
 pub struct Profile {
     directory: PathBuf,
-    key: KeyFile,
+    key: KeyDirectory,
     database: Database,
 }
 
@@ -93,7 +93,7 @@ impl Profile {
         durable::remove_temporaries(directory, &[known_servers::FILE]);
         Ok(Self {
             directory: directory.to_owned(),
-            key: KeyFile::new(directory, KeyRole::Client),
+            key: KeyDirectory::new(directory, KeyRole::Client),
             database: Database::open(&directory.join(DATABASE))?,
         })
     }
@@ -194,7 +194,7 @@ impl Profile {
     /// # Errors
     /// [`ProfileError::FilesListed`]
     pub fn check_change(&self, modernize: bool) -> Result<(), ProfileError> {
-        let form = if modernize { KeyEncoding::Modern } else { self.key.form()? };
+        let form = if modernize { KeyEncoding::Modern } else { self.key.encoding()? };
         match self.files().list()?.len() {
             count if form == KeyEncoding::Legacy && count > 0 => {
                 Err(ProfileError::FilesListed { count })
@@ -209,7 +209,7 @@ impl Profile {
         let _lock = lock::lock(&self.directory)?;
         let passwords = self.unlock_locked(old, &*default_provider())?.passwords;
         self.check_change(modernize)?;
-        let form = if modernize { KeyEncoding::Modern } else { self.key.form()? };
+        let form = if modernize { KeyEncoding::Modern } else { self.key.encoding()? };
         let changed = passwords.prepare_change(&self.database, new, bound_by(form))?;
         if modernize {
             self.key.upgrade(old, &mut SystemRng)?;

@@ -683,7 +683,7 @@ fn public_pem(key: &dyn PrivateKey) -> String {
 fn python_opens_the_server_keys_that_we_lock_in_the_form_of_2019() {
     let Some(python) = Python::find() else { return };
     let directory = tempdir().expect("a directory");
-    let locked = fss::key_file::KeyFile::new(directory.path(), KeyRole::Server);
+    let locked = fss::key_file::KeyDirectory::new(directory.path(), KeyRole::Server);
     let key = keys::server(&*default_provider());
     let read = |code: &[u8]| {
         let mut command = python.command("read-server-key");

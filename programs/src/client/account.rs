@@ -83,9 +83,7 @@ impl Account {
             let password = PASSWORD.get_new()?;
             match self.profile.create_key(KeyEncoding::Modern, &password, &*provider) {
                 // Another client of this profile was first.
-                Err(ProfileError::Key(error))
-                    if matches!(error.problem, KeyFileErrorKind::Exists) =>
-                {
+                Err(ProfileError::Key(error)) if matches!(error.kind, KeyFileErrorKind::Exists) => {
                     self.profile.unlock(&password, &*provider)?
                 }
                 created => created?,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fss::crypto::{PrivateKey, default_provider};
-use fss::key_file::{KeyEncoding, KeyFile, KeyRole};
+use fss::key_file::{KeyDirectory, KeyEncoding, KeyRole};
 use fss::{Config, Password, SystemRng};
 
 use crate::server::Runtime;
@@ -32,13 +32,13 @@ pub fn main(usual: Runtime) -> ExitCode {
 }
 
 fn run(options: &Options, runtime: Runtime) -> Result<(), Failure> {
-    let locked = KeyFile::new(&options.data, KeyRole::Server);
+    let locked = KeyDirectory::new(&options.data, KeyRole::Server);
     match &options.command {
         Some(Command::Fingerprint) => {
             print::line(locked.open(&CODE.get()?, &*default_provider())?.public_key().fingerprint())
         }
         Some(Command::ChangeCode) => {
-            locked.form()?;
+            locked.encoding()?;
             let old = CODE.get()?;
             locked.open(&old, &*default_provider())?;
             locked.change_code(&old, &NEW_CODE.get_new()?, &mut SystemRng)?;
@@ -68,14 +68,14 @@ fn run(options: &Options, runtime: Runtime) -> Result<(), Failure> {
 }
 
 /// The server's key: opened with the operation code, or made where there is none.
-fn identity(options: &Options, locked: &KeyFile) -> Result<Arc<dyn PrivateKey>, Failure> {
+fn identity(options: &Options, locked: &KeyDirectory) -> Result<Arc<dyn PrivateKey>, Failure> {
     if locked.exists() {
         let code = CODE.get()?;
         let key = locked.open(&code, &*default_provider())?;
         if options.upgrade_key {
             locked.upgrade(&code, &mut SystemRng)?;
             tracing::info!("the key is locked in the modern form");
-        } else if locked.form()? == KeyEncoding::Legacy {
+        } else if locked.encoding()? == KeyEncoding::Legacy {
             tracing::warn!(
                 "the key is locked in the form of 2019, which can be guessed fast; --upgrade-key converts it"
             );

@@ -102,7 +102,7 @@ impl From<fss::store::StoreError> for Failure {
 impl From<fss::key_file::KeyFileError> for Failure {
     fn from(error: fss::key_file::KeyFileError) -> Self {
         use fss::key_file::{KeyFileErrorKind, KeyRole};
-        let (code, hint) = match (&error.problem, error.owner) {
+        let (code, hint) = match (&error.kind, error.role) {
             (KeyFileErrorKind::WrongCode, KeyRole::Server) => {
                 (code::WRONG_PASSWORD, "the operation code that the directory has now")
             }
