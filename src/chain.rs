@@ -1,5 +1,5 @@
-//! The chain digest of a file's stored bytes, which needs 32 bytes of state to go on where it
-//! stopped (`docs/protocol.md` §22).
+//! The chain digest of a file's stored bytes, which can be resumed with 32 bytes of state
+//! (`docs/protocol.md` §22).
 //!
 //! ```
 //! use fss::chain::{CHECKPOINT, Chain};
@@ -14,11 +14,11 @@
 
 use std::fmt;
 
-/// Bytes of a piece: a whole sealed chunk.
+/// Bytes of a whole sealed chunk, the unit of the chain.
 pub const SEALED_CHUNK_LEN: u64 = SEALED_CHUNK_BYTES as u64;
 const SEALED_CHUNK_BYTES: usize = 65_564;
 
-/// Bytes between two checkpoints: 256 pieces.
+/// Bytes between two checkpoints: 256 chunks (`docs/protocol.md` §22.3).
 pub const CHECKPOINT: u64 = 256 * SEALED_CHUNK_LEN;
 
 /// Length of a digest in bytes.
@@ -29,12 +29,12 @@ pub const DIGEST_LENGTH: usize = 32;
 pub struct ChainDigest([u8; DIGEST_LENGTH]);
 
 impl ChainDigest {
-    /// A digest as it was written down.
+    /// A digest from its stored bytes.
     pub fn from_bytes(bytes: [u8; DIGEST_LENGTH]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to write down.
+    /// The bytes to store.
     pub fn as_bytes(&self) -> &[u8; DIGEST_LENGTH] {
         &self.0
     }
@@ -73,13 +73,13 @@ impl fmt::Debug for ChainDigest {
     }
 }
 
-/// Computes the digest while bytes go by, however they are cut.
+/// Computes the digest of a stream, however it is divided.
 #[derive(Clone)]
 pub struct Chain {
     digest: ChainDigest,
-    /// The piece that has begun, after the digest before it.
+    /// The chunk in progress, after the digest before it.
     piece: blake3::Hasher,
-    /// Bytes of that piece so far, fewer than [`SEALED_CHUNK_LEN`].
+    /// Bytes of that chunk so far, fewer than [`SEALED_CHUNK_LEN`].
     begun: usize,
     position: u64,
 }
@@ -90,12 +90,12 @@ impl Chain {
         Self::resume(0, ChainDigest(blake3::hash(header).into()))
     }
 
-    /// Goes on after `position` bytes, a multiple of [`SEALED_CHUNK_LEN`], whose digest is known.
+    /// Resumes after `position` bytes, a multiple of [`SEALED_CHUNK_LEN`], whose digest is known.
     pub fn resume(position: u64, digest: ChainDigest) -> Self {
         Self { digest, piece: begin(&digest), begun: 0, position }
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (taken, rest) = bytes.split_at(bytes.len().min(SEALED_CHUNK_BYTES - self.begun));
@@ -116,7 +116,7 @@ impl Chain {
         if self.begun == 0 { self.digest } else { ChainDigest(self.piece.finalize().into()) }
     }
 
-    /// How many bytes have gone by, the header not counted.
+    /// How many bytes were added, the header not counted.
     pub fn position(&self) -> u64 {
         self.position
     }

@@ -13,8 +13,8 @@ use crate::types::random::SystemRng;
 /// How temporary names end.
 const TEMPORARY: &str = ".tmp";
 
-/// Makes a directory that only its owner can enter, and those above it, for good. One that is there
-/// stays as it is.
+/// Creates a directory that only its owner can enter, and its missing parents, durably. An existing
+/// one is not changed.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     let missing = |path: &&Path| !path.as_os_str().is_empty() && path.symlink_metadata().is_err();
     let made: Vec<&Path> = path.ancestors().take_while(missing).collect();
@@ -22,23 +22,23 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     made.into_iter().try_for_each(sync_parent)
 }
 
-/// Creates a new file that only its owner can read. What is written goes to its end.
+/// Creates a new file that only its owner can read, for appending.
 pub(crate) fn create_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Replaces a file by another with these bytes, or creates it: at any moment the old or the new one
+/// Replaces or creates a file with these bytes: after a crash at any moment the old or the new one
 /// is there, whole.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put_file(path, bytes, |temporary| fs::rename(temporary, path))
 }
 
-/// Creates a file with these bytes, whole or not at all; it is an error if one is there.
+/// Creates a file with these bytes, whole or not at all. Fails if it exists.
 pub(crate) fn new_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put_file(path, bytes, |temporary| fs::hard_link(temporary, path))
 }
 
-/// Writes a file under a temporary name, and gives it its own when it is durable.
+/// Writes a file under a temporary name, and publishes it when it is durable.
 fn put_file(
     path: &Path,
     bytes: &[u8],
@@ -50,29 +50,29 @@ fn put_file(
         file.sync_all()?;
         publish(&temporary)
     })();
-    // After a rename it is not there any more; after an error the error to tell is the first one.
+    // After a rename there is none. An error here must not hide the first one.
     let _ = fs::remove_file(&temporary);
     published.and_then(|()| sync_parent(path))
 }
 
-/// Creates a file under a temporary name, locked while it is written: by that it is told from one
-/// that was left behind.
+/// Creates a file under a temporary name and locks it while it is written, so that
+/// [`remove_temporaries`] can tell it from one that a killed process has left.
 fn create_temporary(path: &Path) -> io::Result<(PathBuf, File)> {
     loop {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(format!(".{:08x}{TEMPORARY}", SystemRng.next_u32()));
         let file = create_file(temporary.as_ref())?;
-        // Not every file system has locks; there nothing is ever taken for left behind.
+        // Not every file system has locks; without them no temporary file is ever removed.
         let is_locked = file.lock().is_ok();
         if !is_locked || file.metadata()?.nlink() > 0 {
             return Ok((temporary.into(), file));
         }
-        // It was taken for left behind before it was locked.
+        // Another process removed it before it was locked.
     }
 }
 
-/// Removes what writers of these files in a directory have left behind that were killed. What
-/// cannot be removed now is removed another time.
+/// Removes the temporary files that killed writers of these files have left in a directory. Best
+/// effort: the next call tries again.
 pub(crate) fn remove_temporaries(directory: &Path, names: &[&str]) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -95,7 +95,7 @@ fn is_temporary(name: &str, of: &str) -> bool {
     })
 }
 
-/// Removes a file for good. One that is not there is removed already.
+/// Removes a file durably. It is no error if there is none.
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -1,4 +1,4 @@
-//! PEM: base64 between two lines, written as 2019 peers write it and read more leniently than most.
+//! PEM, written as 2019 peers write it, and read leniently.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 const LINE: usize = 64;
 
-/// What stands between the two lines is not base64.
+/// The text between the two lines is not base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotBase64;
 
@@ -18,8 +18,8 @@ fn last_line(label: &str) -> String {
     format!("-----END {label}-----")
 }
 
-/// Finds the first block with this label: what it holds, and where in `text` it ends. `None` if
-/// there is no whole one.
+/// Finds the first block with this label, and returns its content and where in `text` it ends;
+/// `None` if there is no whole one.
 pub(crate) fn read(text: &[u8], label: &str) -> Result<Option<(Vec<u8>, usize)>, NotBase64> {
     let (first, last) = (first_line(label), last_line(label));
     let Some(begin) = position(text, first.as_bytes()).map(|at| at + first.len()) else {

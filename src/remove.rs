@@ -1,12 +1,12 @@
-//! Removes what was being made and is not to be: a file, or a directory with all that is in it.
+//! Removes an unfinished file, or an unfinished directory with its content.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// Removes what has this name. `ours` says that nobody else has written to it: then the modes that
-/// it was given are taken back where they forbid to remove it. Nothing of this name is no error.
+/// Removes what has this name. `ours` means that only this process has written to it: then modes
+/// that forbid removal are changed. It is no error if there is nothing.
 pub(crate) fn remove_all(path: &Path, ours: bool) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
@@ -18,8 +18,8 @@ pub(crate) fn remove_all(path: &Path, ours: bool) -> io::Result<()> {
     }
 }
 
-/// Lets its owner change all directories. It follows names, so it is only for what nobody else
-/// writes to.
+/// Makes all directories writable for their owner. It follows names, so it is safe only where no
+/// other user can write.
 fn open_up(directory: &Path) -> io::Result<()> {
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
     for entry in fs::read_dir(directory)? {

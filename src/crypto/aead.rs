@@ -1,4 +1,4 @@
-//! AES-256-GCM, in place: records and sealed content are opened where they lie.
+//! AES-256-GCM, in place: records and sealed content are opened in their buffers.
 
 use std::fmt::Debug;
 
@@ -16,7 +16,7 @@ pub const TAG_LENGTH: usize = 16;
 
 /// A key for AES-256-GCM. The caller never uses a nonce twice with one key.
 pub trait AeadKey: Debug + Send + Sync {
-    /// Encrypts `data` in place and gives the tag.
+    /// Encrypts `data` in place and returns the tag.
     ///
     /// # Errors
     /// [`CryptoFailure`] if the library fails.
@@ -27,11 +27,11 @@ pub trait AeadKey: Debug + Send + Sync {
         data: &mut [u8],
     ) -> Result<[u8; TAG_LENGTH], CryptoFailure>;
 
-    /// Decrypts `data`, the ciphertext with its tag at the end, in place: the plaintext is what is
+    /// Decrypts `data`, the ciphertext with its tag at the end, in place: the plaintext is then
     /// before the tag.
     ///
     /// # Errors
-    /// [`CryptoFailure`] if it is not what was sealed; `data` then holds nothing of use.
+    /// [`CryptoFailure`] if it is not what was sealed; the content of `data` is then unspecified.
     fn open(
         &self,
         nonce: [u8; NONCE_LENGTH],

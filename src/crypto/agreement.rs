@@ -10,15 +10,16 @@ use super::CryptoFailure;
 /// Length of a share and of an agreed secret, in bytes.
 pub const SHARE_LENGTH: usize = 32;
 
-/// The private half of a share, used once and forgotten.
+/// The private half of a share, which is used once.
 pub trait Share: Debug + Send {
     /// The public half, for the peer.
     fn public(&self) -> [u8; SHARE_LENGTH];
 
-    /// The secret that both ends agree on.
+    /// The secret that both sides compute.
     ///
     /// # Errors
-    /// [`CryptoFailure`] if it would be all zero, which a peer can force but no honest one makes.
+    /// [`CryptoFailure`] if it is all zero: a malicious peer can force that, and it never happens
+    /// otherwise.
     fn agree(
         self: Box<Self>,
         peer: &[u8; SHARE_LENGTH],

@@ -1,8 +1,8 @@
-//! The provider on `aws-lc-rs`: several times faster than pure Rust, in constant time, and in need
-//! of a C compiler.
+//! The provider on `aws-lc-rs`: several times faster than pure Rust, and constant-time. It needs a
+//! C compiler.
 //!
-//! AWS-LC draws the random bytes of OAEP itself, so with this provider the same seed does not give
-//! the same bytes.
+//! AWS-LC draws the random bytes of OAEP itself, so with this provider the same seed does not
+//! produce the same bytes.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -61,8 +61,8 @@ impl CryptoProvider for AwsLc {
     fn aead_key(&self, key: &[u8; KEY_LENGTH]) -> Box<dyn AeadKey> {
         match UnboundKey::new(&AES_256_GCM, key) {
             Ok(key) => Box::new(Aead(LessSafeKey::new(key))),
-            // It refuses keys of another length only, and this one has the right one; either key
-            // makes the same bytes.
+            // It rejects only keys of another length, so this is not reached; either implementation
+            // produces the same bytes.
             Err(_) => Box::new(RustCryptoAead::new(key)),
         }
     }
@@ -187,7 +187,8 @@ impl fmt::Debug for Sealing {
 struct Opening {
     oaep: OaepPrivateDecryptingKey,
     key: PrivateDecryptingKey,
-    /// Made when it is needed: it parses and checks the key once more, and most keys only open.
+    /// Loaded when it is first needed: that parses and checks the key again, and most keys only
+    /// open.
     signing: OnceLock<Option<RsaKeyPair>>,
     public: PublicKeyDer,
 }

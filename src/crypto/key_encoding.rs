@@ -1,4 +1,4 @@
-//! RSA keys as bytes: what is accepted from peers, fingerprints, and the way between PKCS#1 and
+//! RSA keys as bytes: what is accepted from peers, fingerprints, and conversion between PKCS#1 and
 //! PKCS#8.
 
 use std::fmt;
@@ -45,8 +45,8 @@ impl PublicKeyDer {
         if !(SMALLEST_MODULUS_BITS..=LARGEST_MODULUS_BITS).contains(&modulus_bits) {
             return Err(KeyRejected::Size { bits: modulus_bits });
         }
-        // An even modulus is no product of two odd primes, and some libraries divide by it all the
-        // same.
+        // An even modulus is not a product of two odd primes, and some libraries compute with it
+        // even so.
         if key.modulus.as_bytes().last().is_none_or(|low| low % 2 == 0) {
             return Err(KeyRejected::NotRsa);
         }
@@ -61,14 +61,14 @@ impl PublicKeyDer {
         Ok(Self { der: spki_der.into(), modulus_bits })
     }
 
-    /// Whether this is the one encoding of the key that FSS/2 takes (`docs/protocol.md` §13.1):
+    /// Whether this is the one encoding of the key that FSS/2 accepts (`docs/protocol.md` §13.1):
     /// minimal DER and NULL parameters.
     pub fn is_canonical(&self) -> bool {
         self.is_encoded_as(|_| true)
     }
 
-    /// Whether the key can be an identity: in the one encoding and with the exponent 65537, so that
-    /// it has one fingerprint (§13.1).
+    /// Whether the key can be an identity: in the canonical encoding and with the exponent 65537,
+    /// so that it has one fingerprint (`docs/protocol.md` §13.1).
     pub fn is_identity(&self) -> bool {
         self.is_encoded_as(|exponent| exponent == [1, 0, 1])
     }
@@ -102,7 +102,7 @@ impl PublicKeyDer {
         self.modulus_bits.div_ceil(8)
     }
 
-    /// The key's fingerprint: by it people recognise a server.
+    /// The key's fingerprint, by which people recognise a server.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint(Sha256::digest(&self.der).into())
     }
@@ -122,17 +122,17 @@ impl Fingerprint {
     /// Length in bytes.
     pub const LENGTH: usize = 32;
 
-    /// A fingerprint as it was written down.
+    /// A fingerprint from its stored bytes.
     pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to write down.
+    /// The bytes to store.
     pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
     }
 
-    /// Enough of it to tell keys apart in a log, and not to recognise one for certain.
+    /// The first characters: enough to tell keys apart in a log, not enough to authenticate one.
     pub fn short(&self) -> String {
         let mut text = self.to_string();
         text.truncate(PREFIX.len() + 8);
@@ -150,12 +150,12 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// A text is not a fingerprint.
+/// The text is not a fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a fingerprint: `{PREFIX}` and 43 characters of base64")]
 pub struct InvalidFingerprint;
 
-/// Names the digest, as other programs do.
+/// Names the digest, as OpenSSH does.
 const PREFIX: &str = "SHA256:";
 
 impl fmt::Display for Fingerprint {
@@ -170,10 +170,10 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Puts an RSA private key in PKCS#1 DER, as 2019 key files hold it, into PKCS#8.
+/// Wraps an RSA private key in PKCS#1 DER, the encoding of 2019 key files, in PKCS#8.
 ///
 /// # Errors
-/// [`KeyRejected::NotRsa`] if it is too long to be one. The key itself is not looked at.
+/// [`KeyRejected::NotRsa`] if it is too long to be one. The key itself is not checked.
 pub fn pkcs1_to_pkcs8(pkcs1_der: &Secret) -> Result<Secret, KeyRejected> {
     let algorithm = AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) };
     let private_key = pkcs8::der::asn1::OctetStringRef::new(pkcs1_der.expose())
@@ -182,10 +182,10 @@ pub fn pkcs1_to_pkcs8(pkcs1_der: &Secret) -> Result<Secret, KeyRejected> {
     Ok(Secret::new(info.to_der().map_err(|_| KeyRejected::NotRsa)?))
 }
 
-/// Takes the RSA private key in PKCS#1 DER out of PKCS#8.
+/// Extracts the RSA private key in PKCS#1 DER from PKCS#8.
 ///
 /// # Errors
-/// [`KeyRejected`] if it is not PKCS#8, not RSA, or of a size that FSS does not use.
+/// [`KeyRejected::NotRsa`] if it is not PKCS#8, or not RSA.
 pub fn pkcs8_to_pkcs1(pkcs8_der: &Secret) -> Result<Secret, KeyRejected> {
     let info = PrivateKeyInfoRef::from_der(pkcs8_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
     if info.algorithm.oid != RSA_ENCRYPTION {
@@ -194,7 +194,7 @@ pub fn pkcs8_to_pkcs1(pkcs8_der: &Secret) -> Result<Secret, KeyRejected> {
     Ok(Secret::new(info.private_key.as_bytes().to_vec()))
 }
 
-/// The public half of an RSA private key in PKCS#8, for providers that cannot make it themselves.
+/// The public half of an RSA private key in PKCS#8, for providers that cannot compute it.
 ///
 /// # Errors
 /// As [`pkcs8_to_pkcs1`], and those of [`PublicKeyDer::parse`].

@@ -1,6 +1,7 @@
 //! The content format and the verifiers of FSS 1.0 (`docs/protocol.md` §8).
 //!
-//! Nothing here protects against a changed or guessed file; it is kept because 2019 peers speak it.
+//! None of it detects a changed file, or makes guessing passwords costly. It is here because 2019
+//! peers use it.
 
 use aes::Aes256;
 use aes::cipher::block_padding::NoPadding;
@@ -30,7 +31,7 @@ impl FileKey {
         Self { key, iv }
     }
 
-    /// What a server keeps to check the password with: SHA-384 of the key.
+    /// What a server stores to check the password: SHA-384 of the key.
     pub fn verifier(&self) -> Verifier {
         Verifier(Sha384::digest(*self.key).into())
     }
@@ -49,7 +50,7 @@ impl FileKey {
         }
     }
 
-    /// Decrypts whole blocks in place, starting at the iv. Padding stays.
+    /// Decrypts whole blocks in place, starting at the iv. Padding is not removed.
     ///
     /// # Errors
     /// [`NotWholeBlocks`]
@@ -69,7 +70,7 @@ impl std::fmt::Debug for FileKey {
     }
 }
 
-/// What is to be decrypted is not whole AES blocks.
+/// The ciphertext is not a whole number of AES blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{length} bytes are not whole blocks")]
 pub struct NotWholeBlocks {
@@ -77,7 +78,7 @@ pub struct NotWholeBlocks {
     pub length: usize,
 }
 
-/// The 48 bytes by which a server recognises a file's password. Compared in constant time.
+/// The 48 bytes with which a server checks a file's password. Compared in constant time.
 #[derive(Clone)]
 pub struct Verifier([u8; Self::LENGTH]);
 
@@ -90,7 +91,7 @@ impl Verifier {
         Self(bytes)
     }
 
-    /// `SHA-384(code)`: what `.shc` and `.vh` hold (`docs/protocol.md` §9, §10).
+    /// `SHA-384(code)`: the content of `.shc` and `.vh` (`docs/protocol.md` §9, §10).
     pub fn of_code(code: &Password) -> Self {
         Self(Sha384::digest(code.expose()).into())
     }

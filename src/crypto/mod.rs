@@ -1,8 +1,9 @@
 //! Crypto: a provider of key *objects*, and the secrets of FSS 1.0.
 //!
-//! A machine holds keys and asks them to seal and open blocks; which library does the arithmetic is
-//! the [`CryptoProvider`]'s choice. There are two: [`rustcrypto`] (pure Rust, always there) and
-//! [`aws_lc`] (faster; the default where the feature is on). They are tested against each other.
+//! A machine holds keys and calls them to seal and open blocks; the [`CryptoProvider`] chooses the
+//! library that does the arithmetic. There are two: [`rustcrypto`] (pure Rust, always available)
+//! and [`aws_lc`] (faster; the default where the feature is on). They are tested against each
+//! other.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -25,10 +26,10 @@ pub use aead::AeadKey;
 pub use agreement::Share;
 pub use key_encoding::{Fingerprint, PublicKeyDer};
 
-/// The size of new keys, in bits: the only one that 2019 peers use.
+/// The size of new keys, in bits: the only size that 2019 peers use.
 pub const KEY_BITS: usize = 2048;
 
-/// Where RSA keys come from.
+/// A factory for keys.
 ///
 /// Implement it to plug in another library or a hardware module. A key that reaches a provider from
 /// a peer has been checked for kind and size ([`PublicKeyDer::parse`]).
@@ -36,20 +37,20 @@ pub trait CryptoProvider: Debug + Send + Sync {
     /// The provider's name, for logs.
     fn name(&self) -> &'static str;
 
-    /// Makes a peer's public key ready for use.
+    /// Loads a peer's public key.
     ///
     /// # Errors
-    /// [`KeyRejected`] if the library does not take it.
+    /// [`KeyRejected`] if the library rejects it.
     fn load_public_key(&self, key: &PublicKeyDer) -> Result<Arc<dyn PublicKey>, KeyRejected>;
 
-    /// Makes a private key of our own, an RSA key in PKCS#8 DER, ready for use.
+    /// Loads a private RSA key of our own from PKCS#8 DER.
     ///
     /// # Errors
     /// [`KeyRejected`] if it is not a sound RSA key of 2048 to 4096 bits.
     fn load_private_key(&self, pkcs8_der: &Secret) -> Result<Arc<dyn PrivateKey>, KeyRejected>;
 
-    /// Makes a new private key of [`KEY_BITS`] bits. A server makes its transport keys from one, so
-    /// it must be one that can leave the provider ([`PrivateKey::to_pkcs8_der`]).
+    /// Generates a private key of [`KEY_BITS`] bits. A server derives its transport keys from one,
+    /// so it must be exportable ([`PrivateKey::to_pkcs8_der`]).
     ///
     /// # Errors
     /// [`KeyRejected`] if the library fails.
@@ -58,13 +59,13 @@ pub trait CryptoProvider: Debug + Send + Sync {
         rng: &mut dyn CryptoRng,
     ) -> Result<Arc<dyn PrivateKey>, KeyRejected>;
 
-    /// Makes a key for AES-256-GCM ready for use. By default that of the crate `aes-gcm`.
+    /// Loads a key for AES-256-GCM. By default with the crate `aes-gcm`.
     fn aead_key(&self, key: &[u8; aead::KEY_LENGTH]) -> Box<dyn AeadKey> {
         Box::new(aead::RustCryptoAead::new(key))
     }
 
-    /// Makes an X25519 share of a private half, which is 32 random bytes. By default that of the
-    /// crate `x25519-dalek`.
+    /// Creates an X25519 share from its private half, 32 random bytes. By default with the crate
+    /// `x25519-dalek`.
     fn share(&self, private: &[u8; agreement::SHARE_LENGTH]) -> Box<dyn Share> {
         Box::new(agreement::RustCryptoShare::new(private))
     }
@@ -90,14 +91,14 @@ pub trait PublicKey: Debug + Send + Sync {
     /// Verifies a signature of RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes.
     ///
     /// # Errors
-    /// [`CryptoFailure`] if it is not exactly that, without saying why.
+    /// [`CryptoFailure`] without detail, if it does not verify.
     fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CryptoFailure>;
 }
 
 /// Our own RSA key: opens blocks that were sealed to it, and signs.
 ///
 /// The identity of a server only signs; its transport keys, which the provider generates, only
-/// open. So the identity can be a key that never leaves a device, with an `open` that always fails.
+/// open. So the identity can be a key that never leaves a device, whose `open` always fails.
 pub trait PrivateKey: Debug + Send + Sync {
     /// Length of a block in bytes: that of the modulus.
     fn block_length(&self) -> usize;
@@ -105,12 +106,12 @@ pub trait PrivateKey: Debug + Send + Sync {
     /// The public half, as it is sent to peers.
     fn public_key(&self) -> &PublicKeyDer;
 
-    /// Opens one block of `block_length` bytes and appends what it holds to `plaintext`.
+    /// Opens one block of `block_length` bytes and appends its plaintext to `plaintext`.
     ///
     /// The time it takes must not depend on the block: use blinding.
     ///
     /// # Errors
-    /// [`CryptoFailure`] if it does not open, without saying why.
+    /// [`CryptoFailure`] without detail, if it does not open.
     fn open(
         &self,
         block: &[u8],
@@ -132,12 +133,13 @@ pub trait PrivateKey: Debug + Send + Sync {
     fn to_pkcs8_der(&self) -> Result<Secret, CryptoFailure>;
 }
 
-/// Sealing, opening, signing or verifying failed. There is no detail, on purpose.
+/// Sealing, opening, signing or verifying failed. There is deliberately no detail, which would be
+/// an oracle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the crypto provider could not seal, open, sign or verify")]
 pub struct CryptoFailure;
 
-/// Why an RSA key is not used.
+/// Why an RSA key is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyRejected {
@@ -153,12 +155,13 @@ pub enum KeyRejected {
     /// Its exponent is even, below 3, or above 2^33 - 1.
     #[error("its exponent is not acceptable")]
     Exponent,
-    /// The crypto library does not take it.
-    #[error("the crypto library does not take it")]
+    /// The crypto library rejects it.
+    #[error("the crypto library rejects it")]
     Provider,
 }
 
-/// The provider to use where none is chosen: `aws-lc` where that feature is on, else `rustcrypto`.
+/// The provider to use where none is chosen: `aws-lc` where that feature is on, otherwise
+/// `rustcrypto`.
 pub fn default_provider() -> Arc<dyn CryptoProvider> {
     #[cfg(feature = "aws-lc")]
     return Arc::new(aws_lc::AwsLc);

@@ -1,5 +1,5 @@
-//! Proof that one knows a file's password, on one connection and for one cookie (`docs/protocol.md`
-//! §16).
+//! Proof that a client knows a file's password, for one connection and one cookie
+//! (`docs/protocol.md` §16).
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha384;
@@ -16,11 +16,11 @@ impl Proof {
     /// Length in bytes.
     pub const LENGTH: usize = 48;
 
-    /// The proof of somebody who has the password, or of a server that has its verifier. `binding`
-    /// belongs to the connection.
+    /// Computes the proof, on the client from the password's verifier, on the server from the
+    /// stored one. `binding` is the connection's.
     pub fn new(verifier: &Verifier, binding: &[u8; 32], cookie: &Cookie) -> Self {
         let Ok(mut mac) = Hmac::<Sha384>::new_from_slice(verifier.as_bytes()) else {
-            unreachable!("HMAC takes keys of any length")
+            unreachable!("HMAC accepts keys of any length")
         };
         for part in [b"fss/2 proof\0".as_slice(), binding, cookie.as_str().as_bytes()] {
             mac.update(part);
@@ -28,7 +28,7 @@ impl Proof {
         Self(mac.finalize().into_bytes().into())
     }
 
-    /// A proof as it came.
+    /// A proof that was received.
     pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
         Self(bytes)
     }

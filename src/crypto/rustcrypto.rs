@@ -1,8 +1,8 @@
-//! The provider on the `rsa` crate: pure Rust, always there.
+//! The provider on the `rsa` crate: pure Rust, always available.
 //!
 //! Private operations are blinded. The crate is still subject to RUSTSEC-2023-0071 (a timing side
-//! channel that blinding narrows but does not prove closed): a server on the open internet wants
-//! [`super::aws_lc`].
+//! channel that blinding narrows but does not prove closed): use [`super::aws_lc`] for a server on
+//! the open internet.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::types::secret::Secret;
 
-/// The provider. Given the same random numbers it makes the same bytes.
+/// The provider. The same random numbers produce the same bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RustCrypto;
 

@@ -1,8 +1,8 @@
-//! RSA keys that share a modulus and differ in their exponent, which makes one in microseconds: a
-//! server needs one for each connection (`docs/protocol.md` §2.9).
+//! RSA keys that share a modulus and differ in their exponent, so that a key takes microseconds to
+//! derive: a server needs one for each connection (`docs/protocol.md` §2.9).
 //!
-//! The numbers are secret: the arithmetic is that of `crypto-bigint`, which takes the same time for
-//! all numbers of a size.
+//! The numbers are secret, so the arithmetic is that of `crypto-bigint`, which is constant-time for
+//! numbers of one size.
 
 use crypto_bigint::{BoxedUint, ConcatenatingMul as _, Limb, NonZero, Odd, U64};
 use pkcs8::der::Encode as _;
@@ -16,8 +16,8 @@ use crate::types::secret::Secret;
 /// The key with the modulus of `pkcs8_der` and another public exponent, which must be an odd prime.
 ///
 /// # Errors
-/// [`KeyRejected::NotRsa`] if the key is none, and [`KeyRejected::Exponent`] for the one exponent
-/// in millions that no private one belongs to.
+/// [`KeyRejected::NotRsa`] if it is not an RSA key, and [`KeyRejected::Exponent`] for the rare
+/// exponent, one in millions, that has no inverse.
 pub(crate) fn with_exponent(pkcs8_der: &Secret, exponent: u32) -> Result<Secret, KeyRejected> {
     let pkcs1_der = pkcs8_to_pkcs1(pkcs8_der)?;
     let key = RsaPrivateKeyRef::try_from(pkcs1_der.expose()).map_err(|_| KeyRejected::NotRsa)?;
@@ -44,7 +44,7 @@ fn less_one(prime: &[u8]) -> Zeroizing<BoxedUint> {
 }
 
 /// The inverse of a prime `exponent` modulo `order`: `(1 + order * k) / exponent`, for the `k` that
-/// leaves no rest. An inverse modulo the small number is enough, so it is cheap.
+/// leaves no remainder. That needs only an inverse modulo the small number, so it is cheap.
 fn private_exponent(order: &BoxedUint, exponent: u32) -> Result<Zeroizing<Vec<u8>>, KeyRejected> {
     let small = NonZero::new(Limb::from(exponent)).into_option().ok_or(KeyRejected::Exponent)?;
     let modulus = Odd::new(U64::from(exponent)).into_option().ok_or(KeyRejected::Exponent)?;
@@ -72,7 +72,7 @@ mod tests {
         key.to_pkcs8_der().unwrap()
     }
 
-    /// With both providers, which check the numbers of a key that they load.
+    /// With both providers, which validate the keys that they load.
     #[test]
     fn a_block_opens_with_its_own_exponent_and_no_other() {
         let base = key();

@@ -10,7 +10,7 @@ use crate::sealed::Integrity;
 /// The most file bytes in one chunk.
 pub const CHUNK: usize = 1024;
 
-/// What a 2019 server makes of the text `FIN`, and appends to every file as one more encrypted
+/// What a 2019 server decodes from the text `FIN`, and appends to every file as another encrypted
 /// block.
 const STRAY: [u8; 2] = [0x14, 0x83];
 
@@ -26,16 +26,16 @@ fn longest(size: u64) -> u64 {
 
 /// Decrypts a stored file, chunk by chunk, and cuts it at its true size.
 ///
-/// The stored length hides the size. A caller who knows the size gives it, and a file that cannot
-/// have it is refused. Without it the end is a guess: a block that a 2019 server appended is
-/// recognised and dropped, and then bytes 1, 2, … n at the end are taken for padding.
+/// The stored length hides the size. If the caller knows the size, a file that cannot have it is
+/// rejected, and the end is exact. Otherwise the end is a guess: a block that a 2019 server
+/// appended is recognised and dropped, and then bytes 1, 2, … n at the end are taken for padding.
 #[derive(Debug)]
 pub struct Decryptor {
     key: FileKey,
     size: Option<u64>,
     stored: u64,
-    /// Chunks that may still turn out to hold the end: the last, and one before it that a stray
-    /// block may follow.
+    /// Chunks that may still be cut: the last one, and the one before it, which a stray block may
+    /// follow.
     waiting: VecDeque<Zeroizing<Vec<u8>>>,
 }
 
@@ -45,7 +45,8 @@ impl Decryptor {
         Self { key, size, stored: 0, waiting: VecDeque::new() }
     }
 
-    /// Takes the next stored chunk, and appends what is now certain of the file to `output`.
+    /// Accepts the next stored chunk, and appends the bytes of the file that are now certain to
+    /// `output`.
     ///
     /// # Errors
     /// [`Integrity`] for a chunk that FSS 1.0 could not have stored.
@@ -74,7 +75,7 @@ impl Decryptor {
     /// Ends the file: appends the rest of it to `output`.
     ///
     /// # Errors
-    /// [`Integrity::StoredLength`] if the file cannot have the size that the caller gave.
+    /// [`Integrity::StoredLength`] if the file cannot have the size that the caller expects.
     pub fn finish(&mut self, output: &mut Vec<u8>) -> Result<(), Integrity> {
         match self.size {
             Some(size) => self.finish_at(size, output),
@@ -121,7 +122,7 @@ impl Decryptor {
     }
 }
 
-/// How many bytes at the end count up 1, 2, … n, as the padding of FSS 1.0 does; n is at most 15.
+/// The length of the padding of FSS 1.0 at the end: bytes 1, 2, … n, with n at most 15.
 fn padding(bytes: &[u8]) -> usize {
     let counts = |&n: &usize| {
         bytes.len() >= n

@@ -1,4 +1,4 @@
-//! What files of both versions are stored as. Sealed content has a module of its own,
+//! How files of both versions are stored. Sealed content has a module of its own,
 //! [`crate::sealed`].
 
 pub mod legacy_content;

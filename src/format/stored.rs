@@ -1,9 +1,9 @@
-//! What is said of a stored file, on the wire and to a store.
+//! How wire and store describe a stored file.
 
 use crate::crypto::legacy::Verifier;
 use crate::sealed::Header;
 
-/// What a file is stored as.
+/// The format in which a file is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredFormat {
     /// Sealed by its client, with this header.
@@ -13,23 +13,23 @@ pub enum StoredFormat {
 }
 
 impl From<Option<Header>> for StoredFormat {
-    /// Of a file that has a header or none.
+    /// A file with a header is sealed, one without is legacy.
     fn from(header: Option<Header>) -> Self {
         header.map_or(Self::Legacy, Self::Sealed)
     }
 }
 
-/// What is known of a new file when its upload begins.
+/// What a client announces when it starts an upload (`docs/protocol.md` §17.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewUpload {
     /// The header of the sealed file.
     pub header: Header,
-    /// What the password is checked with.
+    /// The verifier of its password.
     pub verifier: Verifier,
-    /// The exact number of bytes behind the header, if it is known.
+    /// The exact size in bytes, without the header, if it is known.
     pub size: Option<u64>,
-    /// For how many seconds to keep the file.
+    /// For how many seconds to keep the file after its completion; `None` for no limit.
     pub keep: Option<u64>,
-    /// How many downloads to keep it for.
+    /// For how many downloads to keep it; `None` for no limit.
     pub downloads: Option<u64>,
 }

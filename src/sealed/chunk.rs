@@ -1,4 +1,4 @@
-//! Chunks: sealed and opened in place, each on its own (`docs/protocol.md` §21.5).
+//! Chunks, each sealed and opened in place, independently of the others (`docs/protocol.md` §21.5).
 
 use rand_core::CryptoRng;
 
@@ -10,7 +10,7 @@ use crate::crypto::aead::{NONCE_LENGTH, TAG_LENGTH};
 /// Plaintext bytes of a chunk; only the last may have fewer, and at least one.
 pub const CHUNK: usize = 65_536;
 
-/// What sealing adds to a chunk.
+/// Bytes that sealing adds to a chunk.
 pub const CHUNK_OVERHEAD: usize = NONCE_LENGTH + TAG_LENGTH;
 
 /// Bytes of a whole sealed chunk.
@@ -21,14 +21,15 @@ pub fn stored_length(plaintext: u64) -> u64 {
     plaintext + plaintext.div_ceil(CHUNK as u64) * CHUNK_OVERHEAD as u64
 }
 
-/// The plaintext length of `stored` bytes without the header; `None` if no sealed file has so many.
+/// The plaintext length of `stored` bytes without the header; `None` if no sealed file has that
+/// length.
 pub fn content_length(stored: u64) -> Option<u64> {
     let pieces = stored.div_ceil(MAX_SEALED_CHUNK as u64);
     let last = stored - pieces.checked_sub(1)? * MAX_SEALED_CHUNK as u64;
     (last > CHUNK_OVERHEAD as u64).then(|| stored - pieces * CHUNK_OVERHEAD as u64)
 }
 
-/// What binds a chunk to its file and its place.
+/// The additional data, which binds a chunk to its file, its position and whether it is the last.
 fn additional(header: &[u8; Header::LENGTH], index: u64, last: bool) -> [u8; Header::LENGTH + 9] {
     let mut bytes = [0; Header::LENGTH + 9];
     bytes[..Header::LENGTH].copy_from_slice(header);
@@ -37,7 +38,7 @@ fn additional(header: &[u8; Header::LENGTH], index: u64, last: bool) -> [u8; Hea
     bytes
 }
 
-/// Seals the chunks of one file, one after the other.
+/// Seals the chunks of one file in order.
 #[derive(Debug)]
 pub struct ChunkSealer {
     header: [u8; Header::LENGTH],
@@ -45,7 +46,7 @@ pub struct ChunkSealer {
 }
 
 impl ChunkSealer {
-    /// Starts with the chunk of this index: 0, or where an upload goes on.
+    /// Starts with the chunk of this index: 0, or where an upload resumes.
     pub fn new(header: &Header, index: u64) -> Self {
         Self { header: header.to_bytes(), index }
     }
@@ -90,7 +91,7 @@ impl ChunkOpener {
     ///
     /// # Errors
     /// [`Integrity::Chunk`] if it is not the chunk of this index, or not the last, or is damaged.
-    /// Nothing of it is released then.
+    /// None of its plaintext is then released.
     pub fn open<'a>(
         &self,
         key: &Key,
@@ -104,7 +105,7 @@ impl ChunkOpener {
         let (nonce, data) =
             piece.split_first_chunk_mut::<NONCE_LENGTH>().filter(|_| fits).ok_or(damaged)?;
         if key.content().open(*nonce, &additional(&self.header, index, last), data).is_err() {
-            // What a library leaves behind after a failure must not be taken for plaintext.
+            // Whatever the library left in the buffer must not be taken for plaintext.
             data.fill(0);
             return Err(damaged);
         }

@@ -1,8 +1,8 @@
-//! The 64 bytes before the chunks: what a key is derived with (`docs/protocol.md` §21.2).
+//! The 64 bytes before the chunks: the parameters of the key derivation (`docs/protocol.md` §21.2).
 
 use rand_core::CryptoRng;
 
-/// What makes guessing a password costly.
+/// The cost of deriving a key, and so of each guess at a password (`docs/protocol.md` §21.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cost {
     memory: u8,
@@ -11,14 +11,14 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// What is used unless somebody chooses otherwise: 64 MiB, 3 passes, one lane.
+    /// The default: 64 MiB, 3 passes, one lane.
     pub const DEFAULT: Self = Self { memory: 16, passes: 3, lanes: 1 };
 
-    /// `memory` is the binary logarithm of KiB.
+    /// A cost; `memory` is the binary logarithm of KiB.
     ///
     /// # Errors
-    /// [`InvalidHeader::Cost`] outside 16 to 18, 3 to 10 passes, 1 to 4 lanes: a server must be
-    /// able neither to weaken what a proof is made from, nor to exhaust a client.
+    /// [`InvalidHeader::Cost`] outside 16 to 18, 3 to 10 passes, 1 to 4 lanes: otherwise a server
+    /// could weaken the key that a proof is computed from, or exhaust a client.
     pub fn new(memory: u8, passes: u8, lanes: u8) -> Result<Self, InvalidHeader> {
         let within =
             (16..=18).contains(&memory) && (3..=10).contains(&passes) && (1..=4).contains(&lanes);
@@ -34,7 +34,7 @@ impl Cost {
         1 << self.memory
     }
 
-    /// How often the memory is gone over.
+    /// Passes over the memory.
     pub fn passes(self) -> u32 {
         self.passes.into()
     }
@@ -85,8 +85,7 @@ impl Header {
     /// Reads a header.
     ///
     /// # Errors
-    /// [`InvalidHeader`] for anything that this version would not write, before any work is done
-    /// for it.
+    /// [`InvalidHeader`] for anything that this version does not write. No key is derived for it.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidHeader> {
         let bytes: &[u8; Self::LENGTH] =
             bytes.try_into().map_err(|_| InvalidHeader::Length { length: bytes.len() })?;
@@ -125,7 +124,7 @@ impl Header {
         bytes
     }
 
-    /// What the derivation costs.
+    /// The cost of the derivation.
     pub fn cost(&self) -> Cost {
         self.cost
     }
@@ -135,13 +134,13 @@ impl Header {
         &self.salt
     }
 
-    /// What tells this file from all others.
+    /// The unique number of this file.
     pub fn file_id(&self) -> &[u8; 32] {
         &self.file_id
     }
 }
 
-/// Why 64 bytes are no header.
+/// Why bytes are not a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidHeader {
@@ -166,7 +165,7 @@ pub enum InvalidHeader {
         /// Binary logarithm of the chunk size.
         chunk: u8,
     },
-    /// Deriving a key would be too cheap to be safe, or too costly to be meant.
+    /// The derivation would be too cheap to be safe, or too costly to be intended.
     #[error("its cost is out of bounds (2^{memory} KiB, {passes} passes, {lanes} lanes)")]
     Cost {
         /// Binary logarithm of the memory in KiB.

@@ -1,11 +1,11 @@
-//! What is wrong with a file that came.
+//! What is wrong with a downloaded file.
 
 use crate::crypto::legacy::NotWholeBlocks;
 
 /// The most bytes of metadata.
 pub(super) const MAX_LENGTH: usize = 32 * 1024;
 
-/// What shows that a download is not the file that was stored.
+/// Why a download is not the file that was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Integrity {
@@ -20,35 +20,35 @@ pub enum Integrity {
     StoredLength {
         /// Bytes that the server sent.
         stored: u64,
-        /// Size of the file in bytes, as the caller gave it.
+        /// Size of the file in bytes, as the caller expects it.
         size: u64,
     },
-    /// The server's copy is not what was sent, or it sent another size than it said.
-    #[error("what the server has is not what was sent, or not what it said")]
+    /// The server's copy is not what was sent, or the server sent another size than it announced.
+    #[error("the server's copy is not what was sent, or not what it announced")]
     Chain,
-    /// The server says that the file has ended, and no chunk that opened says so
+    /// The server ended the file, but the last chunk that opened is not marked as the last
     /// (`docs/protocol.md` §21.6).
-    #[error("the file is cut off: the chunk that ends it did not come")]
+    #[error("the file is truncated: its last chunk is missing")]
     Truncated,
     /// The server says that the file is of another version of FSS than it was stored with
     /// (`docs/protocol.md` §18.11).
     #[error("the server says that the file is of another version of FSS than it was stored with")]
     Format,
-    /// The content has another size than its metadata or the list of its owner says
+    /// The content has another size than its metadata, or its owner's list, states
     /// (`docs/protocol.md` §21.9).
     #[error("the file has {got} bytes instead of {expected}")]
     Size {
-        /// What it should have.
+        /// The expected size.
         expected: u64,
-        /// What there is.
+        /// The actual size.
         got: u64,
     },
-    /// What is sealed with the file says nothing that this program understands.
+    /// The metadata that is sealed with the file cannot be understood.
     #[error("{0}")]
     Metadata(InvalidMetadata),
-    /// A chunk of sealed content is not what was sealed in its place (`docs/protocol.md` §21.6).
+    /// A chunk of sealed content is not what was sealed at its position (`docs/protocol.md` §21.6).
     #[error(
-        "chunk {index} does not open: it is damaged, out of its place, or of another file or password"
+        "chunk {index} does not open: it is damaged, out of order, or belongs to another file or password"
     )]
     Chunk {
         /// Its number, from 0.
@@ -72,11 +72,10 @@ pub enum InvalidMetadata {
     /// It does not end within the first chunk.
     #[error("the metadata does not end within the first chunk")]
     Truncated,
-    /// What the file is, or how it is encoded, is not said or not known: it may need a newer
-    /// program.
-    #[error("the metadata does not say what the file is in a way that is known here")]
+    /// The kind or the encoding of the file is missing or unknown: it may need a newer program.
+    #[error("the metadata has no kind and encoding that this program knows")]
     Unknown,
-    /// A field is not `name=value`, is there twice, or cannot be written.
+    /// A field is not `name=value`, is a duplicate, or cannot be encoded.
     #[error("a field of the metadata is not valid")]
     Field,
 }

@@ -13,14 +13,14 @@ use crate::crypto::legacy::Verifier;
 use crate::crypto::{AeadKey, CryptoProvider};
 use crate::types::secret::Password;
 
-/// What Argon2id makes of a password: costly, and the same for all files with the same salt and
+/// The result of Argon2id on a password: costly, and the same for all files with the same salt and
 /// cost.
 #[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; KEY_LENGTH]>);
 
 impl MasterKey {
-    /// Derives it with salt and cost of `header`. Takes a noticeable part of a second and 64 to 256
-    /// MiB of memory.
+    /// Derives it with salt and cost of `header`. That takes about 0.1 s at the default cost, and
+    /// 64 to 256 MiB of memory.
     ///
     /// # Errors
     /// [`DerivationFailed`] if there is not that much memory.
@@ -35,14 +35,14 @@ impl MasterKey {
         Ok(Self(master))
     }
 
-    /// The key of one file. `header` has the salt and the cost that this was derived with.
+    /// The key of one file. `header` must have the salt and the cost that this was derived with.
     pub fn key(&self, header: &Header, provider: &dyn CryptoProvider) -> Key {
         let file = Hkdf::<Sha384>::new(Some(header.file_id()), &*self.0);
         let mut content = Zeroizing::new([0; KEY_LENGTH]);
         let mut auth = Zeroizing::new([0; KEY_LENGTH]);
         for (label, key) in [("fss/2 content", &mut content), ("fss/2 auth", &mut auth)] {
             if file.expand(label.as_bytes(), &mut **key).is_err() {
-                unreachable!("32 bytes are far below what HKDF can give");
+                unreachable!("32 bytes are far below the most that HKDF can expand to");
             }
         }
         Key::from_secrets(&content, &auth, provider)
@@ -62,8 +62,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key with these two secrets, for whoever was given them instead of the password: they
-    /// open one file.
+    /// The key with these two secrets, without the password: they open one file.
     pub fn from_secrets(
         content: &[u8; KEY_LENGTH],
         auth: &[u8; KEY_LENGTH],
@@ -75,7 +74,7 @@ impl Key {
         }
     }
 
-    /// What a server keeps to check a proof of the password with.
+    /// What a server stores to check proofs of the password.
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
     }

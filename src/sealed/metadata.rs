@@ -1,16 +1,16 @@
-//! What is known of a file besides its bytes; sealed with them (`docs/protocol.md` §21.7).
+//! A file's metadata, which is sealed with its content (`docs/protocol.md` §21.7).
 
 use std::fmt::Write as _;
 
 use super::integrity::{Integrity, InvalidMetadata, MAX_LENGTH};
 
-/// Names and values at the beginning of the plaintext. A name is a label, never a path to write to.
+/// Fields at the beginning of the plaintext. The file's name is a label, never a path to write to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     fields: Vec<(String, String)>,
 }
 
-/// The length before it.
+/// Bytes of the length prefix.
 const PREFIX: usize = 4;
 
 impl Metadata {
@@ -28,7 +28,7 @@ impl Metadata {
         }
     }
 
-    /// Adds or replaces a field. Values that cannot be written are found by [`Metadata::encode`].
+    /// Adds or replaces a field. [`Metadata::encode`] checks the value.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.fields.retain(|(there, _)| there != name);
@@ -41,13 +41,12 @@ impl Metadata {
         self.fields.iter().find(|(there, _)| there == name).map(|(_, value)| value.as_str())
     }
 
-    /// The file's name as it is written down, with `%` escapes if it was not UTF-8.
+    /// The file's name as it is encoded, with `%` escapes if it was not UTF-8.
     pub fn name(&self) -> Option<&str> {
         self.get("name")
     }
 
-    /// The file's name as it was, which need not be UTF-8; `None` also if its escapes are
-    /// malformed.
+    /// The file's original name, which need not be UTF-8; `None` also if its escapes are malformed.
     pub fn name_bytes(&self) -> Option<Vec<u8>> {
         let name = self.name()?;
         match self.get("name-encoding") {
@@ -56,13 +55,13 @@ impl Metadata {
         }
     }
 
-    /// The file's size in bytes, decoded, if it was known beforehand.
+    /// The file's size in bytes, decoded, if it was known when the file was sealed.
     pub fn size(&self) -> Option<u64> {
         self.get("size")?.parse().ok()
     }
 
-    /// Checks that content which is not encoded has the size that is said here (`docs/protocol.md`
-    /// §21.9). What is encoded is to be checked by whoever decodes it.
+    /// Checks that content which is not encoded has the size that is stated here
+    /// (`docs/protocol.md` §21.9). For encoded content that is the decoder's task.
     ///
     /// # Errors
     /// [`Integrity::Size`]
@@ -75,10 +74,10 @@ impl Metadata {
         }
     }
 
-    /// The metadata with its length before it.
+    /// The metadata after its length.
     ///
     /// # Errors
-    /// [`InvalidMetadata`] if it has more than 32 KiB, or a name or value that cannot be written.
+    /// [`InvalidMetadata`] if it has more than 32 KiB, or a name or value that cannot be encoded.
     pub fn encode(&self) -> Result<Vec<u8>, InvalidMetadata> {
         let mut bytes = vec![0; PREFIX];
         for (name, value) in &self.fields {
@@ -96,8 +95,8 @@ impl Metadata {
         Ok(bytes)
     }
 
-    /// Reads metadata from the beginning of the first chunk; gives how many bytes it takes, length
-    /// included.
+    /// Reads metadata from the beginning of the first chunk; also returns how many bytes it has,
+    /// length included.
     ///
     /// # Errors
     /// [`InvalidMetadata`]

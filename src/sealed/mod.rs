@@ -1,4 +1,4 @@
-//! Sealed content: a file encrypted end to end, in chunks that open each on its own
+//! Sealed content: a file encrypted end to end, in chunks that are opened independently
 //! (`docs/protocol.md` §21).
 //!
 //! A server stores it and never sees the password or the plaintext. It can be written and read

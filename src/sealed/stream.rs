@@ -9,23 +9,24 @@ use super::chunk::{CHUNK, CHUNK_OVERHEAD, ChunkOpener, ChunkSealer, MAX_SEALED_C
 use super::{Header, Key, Metadata};
 use crate::crypto::aead::NONCE_LENGTH;
 
-/// Seals what is written to it. Nothing is complete before [`Writer::finish`]: a file that ends
-/// without is refused.
+/// Seals what is written to it. The file is complete only after [`Writer::finish`]; without it a
+/// reader rejects the file as truncated.
 pub struct Writer<'k, W, R> {
     inner: W,
     key: &'k Key,
     sealer: ChunkSealer,
     rng: R,
-    /// A piece in the making: room for the nonce, then plaintext, with room for the tag at its end.
+    /// The chunk in progress: space for the nonce, then plaintext, then space for the tag.
     piece: Zeroizing<Vec<u8>>,
     filled: usize,
 }
 
 impl<'k, W: Write, R: CryptoRng> Writer<'k, W, R> {
-    /// Writes the header, and takes the metadata as the first bytes of the plaintext.
+    /// Writes the header, and starts the plaintext with the metadata.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] if the metadata cannot be written, and what `inner` says.
+    /// [`io::ErrorKind::InvalidInput`] if the metadata cannot be encoded, and the errors of
+    /// `inner`.
     pub fn new(
         mut inner: W,
         key: &'k Key,
@@ -44,10 +45,10 @@ impl<'k, W: Write, R: CryptoRng> Writer<'k, W, R> {
         Ok(writer)
     }
 
-    /// Seals the last chunk and gives back what was written to.
+    /// Seals the last chunk and returns the inner writer.
     ///
     /// # Errors
-    /// What `inner` says.
+    /// The errors of `inner`.
     pub fn finish(mut self) -> io::Result<W> {
         self.seal(true)?;
         self.inner.flush()?;
@@ -65,7 +66,7 @@ impl<'k, W: Write, R: CryptoRng> Writer<'k, W, R> {
 
 impl<W: Write, R: CryptoRng> Write for Writer<'_, W, R> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // A full chunk is sealed when more comes: only then is it known not to be the last.
+        // A full chunk is sealed when more follows: only then is it known not to be the last.
         if self.filled == CHUNK && !bytes.is_empty() {
             self.seal(false)?;
         }
@@ -76,7 +77,7 @@ impl<W: Write, R: CryptoRng> Write for Writer<'_, W, R> {
         Ok(count)
     }
 
-    /// Does not seal what is not a whole chunk: only the last may be shorter.
+    /// Does not seal a partial chunk: only the last may be shorter.
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
@@ -89,16 +90,15 @@ impl<W, R> std::fmt::Debug for Writer<'_, W, R> {
 }
 
 /// Opens what follows the header of a sealed file. Its errors of kind
-/// [`io::ErrorKind::InvalidData`] hold an [`crate::Integrity`]: the file is damaged, and what came
-/// before in this file may be too if it is to be whole.
+/// [`io::ErrorKind::InvalidData`] hold an [`crate::Integrity`]: the file is damaged. What was read
+/// before is authentic, but not the whole file.
 pub struct Reader<'k, I> {
     inner: I,
     key: &'k Key,
     opener: ChunkOpener,
     index: u64,
     metadata: Metadata,
-    /// The piece that is open, and the first byte of the next one, by which the last piece is
-    /// known.
+    /// The chunk that is open, and the first byte of the next one, without which it is the last.
     piece: Zeroizing<Vec<u8>>,
     available: std::ops::Range<usize>,
     ahead: Option<u8>,
@@ -111,7 +111,7 @@ impl<'k, I: Read> Reader<'k, I> {
     /// Reads and opens the first chunk, which has the metadata.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidData`] if it does not open with this key, and what `inner` says.
+    /// [`io::ErrorKind::InvalidData`] if it does not open with this key, and the errors of `inner`.
     pub fn new(mut inner: I, key: &'k Key, header: &Header) -> io::Result<Self> {
         let mut first = [0];
         let ahead = if read_full(&mut inner, &mut first)? == 1 { Some(first[0]) } else { None };
@@ -141,11 +141,11 @@ impl<'k, I: Read> Reader<'k, I> {
         &self.metadata
     }
 
-    /// Counts what has become available, and checks the size when that was the last of it.
+    /// Counts the available bytes, and checks the size after the last chunk.
     fn count(&mut self) -> io::Result<()> {
         self.content += self.available.len() as u64;
         let size = if self.last { self.metadata.check_size(self.content) } else { Ok(()) };
-        // What is not the whole file is not taken for it.
+        // A reader that continues after the error must not find an end of the file.
         size.inspect_err(|_| (self.available, self.last) = (0..0, false)).map_err(invalid)
     }
 
@@ -166,7 +166,7 @@ impl<'k, I: Read> Reader<'k, I> {
             .open(self.key, &mut self.piece[..filled], self.index, last)
             .map_err(invalid)?
             .len();
-        // Only now: whoever reads on after an error must not find an end.
+        // Only after it has opened: a reader that continues after an error must not find an end.
         self.last = last;
         self.index += 1;
         self.available = NONCE_LENGTH..NONCE_LENGTH + length;
@@ -204,7 +204,7 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// Reads until the room is full or the input ends.
+/// Reads until the buffer is full or the input ends.
 fn read_full(inner: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < room.len() {

@@ -27,7 +27,7 @@ impl Cookie {
     /// Checks the cookie of a request.
     ///
     /// # Errors
-    /// [`InvalidCookie`] if it is anything but 1 to 48 decimal digits.
+    /// [`InvalidCookie`] unless it is 1 to 48 decimal digits.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidCookie> {
         let valid =
             (1..=Self::MAX_DIGITS).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_digit);
@@ -37,7 +37,7 @@ impl Cookie {
         }
     }
 
-    /// The cookie of sixteen random bytes: each as three decimal digits.
+    /// The cookie of sixteen random bytes, each written as three decimal digits.
     pub fn from_random(bytes: [u8; 16]) -> Self {
         let digit = |value: u8| char::from(b'0' + value);
         let digits =
@@ -88,16 +88,16 @@ pub struct InvalidCookie;
 
 /// A cookie as a client sees it: an opaque text of 1 to 255 bytes without control characters.
 ///
-/// Servers of other makers may give out other cookies than ours, so a client checks only that it
-/// can be sent and shown.
+/// Other server implementations may use other cookies, so a client checks only that one can be sent
+/// and shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OpaqueCookie(Box<str>);
 
 impl OpaqueCookie {
-    /// The longest cookie a client keeps, in bytes.
+    /// The longest cookie that a client accepts, in bytes.
     pub const MAX_LENGTH: usize = 255;
 
-    /// Takes a cookie from a server or a user.
+    /// Checks a cookie from a server or a user.
     ///
     /// # Errors
     /// [`InvalidCookie`] if it is empty, too long, not UTF-8, or has control characters.
@@ -144,14 +144,14 @@ fn abbreviated(cookie: &str) -> String {
 
 /// Where the cookies of new files come from.
 pub trait CookieSource: Send + Sync {
-    /// A cookie for a new file. `number` is the file's index number in its store and is never given
-    /// twice.
+    /// A cookie for a new file. `number` is the file's index number in its store, which is never
+    /// used twice.
     ///
     /// The store asks again, with the next number, if another file has this cookie.
     fn cookie(&self, number: u64) -> Cookie;
 }
 
-/// Sixteen random bytes: the default, and the only choice where a cookie must not be guessed.
+/// Sixteen random bytes: the default, and the only source whose cookies cannot be guessed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandomCookies;
 

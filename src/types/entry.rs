@@ -1,18 +1,18 @@
-//! The files of an owner, as they are listed.
+//! An owner's files, as they are listed.
 
 use super::cookie::Cookie;
 
-/// A file of the caller's own.
+/// One file in the list of its owner (`docs/protocol.md` §19.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its cookie.
     pub cookie: Cookie,
-    /// Bytes behind the header.
+    /// Size in bytes, without the header.
     pub size: u64,
     /// When it was stored, in Unix seconds.
     pub stored: u64,
     /// When it expires, in Unix seconds.
     pub expires: Option<u64>,
-    /// How many downloads are left.
+    /// How many downloads are left, if they are limited.
     pub downloads: Option<u64>,
 }

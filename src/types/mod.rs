@@ -1,4 +1,4 @@
-//! Types that every layer may use, and that use none of them.
+//! Types that every layer may use, and that depend on none of them.
 
 pub(crate) mod cookie;
 pub(crate) mod entry;
@@ -9,5 +9,6 @@ pub mod text;
 pub(crate) mod time;
 pub(crate) mod user;
 
-/// The largest number in an argument of a frame, and so the largest that a store keeps.
+/// The largest number in an argument of a frame (`docs/protocol.md` §15.6), and so the largest that
+/// a store keeps.
 pub const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();

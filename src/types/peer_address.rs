@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-/// Where a client comes from: an IPv4 address, or a network of IPv6 addresses, of which one host
-/// has many.
+/// Where a client comes from: an IPv4 address, or a /64 network of IPv6, since one host has
+/// many IPv6 addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerAddress(IpAddr);
 

@@ -1,4 +1,4 @@
-//! Randomness from the operating system, as the default of what is otherwise injected.
+//! Randomness from the operating system: the default where it is not injected.
 
 use std::convert::Infallible;
 
@@ -7,12 +7,11 @@ use rand_core::{TryCryptoRng, TryRng, UnwrapErr};
 
 /// The operating system's random numbers.
 ///
-/// Sessions take any [`rand_core::CryptoRng`]; tests inject a seeded one, so that the same seed
-/// gives the same bytes.
+/// Sessions accept any [`rand_core::CryptoRng`]. Tests inject a seeded one, so that the same seed
+/// produces the same bytes.
 ///
 /// # Panics
-/// Where the operating system has no random numbers to give: nothing secure could be done without
-/// them.
+/// If the operating system has no random numbers: nothing can be secure without them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRng;
 

@@ -7,12 +7,12 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes secret bytes over.
+    /// Wraps secret bytes.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes, to be used and not to be kept.
+    /// The bytes. Do not copy them to where they are not wiped.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -40,7 +40,7 @@ impl Password {
     /// The longest password, in bytes: it must fit into one request with a cookie.
     pub const MAX_LENGTH: usize = 1024;
 
-    /// Checks and takes a password, as UTF-8 or as any other bytes.
+    /// Checks a password, which may be UTF-8 or any other bytes.
     ///
     /// # Errors
     /// [`InvalidPassword`] if it is empty, longer than 1024 bytes, or contains NUL.
@@ -51,7 +51,7 @@ impl Password {
         if valid { Ok(Self(secret)) } else { Err(InvalidPassword) }
     }
 
-    /// The bytes, to be used and not to be kept.
+    /// The bytes. Do not copy them to where they are not wiped.
     pub fn expose(&self) -> &[u8] {
         self.0.expose()
     }

@@ -1,9 +1,8 @@
-//! Text that comes from a peer, a file or a database, made fit for a terminal or a log.
+//! Makes text from a peer, a file or a database safe for a terminal or a log.
 
-/// Whether a character changes how what is around it is shown, or is not seen itself: control
-/// characters, marks that turn the direction of text, and what Unicode calls
-/// `Default_Ignorable_Code_Point`, with the blanks that are no space. The two that choose between
-/// text and emoji are no such marks here.
+/// Whether a character is invisible or changes how its neighbours are shown: control characters,
+/// direction marks, Unicode's `Default_Ignorable_Code_Point`, and blanks other than spaces. The two
+/// variation selectors for text and emoji are excepted.
 pub fn is_deceptive(c: char) -> bool {
     let is_invisible = matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -13,7 +12,7 @@ pub fn is_deceptive(c: char) -> bool {
     is_invisible || c.is_control()
 }
 
-/// Text as it may be shown: what is deceptive is escaped.
+/// Escapes the deceptive characters of a text.
 ///
 /// ```
 /// assert_eq!(fss::text::printable("a\u{202e}fdp.exe\n"), r"a\u{202e}fdp.exe\n");

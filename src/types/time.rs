@@ -1,12 +1,12 @@
-//! The clocks: monotonic time that a driver passes in, or that what connections share asks for, and
-//! wall time that stores ask for.
+//! The clocks: monotonic time, which a driver passes in or a server's shared state reads, and wall
+//! time, which stores read.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Monotonic time: how long ago the driver started counting.
+/// Monotonic time since a start that the driver chose.
 ///
-/// A session never reads a clock. The driver picks a start (say, when the connection was accepted)
-/// and passes the time since then to every `poll`; tests pass whatever time they like.
+/// A session never reads a clock. The driver chooses a start, such as the time when the connection
+/// was accepted, and passes the time since then to every `poll`. Tests pass any time.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Time(Duration);
 
 impl Time {
-    /// The start that the driver picked.
+    /// The start that the driver chose.
     pub const ZERO: Self = Self(Duration::ZERO);
 
     /// The time since an instant of the standard library.
@@ -26,7 +26,7 @@ impl Time {
         Self(start.elapsed())
     }
 
-    /// How long from `earlier` to here; zero if `earlier` is later.
+    /// The time from `earlier` to `self`; zero if `earlier` is later.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -40,9 +40,9 @@ impl std::ops::Add<Duration> for Time {
     }
 }
 
-/// Monotonic time, for what outlives connections and is never written down.
+/// Monotonic time for state that outlives connections and is never stored.
 pub trait MonotonicClock: Send + Sync {
-    /// The time since a start that stays the same.
+    /// The time since a fixed start.
     fn now(&self) -> Time;
 }
 
@@ -63,7 +63,7 @@ impl MonotonicClock for SystemMonotonicClock {
     }
 }
 
-/// Wall time, for what is written down: dates of records and their expiry.
+/// Wall time, for what is stored: dates of records and their expiry.
 pub trait WallClock: Send + Sync {
     /// Seconds since 1970-01-01 00:00 UTC.
     fn unix_seconds(&self) -> u64;

@@ -1,11 +1,12 @@
-//! The users of a server, and the invites that make them (`docs/protocol.md` §19).
+//! The users of a server, and the invites to become one (`docs/protocol.md` §19).
 
 use zeroize::Zeroizing;
 
 /// Length of an invite in bytes.
 pub const INVITE_LENGTH: usize = 32;
 
-/// The name of a user: 1 to 64 of `[A-Za-z0-9._-]`.
+/// The name of a user: 1 to 64 letters, digits, dots, underscores and dashes (`docs/protocol.md`
+/// §19.5).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UserName(Box<str>);
 
@@ -16,7 +17,7 @@ impl UserName {
     /// Checks a name.
     ///
     /// # Errors
-    /// [`InvalidUserName`] if it is anything else.
+    /// [`InvalidUserName`] for any other text.
     pub fn parse(name: &[u8]) -> Result<Self, InvalidUserName> {
         let allowed =
             |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -31,22 +32,22 @@ impl UserName {
     }
 }
 
-/// The name is not one that a user can have.
+/// The text cannot be the name of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the name is not 1 to 64 letters, digits, dots, lines and dashes")]
+#[error("the name is not 1 to 64 letters, digits, dots, underscores and dashes")]
 pub struct InvalidUserName;
 
-/// An invite: whoever has it may sign up once. `Debug` does not show it.
+/// An invite: its holder may sign up once (`docs/protocol.md` §19.6). `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Invite(Zeroizing<[u8; INVITE_LENGTH]>);
 
 impl Invite {
-    /// An invite of these random bytes.
+    /// The invite with these random bytes.
     pub fn from_bytes(bytes: [u8; INVITE_LENGTH]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes, of which a server keeps only a hash.
+    /// The bytes. A server stores only their hash.
     pub fn expose(&self) -> &[u8; INVITE_LENGTH] {
         &self.0
     }
