@@ -142,7 +142,22 @@ pub mod server;
 mod session;
 pub mod store;
 mod types;
+#[doc(hidden)]
 pub mod wire;
+
+/// The types of the protocol's wire that the interface of this library uses: how peers refuse, what
+/// a server accepts, and why bytes from a peer are invalid (`docs/protocol.md` §13 to §20).
+pub mod protocol {
+    pub use crate::wire::error_frame::{ErrorCode, ErrorFrame};
+    pub use crate::wire::frame::InvalidFrame;
+    pub use crate::wire::hello::InvalidHello;
+    pub use crate::wire::key_exchange::InvalidKeyExchange;
+    pub use crate::wire::legacy_frame::InvalidFrame as InvalidLegacyFrame;
+    pub use crate::wire::message::InvalidMessage;
+    pub use crate::wire::peer_message::PeerMessage;
+    pub use crate::wire::reply::ServerLimits;
+    pub use crate::wire::rsa_message::BlockError;
+}
 
 pub use config::{Config, Versions};
 pub use error::{Blame, Error, Phase, Refusal};

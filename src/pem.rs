@@ -4,6 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+/// The label of a public key.
+pub(crate) const PUBLIC_KEY: &str = "PUBLIC KEY";
+
 const LINE: usize = 64;
 
 /// The text between the two lines is not base64.

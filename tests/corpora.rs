@@ -179,13 +179,10 @@ fn what_fss2_parses() -> Seeds {
     let header = Header::from_parts(Cost::DEFAULT, [1; 16], [2; 32]);
     let (cookie, proof) = (Cookie::from_index(7), Proof::from_bytes([3; 48]));
     let verifier = Verifier::from_bytes([4; 48]);
-    let upload = NewUpload {
-        header: header.clone(),
-        verifier,
-        size: Some(9),
-        keep: Some(8),
-        downloads: Some(7),
-    };
+    let upload = NewUpload::new(header.clone(), verifier)
+        .with_size(Some(9))
+        .with_keep(Some(8))
+        .with_downloads(Some(7));
     let requests = [
         ("upload", Request::Upload(upload)),
         (
@@ -476,14 +473,10 @@ fn what_clients_of_fss2_say() -> BTreeMap<String, Vec<Vec<u8>>> {
     let legacy = FileKey::derive(&Password::new(PASSWORD).expect("valid")).verifier();
     let legacy_cookie = Cookie::from_index(2);
     let legacy_proof = Proof::new(&legacy, scripted.binding(), &legacy_cookie);
-    let upload = NewUpload {
-        header: header.clone(),
-        verifier: key.verifier().clone(),
-        size: None,
-        keep: Some(60),
-        downloads: Some(2),
-    };
-    let size = NewUpload { size: Some(100), ..upload.clone() };
+    let upload = NewUpload::new(header.clone(), key.verifier().clone())
+        .with_keep(Some(60))
+        .with_downloads(Some(2));
+    let size = upload.clone().with_size(Some(100));
     let download = |cookie: &Cookie, proof: &Proof, offset| Request::Download {
         cookie: cookie.clone(),
         proof: proof.clone(),

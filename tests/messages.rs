@@ -39,13 +39,8 @@ fn expand(frame: &str) -> Vec<u8> {
 fn requests_to_the_byte() {
     let proof = || Proof::from_bytes([3; 48]);
     let upload = |size, keep, downloads| {
-        Request::Upload(NewUpload {
-            header: header(),
-            verifier: Verifier::from_bytes([4; 48]),
-            size,
-            keep,
-            downloads,
-        })
+        let upload = NewUpload::new(header(), Verifier::from_bytes([4; 48]));
+        Request::Upload(upload.with_size(size).with_keep(keep).with_downloads(downloads))
     };
     for (frame, request) in [
         ("U|seal={S}|verifier={V}|", upload(None, None, None)),
@@ -91,7 +86,7 @@ fn requests_to_the_byte() {
 
 #[test]
 fn replies_to_the_byte() {
-    let limits = ServerLimits { largest_file: 9, window: 8 };
+    let limits = ServerLimits::new(Some(9), 8);
     let chain = Some(ChainDigest::from_bytes([6; 32]));
     let accepted = |offset, chain, expires| Reply::Accepted {
         cookie: cookie(),
@@ -104,9 +99,9 @@ fn replies_to_the_byte() {
     };
     let approved = |chain, expires, legacy| Reply::Approved { size: 5, chain, expires, legacy };
     let entry = |expires, downloads| {
-        Reply::Entry(Entry { cookie: cookie(), size: 5, stored: 6, expires, downloads })
+        Reply::Entry(Entry::new(cookie(), 5, 6).with_expires(expires).with_downloads(downloads))
     };
-    let account = || Some(Account { name: name(), quota: 7, used: 1 });
+    let account = || Some(Account::new(name(), 1).with_quota(Some(7)));
     for (frame, awaited, reply) in [
         (
             "K|identity=AQID|signature=BAU=|largest-file=9|window=8|",

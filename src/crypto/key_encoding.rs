@@ -14,6 +14,7 @@ use rsa::pkcs1::{RsaPrivateKeyRef, RsaPublicKeyRef};
 use sha2::{Digest as _, Sha256};
 
 use super::KeyRejected;
+use crate::pem;
 use crate::types::secret::Secret;
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -95,6 +96,11 @@ impl PublicKeyDer {
     /// The key as `SubjectPublicKeyInfo` in DER.
     pub fn as_bytes(&self) -> &[u8] {
         &self.der
+    }
+
+    /// The key in PEM, as it is sent to peers (`docs/protocol.md` §2).
+    pub fn to_pem(&self) -> Vec<u8> {
+        pem::write(&self.der, pem::PUBLIC_KEY).to_vec()
     }
 
     /// Length of a block in bytes: that of the modulus.

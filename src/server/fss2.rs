@@ -66,7 +66,7 @@ pub(super) fn upload_window(limits: &Limits) -> u64 {
 /// What the server takes.
 pub(super) fn server_limits(context: &Context<'_, ServerEvent>) -> ServerLimits {
     let limits = context.link.config().limits();
-    ServerLimits { largest_file: limits.largest_file, window: upload_window(limits) }
+    ServerLimits::new(Some(limits.largest_file), upload_window(limits))
 }
 
 /// The server's side of a connection of FSS/2, from its first record on.

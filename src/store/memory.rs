@@ -15,7 +15,6 @@ use super::{
 };
 use crate::chain::{CHECKPOINT, Chain, ChainDigest};
 use crate::crypto::Fingerprint;
-use crate::types::MAX_NUMBER;
 use crate::types::cookie::{Cookie, CookieSource, RandomCookies};
 use crate::types::time::{SystemClock, WallClock};
 
@@ -374,7 +373,7 @@ impl State {
         let used = stored
             .chain(coming)
             .fold(0, |used: u64, size| used.saturating_add(size).saturating_add(FILE_CHARGE));
-        Some(Account { name, quota: MAX_NUMBER, used })
+        Some(Account::new(name, used))
     }
 }
 

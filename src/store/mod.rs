@@ -28,7 +28,7 @@ use crate::types::cookie::Cookie;
 // What clients and servers say of files and users is what a store keeps of them.
 pub use crate::format::{NewUpload, StoredFormat};
 pub use crate::types::entry::Entry;
-pub use crate::types::user::{Account, InvalidUserName, Invite, UserName};
+pub use crate::types::user::{Account, InvalidInvite, InvalidUserName, Invite, UserName};
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -191,6 +191,7 @@ pub const CLAIM_LEASE: Duration = Duration::from_secs(60 * 60);
 
 /// What the resume of an upload is checked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UploadKey {
     /// The header that it began with.
     pub header: Header,
@@ -200,7 +201,15 @@ pub struct UploadKey {
     pub owner: Option<Fingerprint>,
 }
 
-/// An upload that goes on.
+impl UploadKey {
+    /// The header, verifier and owner of an upload.
+    pub fn new(header: Header, verifier: Verifier, owner: Option<Fingerprint>) -> Self {
+        Self { header, verifier, owner }
+    }
+}
+
+/// An upload that is resumed (`docs/protocol.md` §17.10).
+#[non_exhaustive]
 pub struct Resumed {
     /// The rest of it; `None` if it is complete.
     pub upload: Option<Box<dyn FileWriter>>,
@@ -212,6 +221,33 @@ pub struct Resumed {
     pub size: Option<u64>,
     /// When the file expires, or would if it was completed now, in Unix seconds.
     pub expires: Option<u64>,
+}
+
+impl Resumed {
+    /// A pending upload that continues at a checkpoint.
+    pub fn pending(upload: Box<dyn FileWriter>, offset: u64, chain: ChainDigest) -> Self {
+        let expires = upload.expires();
+        Self { upload: Some(upload), offset, chain, size: None, expires }
+    }
+
+    /// An upload that is complete, with the size of the file and its final chain.
+    pub fn complete(size: u64, chain: ChainDigest) -> Self {
+        Self { upload: None, offset: size, chain, size: Some(size), expires: None }
+    }
+
+    /// The same with the size that was announced, in bytes without the header.
+    #[must_use]
+    pub fn with_size(mut self, size: Option<u64>) -> Self {
+        self.size = size;
+        self
+    }
+
+    /// The same with the time of the file's expiry, in Unix seconds.
+    #[must_use]
+    pub fn with_expires(mut self, expires: Option<u64>) -> Self {
+        self.expires = expires;
+        self
+    }
 }
 
 /// A file on its way in. Dropping one of FSS 1.0 abandons it; one of FSS/2 stays pending.
@@ -250,6 +286,7 @@ pub trait FileWriter: Send {
 
 /// What is known of a stored file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoredFile {
     /// The header of a sealed file; `None` for one of FSS 1.0.
     pub header: Option<Header>,
@@ -263,6 +300,41 @@ pub struct StoredFile {
     pub expires: Option<u64>,
     /// The key that uploaded it, if that was proved.
     pub owner: Option<Fingerprint>,
+}
+
+impl StoredFile {
+    /// A file of FSS 1.0 that is kept for ever. `size` is in bytes, without a header.
+    pub fn new(verifier: Verifier, size: u64) -> Self {
+        Self { header: None, verifier, size, chain: None, expires: None, owner: None }
+    }
+
+    /// The same file with the header of a sealed one.
+    #[must_use]
+    pub fn with_header(mut self, header: Option<Header>) -> Self {
+        self.header = header;
+        self
+    }
+
+    /// The same file with its final chain.
+    #[must_use]
+    pub fn with_chain(mut self, chain: Option<ChainDigest>) -> Self {
+        self.chain = chain;
+        self
+    }
+
+    /// The same file with the time of its expiry, in Unix seconds.
+    #[must_use]
+    pub fn with_expires(mut self, expires: Option<u64>) -> Self {
+        self.expires = expires;
+        self
+    }
+
+    /// The same file with the key that uploaded it.
+    #[must_use]
+    pub fn with_owner(mut self, owner: Option<Fingerprint>) -> Self {
+        self.owner = owner;
+        self
+    }
 }
 
 /// A file on its way out. What it has claimed stays claimed when it is dropped, for the client to
@@ -313,11 +385,19 @@ impl Removal {
 
 /// Some of an owner's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listing {
     /// The files.
     pub files: Vec<Entry>,
     /// Whether there are more after them.
     pub more: bool,
+}
+
+impl Listing {
+    /// Files of one owner, oldest first, and whether there are more after them.
+    pub fn new(files: Vec<Entry>, more: bool) -> Self {
+        Self { files, more }
+    }
 }
 
 macro_rules! forward_store {

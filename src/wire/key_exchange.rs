@@ -1,9 +1,7 @@
 //! The key exchange: each side's RSA public key as PEM, in clear and unframed (`docs/protocol.md`
 //! §2).
 
-use crate::pem;
-
-const LABEL: &str = "PUBLIC KEY";
+use crate::pem::{self, PUBLIC_KEY};
 
 /// The longest key that is read, in bytes of PEM.
 pub const MAX_LENGTH: usize = 4096;
@@ -36,13 +34,13 @@ pub enum InvalidKeyExchange {
 /// # Errors
 /// [`InvalidKeyExchange`], as soon as the bytes can no longer become a key.
 pub fn read(input: &[u8]) -> Result<Option<(Vec<u8>, usize)>, InvalidKeyExchange> {
-    let first = pem::first_line(LABEL);
+    let first = pem::first_line(PUBLIC_KEY);
     let compared = input.len().min(first.len());
     if input[..compared] != first.as_bytes()[..compared] {
         return Err(InvalidKeyExchange::NoKey);
     }
     let input = &input[..input.len().min(MAX_LENGTH)];
-    match pem::read(input, LABEL) {
+    match pem::read(input, PUBLIC_KEY) {
         Ok(None) if input.len() == MAX_LENGTH => Err(InvalidKeyExchange::TooLong),
         Ok(found) => Ok(found),
         Err(pem::NotBase64) => Err(InvalidKeyExchange::Base64),
@@ -51,7 +49,7 @@ pub fn read(input: &[u8]) -> Result<Option<(Vec<u8>, usize)>, InvalidKeyExchange
 
 /// Writes a key the way 2019 peers do: lines of 64 characters and no newline at the end.
 pub fn write(spki_der: &[u8]) -> Vec<u8> {
-    pem::write(spki_der, LABEL).to_vec()
+    pem::write(spki_der, PUBLIC_KEY).to_vec()
 }
 
 #[cfg(test)]
@@ -72,7 +70,7 @@ mod tests {
     fn each_mistake_has_its_own_error() {
         assert_eq!(read(b"SSH-2.0-OpenSSH"), Err(InvalidKeyExchange::NoKey));
         assert_eq!(read(b"\n-----BEGIN"), Err(InvalidKeyExchange::NoKey));
-        let first = pem::first_line(LABEL);
+        let first = pem::first_line(PUBLIC_KEY);
         let endless = [first.as_bytes(), &[b'A'; MAX_LENGTH]].concat();
         assert_eq!(read(&endless), Err(InvalidKeyExchange::TooLong));
         assert_eq!(

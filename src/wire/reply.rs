@@ -7,6 +7,7 @@ use super::message::{InvalidMessage, Named, cookie};
 use crate::chain::ChainDigest;
 use crate::format::StoredFormat;
 use crate::sealed::Header;
+use crate::types::MAX_NUMBER;
 use crate::types::cookie::Cookie;
 use crate::types::entry::Entry;
 use crate::types::user::{Account, UserName};
@@ -89,11 +90,12 @@ pub struct Welcome {
     pub limits: ServerLimits,
 }
 
-/// What a server takes.
+/// What a server accepts (`docs/protocol.md` §13.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerLimits {
-    /// The largest upload, in bytes behind the header.
-    pub largest_file: u64,
+    /// The largest upload, in bytes without the header; `None` if that is not limited.
+    pub largest_file: Option<u64>,
     /// The upload window that it usually grants, in bytes.
     pub window: u64,
 }
@@ -203,7 +205,7 @@ impl<'a> Reply<'a> {
                 if let Some(Account { name, quota, used }) = account {
                     named
                         .text("name", name.as_str())
-                        .number("quota", Some(*quota))
+                        .number("quota", Some(quota.unwrap_or(MAX_NUMBER)))
                         .number("used", Some(*used));
                 }
                 (b'R', Some(b"OK"))
@@ -251,7 +253,7 @@ fn parse_result(
                 None => None,
                 Some(name) => Some(Account {
                     name: UserName::parse(name).map_err(|_| InvalidMessage::Arguments)?,
-                    quota: required(arguments, "quota")?,
+                    quota: limit(required(arguments, "quota")?),
                     used: required(arguments, "used")?,
                 }),
             };
@@ -285,6 +287,11 @@ fn required(arguments: &Arguments<'_>, name: &str) -> Result<u64, InvalidMessage
     arguments.number(name)?.ok_or(InvalidMessage::Arguments)
 }
 
+/// The largest number that a frame can have stands for no limit (`docs/protocol.md` §13.8, §19.5).
+fn limit(number: u64) -> Option<u64> {
+    Some(number).filter(|&number| number < MAX_NUMBER)
+}
+
 fn chain(arguments: &Arguments<'_>) -> Result<Option<ChainDigest>, InvalidMessage> {
     arguments
         .value("chain")
@@ -299,16 +306,22 @@ fn write_chain(named: &mut Named, chain: Option<ChainDigest>) {
 }
 
 impl ServerLimits {
+    /// These limits, in bytes.
+    pub const fn new(largest_file: Option<u64>, window: u64) -> Self {
+        Self { largest_file, window }
+    }
+
     /// Both or none.
     fn from_arguments(arguments: &Arguments<'_>) -> Result<Option<Self>, InvalidMessage> {
         match (arguments.number("largest-file")?, arguments.number("window")?) {
-            (Some(largest_file), Some(window)) => Ok(Some(Self { largest_file, window })),
+            (Some(largest_file), Some(window)) => Ok(Some(Self::new(limit(largest_file), window))),
             (None, None) => Ok(None),
             _ => Err(InvalidMessage::Arguments),
         }
     }
 
     fn write(self, named: &mut Named) {
-        named.number("largest-file", Some(self.largest_file)).number("window", Some(self.window));
+        let largest_file = self.largest_file.unwrap_or(MAX_NUMBER);
+        named.number("largest-file", Some(largest_file)).number("window", Some(self.window));
     }
 }

@@ -52,7 +52,7 @@ impl Files {
         let store = stored(b"secret");
         let owner = Scenario::fast().client.identity().public_key().fingerprint();
         let begin = |downloads| {
-            let upload = NewUpload { downloads, ..new_upload() };
+            let upload = new_upload().with_downloads(downloads);
             store.create(&NewFile::Sealed { upload, owner }).expect("the store works")
         };
         let (pending, claimed) = (begin(None), begin(Some(1)));

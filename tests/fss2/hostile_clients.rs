@@ -32,7 +32,7 @@ fn connected() -> (Server, MemoryStore) {
 fn uploading(scenario: &Scenario, size: Option<u64>) -> (Server, MemoryStore) {
     let store = store();
     let mut scripted = scenario.with_client_by_hand(store.clone());
-    let answer = scripted.ask(&Request::Upload(NewUpload { size, ..new_upload() }));
+    let answer = scripted.ask(&Request::Upload(new_upload().with_size(size)));
     assert!(matches!(
         Reply::parse(&answer, ReplyContext::Upload),
         Ok(Reply::Accepted { offset: 0, chain: None, .. })

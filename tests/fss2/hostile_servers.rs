@@ -630,14 +630,7 @@ fn a_download_sends_a_bound_proof_and_nothing_else() {
 }
 
 fn entry(number: u64) -> Vec<u8> {
-    Reply::Entry(Entry {
-        cookie: Cookie::from_index(number),
-        size: 1,
-        stored: 1,
-        expires: None,
-        downloads: None,
-    })
-    .encode()
+    Reply::Entry(Entry::new(Cookie::from_index(number), 1, 1)).encode()
 }
 
 /// One answer has at most 256 files (§19.1): a list without end fills no client's memory.

@@ -122,13 +122,7 @@ fn put(store: &MemoryStore, sealed: Vec<u8>) {
 
 /// What a client asks for with [`upload`].
 fn new_upload() -> NewUpload {
-    NewUpload {
-        header: header(),
-        verifier: key(1).verifier().clone(),
-        size: None,
-        keep: None,
-        downloads: None,
-    }
+    NewUpload::new(header(), key(1).verifier().clone())
 }
 
 fn proof(password: u8, binding: &[u8; 32], cookie: &Cookie) -> Proof {

@@ -58,7 +58,7 @@ fn frames_of_a_client() -> Vec<(&'static str, Vec<u8>)> {
 
 fn frames_of_a_server() -> Vec<(&'static str, Vec<u8>)> {
     let chain = Some(ChainDigest::from_bytes([7; 32]));
-    let entry = Entry { cookie: cookie(), size: 1, stored: 1, expires: None, downloads: None };
+    let entry = Entry::new(cookie(), 1, 1);
     let replies = [
         (
             "welcome",
@@ -105,7 +105,7 @@ fn frames_of_a_server() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn account() -> Account {
-    Account { name: UserName::parse(b"somebody").expect("it is a name"), quota: 10, used: 1 }
+    Account::new(UserName::parse(b"somebody").expect("it is a name"), 1).with_quota(Some(10))
 }
 
 /// The last thing that was said is that the protocol was broken.
@@ -269,7 +269,7 @@ fn a_client_that_has_asked_takes_the_answer_only() {
 fn a_client_in_a_list_takes_its_rest_only() {
     client_refuses_all_but(&["entry", "end of list"], || {
         let mut scripted = asking(Operation::List { after: None });
-        let entry = Entry { cookie: cookie(), size: 1, stored: 1, expires: None, downloads: None };
+        let entry = Entry::new(cookie(), 1, 1);
         scripted.say(&Reply::Entry(entry).encode());
         scripted
     });

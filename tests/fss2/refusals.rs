@@ -227,7 +227,7 @@ fn a_size_above_the_largest_file_is_too_large() {
     let mut scenario = Scenario::fast();
     scenario.server = scenario.server.with_limits(limits);
     let mut scripted = scenario.with_client_by_hand(store());
-    let sized = |size| Request::Upload(NewUpload { size: Some(size), ..new_upload() });
+    let sized = |size| Request::Upload(new_upload().with_size(Some(size)));
     assert_eq!(refused(&mut scripted, &sized(1001).encode()).code, Some(ErrorCode::TooLarge));
     assert!(scripted.ask(&sized(1000)).starts_with(b"R\0"));
 }

@@ -266,7 +266,7 @@ fn a_file_expires_and_everybody_was_told_when() {
 fn the_time_of_a_file_begins_with_its_completion() {
     let (store, clock) = keeping(Retention::Forever);
     let mut scripted = Scenario::fast().with_client_by_hand(store.clone());
-    scripted.ask(&Request::Upload(NewUpload { keep: Some(60), ..new_upload() }));
+    scripted.ask(&Request::Upload(new_upload().with_keep(Some(60))));
     clock.advance(500);
     scripted.ask(&Request::Data(b""));
     assert_eq!(entries(&store)[0].expires, Some(1560));

@@ -29,7 +29,7 @@ fn put(harness: &Harness, content: &[u8], metadata: &Metadata) -> String {
     writer.write_all(content).expect("there is memory");
     let sealed = writer.finish().expect("there is memory").split_off(Header::LENGTH);
     let verifier = key.verifier().clone();
-    let upload = NewUpload { header, verifier, size: None, keep: None, downloads: None };
+    let upload = NewUpload::new(header, verifier);
     let store = EmbeddedStore::in_directory(&harness.path("data")).expect("it opens");
     let file = NewFile::Sealed { upload, owner: Fingerprint::from_bytes([1; 32]) };
     let mut upload = store.create(&file).expect("there is room");

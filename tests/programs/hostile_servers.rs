@@ -121,14 +121,8 @@ impl Store for Liar {
             return self.0.store.list(owner, after);
         }
         let start = after.and_then(|after| after.as_str().parse::<u64>().ok()).unwrap_or(0);
-        let entry = |number| Entry {
-            cookie: Cookie::from_index(number),
-            size: 1,
-            stored: 1,
-            expires: None,
-            downloads: None,
-        };
-        Ok(Some(Listing { files: (start + 1..=start + 256).map(entry).collect(), more: true }))
+        let entry = |number| Entry::new(Cookie::from_index(number), 1, 1);
+        Ok(Some(Listing::new((start + 1..=start + 256).map(entry).collect(), true)))
     }
 
     fn sign_up(

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 
 use fss::client::{ClientEvent, ClientRequest, ClientSession, Operation};
+use fss::protocol::ErrorCode;
 use fss::store::{Invite, UserName};
-use fss::wire::error_frame::ErrorCode;
 use fss::{Config, Error};
 
 use fss::driver::Call;

@@ -19,7 +19,7 @@ use fss::store::indexed::{
 use fss::store::sqlite::SqliteIndex;
 use fss::store::{
     Account, Claim, DownloadClaims, EmbeddedStore, IndexedStore, LEASE, Listing, NewFile,
-    NewUpload, OpenOptions, Store, StoreError, StoreErrorKind,
+    OpenOptions, Store, StoreError, StoreErrorKind,
 };
 use fss::{Cookie, CookieSource, SequentialCookies, SystemClock, WallClock as _};
 
@@ -494,7 +494,7 @@ fn goes_on_after_a_cut(store: &impl Store, file: &NewFile, content: &Bytes, told
 fn p15_a_cut_of_a_delivery_keeps_the_claim_or_ends_it() {
     for (steps, last_is_done) in (0..8).flat_map(|steps| [(steps, false), (steps, true)]) {
         let directory = directory();
-        let upload = NewUpload { downloads: Some(1), ..new_upload(b"once") };
+        let upload = new_upload(b"once").with_downloads(Some(1));
         let file = NewFile::Sealed { upload, owner: key(0) };
         let cookie = fss::store::conformance::put_file(&open(directory.path()), &file, b"once")
             .expect("stored");

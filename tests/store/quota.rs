@@ -5,8 +5,7 @@ use fss::chain::CHECKPOINT;
 use fss::store::conformance::{key, new_upload, put_file, put_sealed};
 use fss::store::indexed::Free;
 use fss::store::{
-    EmbeddedStore, FILE_CHARGE, NewFile, NewUpload, OpenOptions, Store, StoreErrorKind, UserName,
-    Users,
+    EmbeddedStore, FILE_CHARGE, NewFile, OpenOptions, Store, StoreErrorKind, UserName, Users,
 };
 use fss_test_support::rng::SeededRng;
 use rand_core::Rng as _;
@@ -20,7 +19,7 @@ fn user(directory: &std::path::Path, quota: u64) -> Users {
 }
 
 fn empty() -> NewFile {
-    NewFile::Sealed { upload: NewUpload { size: Some(0), ..new_upload(b"") }, owner: key(0) }
+    NewFile::Sealed { upload: new_upload(b"").with_size(Some(0)), owner: key(0) }
 }
 
 /// A member with a quota of one byte stored 3000 empty files.
@@ -91,7 +90,7 @@ fn running_totals_are_what_is_there() {
             match rng.next_u32() % 7 {
                 0 | 1 => {
                     let size = (rng.next_u32() % 2 == 0).then_some(5);
-                    let upload = NewUpload { size, ..new_upload(b"bytes") };
+                    let upload = new_upload(b"bytes").with_size(size);
                     uploads.push(
                         store.create(&NewFile::Sealed { upload, owner }).expect("there is room"),
                     );
@@ -188,7 +187,7 @@ fn the_uploads_of_a_removed_user_end() {
 /// A disk may have bytes and no inodes.
 #[test]
 fn a_disk_without_inodes_is_full() {
-    let limited = |bytes, files| super::crashes::on_a_disk(Free { bytes, files });
+    let limited = |bytes, files| super::crashes::on_a_disk(Free::new(bytes, files));
     for (free, is_full) in [
         ((1 << 40, Some(255)), true),
         ((1 << 40, Some(256)), false),

@@ -5,8 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fss::store::conformance::{get, key, new_upload, put, put_file};
 use fss::store::{
-    CLAIM_LEASE, EmbeddedStore, FileReader, Listing, NewFile, NewUpload, OpenOptions, Retention,
-    Store,
+    CLAIM_LEASE, EmbeddedStore, FileReader, Listing, NewFile, OpenOptions, Retention, Store,
 };
 use fss::{Cookie, MemoryStore, RandomCookies};
 
@@ -63,7 +62,7 @@ fn files_expire_at_their_time() {
 
 /// A sealed file, for so many downloads.
 fn put_limited(store: &EmbeddedStore, downloads: Option<u64>) -> Cookie {
-    let upload = NewUpload { downloads, ..new_upload(b"limited") };
+    let upload = new_upload(b"limited").with_downloads(downloads);
     put_file(store, &NewFile::Sealed { upload, owner: key(0) }, b"limited").expect("stored")
 }
 
@@ -93,7 +92,7 @@ fn sealed_files_are_granted_the_smaller_of_both() {
         .retention(Retention::For(Duration::from_secs(100)))
         .clock(clock.clone());
     let store = options.open(directory.path()).expect("the store opens");
-    let upload = NewUpload { keep: Some(1000), ..new_upload(b"") };
+    let upload = new_upload(b"").with_keep(Some(1000));
     let mut upload = store.create(&NewFile::Sealed { upload, owner: key(0) }).expect("created");
     assert_eq!(upload.expires(), Some(100));
     let cookie = upload.cookie().clone();
@@ -153,7 +152,7 @@ fn a_slow_download_keeps_its_claim() {
         .expect("the store opens");
     let memory = MemoryStore::with_clock(RandomCookies, Retention::Forever, clock.clone());
     for store in [&embedded as &dyn Store, &memory] {
-        let upload = NewUpload { downloads: Some(1), ..new_upload(b"limited") };
+        let upload = new_upload(b"limited").with_downloads(Some(1));
         let cookie = put_file(&store, &NewFile::Sealed { upload, owner: key(0) }, b"limited")
             .expect("stored");
         let mut download = store.open(&cookie).expect("readable").expect("there");

@@ -8,8 +8,8 @@ use fss::chain::CHECKPOINT;
 use fss::store::conformance::{chain, get, key, new_upload, put_sealed, write};
 use fss::store::indexed::PENDING_PER_OWNER;
 use fss::store::{
-    EmbeddedStore, FILE_CHARGE, FileWriter, LEASE, NewFile, NewUpload, OpenOptions, Store,
-    StoreError, StoreErrorKind, Users,
+    EmbeddedStore, FILE_CHARGE, FileWriter, LEASE, NewFile, OpenOptions, Store, StoreError,
+    StoreErrorKind, Users,
 };
 use fss::{Cookie, SequentialCookies};
 
@@ -20,7 +20,7 @@ fn sealed(content: &[u8]) -> NewFile {
 }
 
 fn sealed_of_size(content: &[u8], size: Option<u64>) -> NewFile {
-    NewFile::Sealed { upload: NewUpload { size, ..new_upload(content) }, owner: key(0) }
+    NewFile::Sealed { upload: new_upload(content).with_size(size), owner: key(0) }
 }
 
 fn begin(store: &EmbeddedStore, content: &[u8]) -> Box<dyn FileWriter> {
@@ -287,10 +287,8 @@ fn a_quota_is_kept() {
     resumed.upload.expect("not complete").commit().expect("stored");
     assert_eq!(used(), 400 + CHECKPOINT + 2 * CHARGE);
     limit(0);
-    let stranger = NewFile::Sealed {
-        upload: NewUpload { size: Some(1 << 20), ..new_upload(b"") },
-        owner: key(1),
-    };
+    let stranger =
+        NewFile::Sealed { upload: new_upload(b"").with_size(Some(1 << 20)), owner: key(1) };
     assert!(
         store.create(&stranger).is_ok() && store.create(&stranger).is_ok(),
         "strangers have none"

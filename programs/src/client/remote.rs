@@ -6,10 +6,9 @@ use fss::client::{ClientEvent, ClientRequest, ClientSession, Operation};
 use fss::crypto::Fingerprint;
 use fss::crypto::legacy::{FileKey, Verifier};
 use fss::profile::{FileRecord, Format};
+use fss::protocol::ServerLimits;
 use fss::store::Entry;
 use fss::store::{Account as User, Invite, StoredFormat, UserName};
-use fss::wire::frame::{MAX_NUMBER, from_base64};
-use fss::wire::reply::ServerLimits;
 use fss::{Cookie, Password, Secret};
 use serde_json::{Value, json};
 
@@ -224,7 +223,7 @@ pub fn sign_up(
 }
 
 fn read_invite(secret: &Secret) -> Result<Invite, Failure> {
-    from_base64(secret.expose().trim_ascii()).map(Invite::from_bytes).map_err(|_| {
+    Invite::parse(secret.expose().trim_ascii()).map_err(|_| {
         Failure::usage(
             "the invite cannot be used",
             "it is none: those have 44 characters",
@@ -275,8 +274,8 @@ impl Answer {
         let user = self
             .user
             .as_ref()
-            .map(|User { name, quota, used }| json!({ "name": name.as_str(), "quota": limited(*quota), "used": used }));
-        let largest_file = self.limits.as_ref().and_then(|limits| limited(limits.largest_file));
+            .map(|User { name, quota, used, .. }| json!({ "name": name.as_str(), "quota": quota, "used": used }));
+        let largest_file = self.limits.as_ref().and_then(|limits| limits.largest_file);
         let (server, key) = (&self.server, self.key.to_string());
         json!({ "event": "account", "server": server, "key": key, "largest_file": largest_file, "user": user })
     }
@@ -290,7 +289,7 @@ impl fmt::Display for Answer {
             writeln!(f, "largest file  {}", bytes(*largest_file))?;
         }
         match &self.user {
-            Some(User { name, quota, used }) => {
+            Some(User { name, quota, used, .. }) => {
                 writeln!(f, "user          {}", name.as_str())?;
                 write!(f, "used          {used} bytes of {}", bytes(*quota))
             }
@@ -299,12 +298,6 @@ impl fmt::Display for Answer {
     }
 }
 
-/// `None` is no limit: the largest number that can be written down stands for that
-/// (`docs/protocol.md` §15.6).
-fn limited(number: u64) -> Option<u64> {
-    Some(number).filter(|&number| number < MAX_NUMBER)
-}
-
-fn bytes(number: u64) -> String {
-    limited(number).map_or_else(|| "no limit".to_owned(), |number| format!("{number} bytes"))
+fn bytes(limit: Option<u64>) -> String {
+    limit.map_or_else(|| "no limit".to_owned(), |number| format!("{number} bytes"))
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use fss::crypto::Fingerprint;
-use fss::wire::error_frame::{ErrorCode, ErrorFrame};
+use fss::protocol::{ErrorCode, ErrorFrame};
 use fss::{Phase, Refusal};
 
 use crate::terminal::failure::{Failure, code, typed};

@@ -8,9 +8,9 @@ use std::time::Duration;
 use fss::chain::ChainDigest;
 use fss::client::{ClientEvent, ClientRequest, ClientSession, Operation, Resume, Upload};
 use fss::profile::{Checkpoint, FileRecord, Format, SourceIdentity, UploadRecord};
+use fss::protocol::{ErrorCode, ErrorFrame};
 use fss::sealed::Header;
 use fss::store::{RetentionTerms, StoreError, StoreErrorKind};
-use fss::wire::error_frame::{ErrorCode, ErrorFrame};
 use fss::{Cookie, Integrity, Password};
 
 use crate::client::account::{Account, FILE_PASSWORD};

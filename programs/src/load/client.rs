@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use fss::client::{ClientEvent, ClientRequest, ClientSession, Download, Operation, Upload};
 use fss::crypto::default_provider;
+use fss::protocol::{ErrorCode, ErrorFrame};
 use fss::sealed::{Cost, Header, Key, Metadata};
-use fss::wire::error_frame::{ErrorCode, ErrorFrame};
 use fss::{Config, Cookie};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

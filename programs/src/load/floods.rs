@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fss::Config;
-use fss::wire::key_exchange;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -36,8 +35,7 @@ pub async fn loris(
     let client = Client::new()?;
     let alone = honest(&client, &server.address).await?;
 
-    let key: Arc<[u8]> =
-        key_exchange::write(Config::generate()?.identity().public_key().as_bytes()).into();
+    let key: Arc<[u8]> = Config::generate()?.identity().public_key().to_pem().into();
     let here = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
     let mut floods = JoinSet::new();
@@ -98,7 +96,7 @@ pub async fn garbage(
     let client = Client::new()?;
     let alone = honest(&client, &server.address).await?;
 
-    let key = key_exchange::write(Config::generate()?.identity().public_key().as_bytes());
+    let key = Config::generate()?.identity().public_key().to_pem();
     let said: Arc<[u8]> = [key, vec![0xa5; 64 * 1024]].concat().into();
     let (address, before, start) = (server.address.clone(), server.used()?, Instant::now());
     let flood = tokio::spawn(async move {

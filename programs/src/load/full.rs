@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fss::wire::error_frame::ErrorCode;
+use fss::protocol::ErrorCode;
 
 use crate::load::Failure;
 use crate::load::client::{Client, Trouble};

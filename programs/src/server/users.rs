@@ -4,7 +4,6 @@ use std::path::Path;
 
 use fss::SystemRng;
 use fss::store::{StoreError, StoreErrorKind, UserName, Users};
-use fss::wire::frame::to_base64;
 
 use crate::server::options::{Quota, UsersCommand};
 use crate::terminal::failure::{Failure, code, typed};
@@ -32,7 +31,7 @@ pub fn run(data: &Path, command: &UsersCommand) -> Result<(), Failure> {
             known(users.set_quota(&valid(name)?, *quota)?, name)?;
         }
         UsersCommand::Invite { quota } => {
-            print::line(to_base64(users.invite(&mut SystemRng, *quota)?.expose()))?;
+            print::line(users.invite(&mut SystemRng, *quota)?.encode())?;
         }
     }
     Ok(())

@@ -7,11 +7,19 @@ use crate::store::StoreError;
 
 /// What a disk has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Free {
     /// Bytes.
     pub bytes: u64,
     /// Files and directories, where their number is limited.
     pub files: Option<u64>,
+}
+
+impl Free {
+    /// Free bytes, and free inodes where their number is limited.
+    pub fn new(bytes: u64, files: Option<u64>) -> Self {
+        Self { bytes, files }
+    }
 }
 
 /// The contents of a store: named blobs, each with the verifier of its password. The header of a

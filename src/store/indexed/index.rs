@@ -273,6 +273,7 @@ pub struct Progress {
 
 /// What an index keeps of a file: nothing of one of 2019.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Record {
     /// When it will be gone, in Unix seconds.
     pub expires: Option<u64>,

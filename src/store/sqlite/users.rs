@@ -9,7 +9,6 @@ use super::{StoreError, StoreErrorKind, owners};
 use crate::crypto::Fingerprint;
 use crate::store::indexed::SignUp;
 use crate::store::{Account, Invite, UserName};
-use crate::types::MAX_NUMBER;
 
 /// A key that has signed up (`docs/protocol.md` §19.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,11 +163,8 @@ pub(super) fn account(
     key: &Fingerprint,
 ) -> Result<Option<Account>, Failure> {
     let Some(User { name, quota, .. }) = find(connection, key)? else { return Ok(None) };
-    Ok(Some(Account {
-        name,
-        quota: quota.unwrap_or(MAX_NUMBER),
-        used: owners::totals(connection, key)?.used,
-    }))
+    let used = owners::totals(connection, key)?.used;
+    Ok(Some(Account::new(name, used).with_quota(quota)))
 }
 
 /// Whether so many more bytes of an owner's fit into its quota. Strangers have none that could be

@@ -102,11 +102,10 @@ impl Store for FaultStore {
     fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError> {
         self.plan.step("resume")?;
         let resumed = self.store.resume(cookie, offset)?;
-        Ok(resumed.map(|resumed| Resumed {
-            upload: resumed
-                .upload
-                .map(|upload| -> Box<dyn FileWriter> { Box::new(self.wrap(upload)) }),
-            ..resumed
+        Ok(resumed.map(|mut resumed| {
+            resumed.upload =
+                resumed.upload.map(|upload| -> Box<dyn FileWriter> { Box::new(self.wrap(upload)) });
+            resumed
         }))
     }
 

@@ -219,13 +219,7 @@ pub fn sealed() -> (Header, Key) {
 pub fn fss2_server_by_hand<'a>() -> ScriptedPeer<'a, ServerSession<MemoryStore>> {
     let store = MemoryStore::with_clock(SequentialCookies, Retention::Forever, Clock::default());
     let (header, key) = sealed();
-    let upload = NewUpload {
-        header: header.clone(),
-        verifier: key.verifier().clone(),
-        size: None,
-        keep: None,
-        downloads: None,
-    };
+    let upload = NewUpload::new(header.clone(), key.verifier().clone());
     let owner = crate::keys::client(&InsecureCrypto).public_key().fingerprint();
     let legacy = FileKey::derive(&Password::new("secret").expect("it is valid"));
     for (file, content) in [

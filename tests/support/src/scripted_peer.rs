@@ -23,7 +23,7 @@ use crate::sim_net::{Caller, Served};
 const STEPS: usize = 100_000;
 
 /// What a server that is spoken for by hand says that it takes.
-pub const LIMITS: ServerLimits = ServerLimits { largest_file: 1 << 40, window: 8 << 20 };
+pub const LIMITS: ServerLimits = ServerLimits::new(Some(1 << 40), 8 << 20);
 
 /// A machine, and the end that a test speaks for.
 pub struct ScriptedPeer<'a, M: Served> {
