@@ -23,8 +23,8 @@ impl OpenOptions {
     /// crash has left behind.
     ///
     /// # Errors
-    /// [`Busy`] if another process has it open, [`Foreign`] or [`Damaged`] if what is there is not
-    /// a store, and what the operating system says.
+    /// [`Busy`] if another process has it open, [`Foreign`] or [`Damaged`] if the directory is not
+    /// a store, and errors of the operating system.
     ///
     /// [`Busy`]: super::StoreErrorKind::Busy
     /// [`Foreign`]: super::StoreErrorKind::Foreign
@@ -38,8 +38,8 @@ impl OpenOptions {
 }
 
 impl EmbeddedStore {
-    /// Brings what is in the database's log into the database, as a server does when it stops.
-    /// Nothing depends on it.
+    /// Checkpoints the database's log, as a server does when it stops. It is not needed for
+    /// durability.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -1,4 +1,4 @@
-//! What goes wrong in a store.
+//! Errors of a store.
 
 use std::fmt;
 
@@ -9,22 +9,21 @@ pub struct StoreError {
     detail: String,
 }
 
-/// The kinds of trouble that a program may want to tell apart.
+/// The kinds of errors that a program may want to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// No room is left.
+    /// No space is left.
     Full,
-    /// There is something of this name already.
+    /// The name exists already.
     Exists,
     /// Another process is using the store.
     Busy,
-    /// What is stored is not what it should be.
+    /// The stored data is not valid.
     Damaged,
-    /// The place is there and is not a store of this kind.
+    /// The directory or database is not a store of this kind.
     Foreign,
-    /// This process may not do that to what is stored: a permission is missing, or nothing can be
-    /// written there.
+    /// This process has no permission for that, or the file system is read-only.
     Denied,
     /// The operating system or a remote service refused.
     Unavailable,
@@ -42,10 +41,10 @@ pub enum StoreErrorKind {
     TooManyUploads,
     /// The owner has as many files as one key may have.
     TooManyFiles,
-    /// Another connection goes on with this upload.
+    /// Another connection has resumed this upload.
     Superseded,
-    /// A change failed, and whether it will be there after a crash is unknown. The store answers
-    /// nothing any more: drop it and open it again, which settles that.
+    /// A change failed, and it is unknown whether it is there after a restart. Every call fails
+    /// with this: drop the store and open it again, which decides.
     Stopped,
 }
 
@@ -83,7 +82,7 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// Of an upload that another connection has taken over.
+/// The error of an upload that another connection has taken over.
 pub(super) fn superseded() -> StoreError {
-    StoreError::new(StoreErrorKind::Superseded, "another connection goes on with this upload")
+    StoreError::new(StoreErrorKind::Superseded, "another connection has resumed this upload")
 }

@@ -1,6 +1,6 @@
 //! Blobs in a directory, in the layout of 2019: `F-<cookie>/F` is the content, `F-<cookie>/H` the
-//! verifier (`docs/protocol.md` §9, §25.3). What is on its way in is in `.incoming`, and gets its
-//! name by one rename when it is durable.
+//! verifier (`docs/protocol.md` §9, §25.3). Uploads are in `.incoming`, and one rename publishes
+//! them when they are durable.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -55,7 +55,7 @@ impl FilesystemBlobs {
         let incoming = root.join(INCOMING);
         durable::create_directory(&incoming).map_err(failed("create", &incoming))?;
         if !incoming.symlink_metadata().map_err(failed("look at", &incoming))?.is_dir() {
-            // Through a link, what is removed would be somebody else's.
+            // Through a link, we would remove files of others.
             return Err(StoreError::new(
                 StoreErrorKind::Foreign,
                 format!("{} is a link", incoming.display()),
@@ -64,7 +64,7 @@ impl FilesystemBlobs {
         Ok(Self { root: root.to_owned(), _lock: Some(lock) })
     }
 
-    /// To read only, beside whoever holds the lock.
+    /// Only for reading, while another process may hold the lock.
     pub(super) fn beside(root: &Path) -> Self {
         Self { root: root.to_owned(), _lock: None }
     }
@@ -111,13 +111,13 @@ impl Blobs for FilesystemBlobs {
         let published = self.published_place(blob)?;
         let directory = self.place(blob);
         if !is_there(&directory)? && is_there(&published)? {
-            // It was published when the power was cut, and its record was not. Either place will do
-            // after the next cut.
+            // It was published before a power cut, and its record was not. After the next cut
+            // either place is valid.
             fs::rename(&published, &directory).map_err(failed("take back", &published))?;
         }
         let verifier_path = directory.join(VERIFIER);
         durable::remove_file(&verifier_path).map_err(failed("remove", &verifier_path))?;
-        // A power cut may have taken what was never synced.
+        // A power cut may have lost what was never synced.
         if !is_there(&directory)? {
             fs::DirBuilder::new()
                 .mode(0o700)
@@ -259,9 +259,9 @@ impl StagedBlob for Staged {
             verifier.sync_all()?;
             self.content.sync_all()?;
             durable::sync_directory(&self.directory)?;
-            // Nobody else makes names here, for we hold the lock; and a rename never replaces a
-            // directory with files. What has the name already is ours only if a power cut has left
-            // it with both names.
+            // No other process creates names here, since we hold the lock, and a rename never
+            // replaces a directory with files. What has the name already is ours only if a power
+            // cut has left it with both names.
             if self.published.symlink_metadata().is_ok() {
                 if !is_same(&self.directory, &self.published).is_ok_and(|same| same) {
                     return Err(io::ErrorKind::AlreadyExists.into());
@@ -270,7 +270,8 @@ impl StagedBlob for Staged {
             }
             fs::rename(&self.directory, &self.published)?;
             sync_names(&self.root).inspect_err(|_| {
-                // The error to tell is this one; and a blob that is not durable must not be found.
+                // A blob that is not durable must not be found. An error here must not hide the
+                // first one.
                 let _ = fs::rename(&self.published, &self.directory);
             })
         };
@@ -326,8 +327,8 @@ fn blobs_in(directory: &Path) -> Result<Vec<String>, StoreError> {
         .collect())
 }
 
-/// Makes a rename durable under both names: else some file systems keep the old one too after a
-/// power cut, and what is removed there is gone from here.
+/// Makes a rename durable under both names: otherwise some file systems keep the old one too after
+/// a power cut, and removing it would remove the content of the new one.
 fn sync_names(root: &Path) -> io::Result<()> {
     durable::sync_directory(root)?;
     durable::sync_directory(&root.join(INCOMING))
@@ -375,7 +376,7 @@ fn open_regular(options: &mut OpenOptions, path: &Path) -> Result<(File, u64), S
     }
 }
 
-/// Removes a directory and all in it, or a file, and says whether there was one.
+/// Removes a directory and its content, or a file, and returns whether there was one.
 fn remove_tree(path: &Path) -> Result<bool, StoreError> {
     let removed = match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),

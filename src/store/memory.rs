@@ -18,7 +18,7 @@ use crate::crypto::Fingerprint;
 use crate::types::cookie::{Cookie, CookieSource, RandomCookies};
 use crate::types::time::{SystemClock, WallClock};
 
-/// Keeps files in memory until it is dropped. Clones share the same files. Everybody may sign up,
+/// Keeps files in memory until it is dropped. Clones share the same files. Anyone may sign up,
 /// without an invite and without a quota.
 #[derive(Clone)]
 pub struct MemoryStore {
@@ -35,7 +35,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     files: HashMap<Cookie, File>,
-    /// Files on their way in: their cookies are reserved.
+    /// Uploads that are not complete: their cookies are reserved.
     uploads: HashMap<Cookie, Pending>,
     users: HashMap<Fingerprint, UserName>,
     /// Files that were removed, whose they were, and until when that is remembered; the oldest
@@ -135,7 +135,7 @@ impl std::fmt::Debug for MemoryStore {
 }
 
 impl Shared {
-    /// What is there now: what has expired is not.
+    /// Locks the state, without what has expired.
     fn state(&self) -> MutexGuard<'_, State> {
         // No code panics half-way through a change, so it is sound even if a thread died holding
         // it.
@@ -516,7 +516,7 @@ impl FileReader for MemoryDownload {
             StoreError::new(StoreErrorKind::Misuse, "a read beyond the end of the file")
         })?;
         if let Some(by) = self.claimed_by {
-            // A slow download keeps its claim. Should it be lost, the delivery counts all the same.
+            // A slow download keeps its claim. If it is lost, the delivery counts even so.
             self.renew_claim(&by);
         }
         Ok(self.data.slice(start..start + length))

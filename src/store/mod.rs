@@ -1,14 +1,13 @@
-//! Storage: what a server needs of it, and the backends.
+//! Storage: the contract of a store, and the backends.
 //!
-//! A store sees ciphertext and verifiers, never a password or a plaintext. Its contract, of which
-//! the suite in `conformance` (behind the feature of that name) checks for any backend what can be
-//! checked without a crash:
+//! A store sees ciphertext and verifiers, never a password or a plaintext. This is its contract;
+//! the suite in `conformance` (feature `conformance`) checks it for any backend, except for
+//! crashes:
 //!
 //! - A file is invisible until [`FileWriter::commit`] returns, and durable from then on: data,
 //!   names and record.
-//! - An upload of FSS 1.0 that is dropped without a commit leaves nothing behind, and neither does
-//!   a crash: a store cleans up what it finds when it is opened. One of FSS/2 stays pending, until
-//!   its lease ends.
+//! - An upload of FSS 1.0 that is dropped without a commit leaves nothing, nor does a crash: a
+//!   store cleans up when it is opened. One of FSS/2 stays pending until its lease ends.
 //! - No two files ever have the same cookie.
 //! - [`FileReader::delivered`] is called only after the client acknowledged the whole file.
 //!
@@ -25,7 +24,7 @@ use crate::crypto::Fingerprint;
 use crate::crypto::legacy::Verifier;
 use crate::sealed::Header;
 use crate::types::cookie::Cookie;
-// What clients and servers say of files and users is what a store keeps of them.
+// Wire and store describe files and users with the same types.
 pub use crate::format::{NewUpload, StoredFormat};
 pub use crate::types::entry::Entry;
 pub use crate::types::user::{Account, InvalidInvite, InvalidUserName, Invite, UserName};
@@ -61,12 +60,12 @@ pub use users::Users;
 pub use verify::verify_directory;
 pub use verify::{Finding, Verified};
 
-/// Keeps files under cookies. Shared by all connections of a server.
+/// Stores files under cookies. Shared by all connections of a server.
 ///
-/// Files of both versions are in one store. What FSS/2 has beyond 1.0 (uploads that go on, owners,
-/// users) is asked of it too; its rules are those of `docs/protocol.md` §17 to §19 and §25.
+/// Files of both versions are in one store. It also has what FSS/2 adds: resumed uploads, owners
+/// and users. Its rules are those of `docs/protocol.md` §17 to §19 and §25.
 pub trait Store: Send + Sync {
-    /// Begins a new file that nobody sees yet, and reserves its cookie.
+    /// Starts a new file, which is invisible until its commit, and reserves its cookie.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::NotAMember`], [`StoreErrorKind::Quota`],
@@ -74,42 +73,42 @@ pub trait Store: Send + Sync {
     /// resolve.
     fn create(&self, file: &NewFile) -> Result<Box<dyn FileWriter>, StoreError>;
 
-    /// What the resume of an upload of FSS/2 is checked with, be the upload pending or complete.
+    /// What the resume of an upload of FSS/2 is checked with, whether it is pending or complete.
     ///
     /// # Errors
     /// [`StoreError`]
     fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError>;
 
-    /// Takes a pending upload over from whoever holds it, whose next step then fails with
-    /// [`StoreErrorKind::Superseded`], and goes on at the largest durable checkpoint that is not
-    /// above `offset`. `None` if no upload has this cookie any more.
+    /// Takes over a pending upload and resumes it at the largest durable checkpoint that is not
+    /// above `offset`. The next step of its former holder fails with
+    /// [`StoreErrorKind::Superseded`]. `None` if no upload has this cookie.
     ///
     /// # Errors
     /// [`StoreError`]
     fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError>;
 
-    /// Opens a file for reading; `None` if no file has this cookie, or its time is over. A file
-    /// opened once can be read to its end, even if it is removed meanwhile.
+    /// Opens a file for reading; `None` if no file has this cookie, or it has expired. An open file
+    /// can be read to its end, even if it is removed meanwhile.
     ///
     /// # Errors
     /// [`StoreError`]
     fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn FileReader>>, StoreError>;
 
-    /// What a file is stored as, if there is such a file. Its bytes need not be readable for that.
+    /// The format of a file, if there is one. Its bytes need not be readable for that.
     ///
     /// # Errors
     /// [`StoreError`]
     fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError>;
 
-    /// Removes a file, and says whether there was one.
+    /// Removes a file, and returns whether there was one.
     ///
     /// # Errors
     /// [`StoreError`]
     fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError>;
 
-    /// Removes a file of this owner, which need not be readable any more. One that was removed
-    /// within the last [`LEASE`] is remembered, so that a command whose answer was lost can be
-    /// repeated (`docs/protocol.md` §19.2); the latest [`REMOVED_REMEMBERED`] are known.
+    /// Removes a file of this owner, which need not be readable. One that was removed within the
+    /// last [`LEASE`] is remembered, so that a command whose answer was lost can be repeated
+    /// (`docs/protocol.md` §19.2); at most the latest [`REMOVED_REMEMBERED`] are.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -126,7 +125,7 @@ pub trait Store: Send + Sync {
         after: Option<&Cookie>,
     ) -> Result<Option<Listing>, StoreError>;
 
-    /// Makes a user, or gives the one that the key is already.
+    /// Creates a user, or returns the existing one of the key.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::NameTaken`], [`StoreErrorKind::BadInvite`]
@@ -137,7 +136,7 @@ pub trait Store: Send + Sync {
         invite: Option<&Invite>,
     ) -> Result<Account, StoreError>;
 
-    /// The user that a key is.
+    /// The user with this key.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -147,23 +146,23 @@ pub trait Store: Send + Sync {
 /// The most files in one answer to a list.
 pub const LISTED_AT_ONCE: usize = 256;
 
-/// How long a broken upload is kept after its last checkpoint (`docs/protocol.md` §17.16).
+/// How long an interrupted upload is kept after its last checkpoint (`docs/protocol.md` §17.16).
 pub const LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many removed files are remembered at most (`docs/protocol.md` §19.2).
 pub const REMOVED_REMEMBERED: usize = 10_000;
 
-/// A file that is to come.
+/// A file to be uploaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewFile {
-    /// Of FSS 1.0. Nothing is kept of it if it breaks off.
+    /// Of FSS 1.0. If it is interrupted, it is removed.
     Legacy {
-        /// What its password will be checked with.
+        /// The verifier of its password.
         verifier: Verifier,
     },
-    /// Of FSS/2. If it breaks off it is pending: it can be resumed until its lease ends.
+    /// Of FSS/2. If it is interrupted, it is pending: it can be resumed until its lease ends.
     Sealed {
-        /// What the client said of it.
+        /// What the client announced.
         upload: NewUpload,
         /// The client's proved key.
         owner: Fingerprint,
@@ -186,18 +185,18 @@ impl NewFile {
 pub const FILE_CHARGE: u64 = 16 * 1024;
 
 /// How long a claim is kept for its key after it was made or last used (`docs/protocol.md` §25.7):
-/// time to come back, and not too long for others to wait for.
+/// long enough to come back, and not too long for others to wait.
 pub const CLAIM_LEASE: Duration = Duration::from_secs(60 * 60);
 
 /// What the resume of an upload is checked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadKey {
-    /// The header that it began with.
+    /// The header that it started with.
     pub header: Header,
-    /// What its password is checked with.
+    /// The verifier of its password.
     pub verifier: Verifier,
-    /// The key that began it.
+    /// The key that started it.
     pub owner: Option<Fingerprint>,
 }
 
@@ -213,7 +212,7 @@ impl UploadKey {
 pub struct Resumed {
     /// The rest of it; `None` if it is complete.
     pub upload: Option<Box<dyn FileWriter>>,
-    /// Where it goes on: a checkpoint, or the size.
+    /// Where it resumes: a checkpoint, or the size.
     pub offset: u64,
     /// The chain there.
     pub chain: ChainDigest,
@@ -250,7 +249,7 @@ impl Resumed {
     }
 }
 
-/// A file on its way in. Dropping one of FSS 1.0 abandons it; one of FSS/2 stays pending.
+/// An upload. Dropping one of FSS 1.0 abandons it; one of FSS/2 stays pending.
 pub trait FileWriter: Send {
     /// The cookie that the file will have.
     fn cookie(&self) -> &Cookie;
@@ -258,25 +257,23 @@ pub trait FileWriter: Send {
     /// When the file would expire if it was completed now, in Unix seconds.
     fn expires(&self) -> Option<u64>;
 
-    /// What the file is granted of what its client asked for.
+    /// The retention that the file is granted.
     fn granted(&self) -> RetentionTerms;
 
-    /// Takes the bytes at `offset`, which is where the last ones ended; those of a sealed file are
-    /// counted behind its header. Returning means accepted, not durable, except that the
-    /// checkpoints of a sealed file (`docs/protocol.md` §22.3) become durable by themselves, soon
-    /// after they were passed.
+    /// Accepts the bytes at `offset`, which is where the last ones ended; the header of a sealed
+    /// file is not counted. They are then accepted, not durable. The checkpoints of a sealed file
+    /// (`docs/protocol.md` §22.3) become durable by themselves, soon after they are passed.
     ///
     /// The bytes may be kept without a copy. While this runs they count as one of
-    /// [`Limits::record_buffers`](crate::Limits::record_buffers); what is kept after it has
-    /// returned is the store's own to bound, 257 KiB for each `data` however short a slice of it is
-    /// kept.
+    /// [`Limits::record_buffers`](crate::Limits::record_buffers); the store itself bounds what it
+    /// keeps after it has returned, 257 KiB for each `data` however short a slice of it is kept.
     ///
     /// # Errors
-    /// [`StoreError`]; the upload is then only good for dropping. [`StoreErrorKind::Superseded`] if
-    /// another one took over.
+    /// [`StoreError`]; the upload must then be dropped. [`StoreErrorKind::Superseded`] if another
+    /// connection took over.
     fn write(&mut self, offset: u64, data: Bytes) -> Result<(), StoreError>;
 
-    /// Makes the file durable, then visible, and gives its chain.
+    /// Makes the file durable, then visible, and returns its chain.
     ///
     /// # Errors
     /// [`StoreError`]; the file is then not there. One of FSS 1.0 never will be; one of FSS/2 is
@@ -284,13 +281,13 @@ pub trait FileWriter: Send {
     fn commit(self: Box<Self>) -> Result<ChainDigest, StoreError>;
 }
 
-/// What is known of a stored file.
+/// A stored file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredFile {
     /// The header of a sealed file; `None` for one of FSS 1.0.
     pub header: Option<Header>,
-    /// What its password is checked with.
+    /// The verifier of its password.
     pub verifier: Verifier,
     /// The stored size in bytes, the header not counted.
     pub size: u64,
@@ -337,47 +334,46 @@ impl StoredFile {
     }
 }
 
-/// A file on its way out. What it has claimed stays claimed when it is dropped, for the client to
-/// come back to.
+/// A download. Its claim stays when it is dropped, so that the client can come back.
 pub trait FileReader: Send {
-    /// What is known of the file.
+    /// The file.
     fn file(&self) -> &StoredFile;
 
-    /// Claims one of the deliveries for the client with this key, if they are limited, or goes on
-    /// with the claim that it has; `false` if none is left (`docs/protocol.md` §25.7). Durable. The
+    /// Claims one of the deliveries for the client with this key, if they are limited, or continues
+    /// the claim that it has; `false` if none is left (`docs/protocol.md` §25.7). Durable. The
     /// claim lasts for [`CLAIM_LEASE`] after the last read.
     ///
     /// # Errors
     /// [`StoreError`]
     fn claim(&mut self, by: &Fingerprint) -> Result<bool, StoreError>;
 
-    /// Reads exactly `length` bytes at `offset`, counted behind the header.
+    /// Reads exactly `length` bytes at `offset`, the header not counted.
     ///
     /// # Errors
     /// [`StoreError`]; also where the file has become shorter than its size.
     fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError>;
 
-    /// The client has acknowledged the whole file: only now one of the deliveries is used up. If
-    /// nothing is left to keep it for, it is removed.
+    /// The client has acknowledged the whole file: only now is one of the deliveries used up. After
+    /// the last one the file is removed.
     ///
     /// # Errors
     /// [`StoreError`]
     fn delivered(self: Box<Self>) -> Result<(), StoreError>;
 }
 
-/// What became of a file that its owner has removed.
+/// The outcome of a removal by a file's owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// It was there, and is removed.
+    /// The file is removed.
     Removed,
     /// It was removed before.
     RemovedBefore,
-    /// The owner has no such file, and had none that is remembered.
+    /// The owner has no such file, and none is remembered.
     NotOwned,
 }
 
 impl Removal {
-    /// Of a file that is not there, which is remembered or not.
+    /// The outcome for a missing file.
     pub(crate) fn of_missing(is_remembered: bool) -> Self {
         if is_remembered { Self::RemovedBefore } else { Self::NotOwned }
     }

@@ -1,12 +1,11 @@
-//! How a store is opened.
+//! Options of a store.
 
 use super::Retention;
 use crate::types::cookie::{CookieSource, RandomCookies};
 use crate::types::time::{SystemClock, WallClock};
 
-/// How a store is opened: [`OpenOptions::default`] has random cookies, keeps files for ever, reads
-/// the system's clock, and is open to everybody. It leaves 4 MiB of the disk free, and takes
-/// 100,000 files of a key.
+/// Options of a store. By default cookies are random, files are kept for ever, the clock is the
+/// system's, anyone may upload, 4 MiB of the disk stay free, and a key may have 100,000 files.
 pub struct OpenOptions {
     pub(super) cookies: Box<dyn CookieSource>,
     pub(super) clock: Box<dyn WallClock>,

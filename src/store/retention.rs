@@ -8,7 +8,7 @@ use crate::crypto::Fingerprint;
 /// How long a server keeps files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Retention {
-    /// Until somebody removes them.
+    /// Until they are removed.
     #[default]
     Forever,
     /// Until a client has acknowledged the whole file.
@@ -17,12 +17,12 @@ pub enum Retention {
     For(Duration),
 }
 
-/// What a client asks for, or a server grants, for one file. Nothing means for ever.
+/// What a client asks for, or a server grants, for one file. `None` means for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetentionTerms {
     /// Seconds from its completion.
     pub seconds: Option<u64>,
-    /// `DownloadClaims`.
+    /// Downloads, after which it is removed.
     pub downloads: Option<u64>,
 }
 
@@ -78,13 +78,13 @@ impl DownloadClaims {
 
 /// A client that wants one of a file's deliveries.
 ///
-/// A claim is its key's until it is delivered or its lease ends, whatever becomes of the
-/// connection: who comes back goes on with the claim that is there.
+/// A claim is its key's until it is delivered or its lease ends, even if its connection ends: a
+/// client that comes back continues its claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The client's proved key.
     pub by: Fingerprint,
-    /// When it ends if nothing more is heard of it, in Unix seconds.
+    /// When it ends unless it is renewed, in Unix seconds.
     pub lease: u64,
     /// The time, in Unix seconds.
     pub now: u64,

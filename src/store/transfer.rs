@@ -1,9 +1,9 @@
 //! Between a machine and a store: requests as data, and the storage side of one connection that
 //! answers them.
 //!
-//! A [`crate::server::ServerEngine`] asks with [`StoreRequest`]s and never touches a store. Whoever
-//! drives it answers, from a synchronous store with [`Transfer::answer`] (on this thread or on a
-//! pool), or in any other way.
+//! A [`crate::server::ServerEngine`] asks with [`StoreRequest`]s and never touches a store. Its
+//! driver answers, for a synchronous store with [`Transfer::answer`] (on this thread or on a pool),
+//! or in any other way.
 
 use bytes::Bytes;
 
@@ -38,19 +38,19 @@ pub enum StoreOperation {
         /// What is known of it.
         file: Box<NewFile>,
     },
-    /// Say what the resume of an upload is checked with: answered by [`StoreReply::FoundUpload`].
+    /// Find what the resume of an upload is checked with: answered by [`StoreReply::FoundUpload`].
     FindUpload {
         /// Its cookie.
         cookie: Cookie,
     },
-    /// Go on with an upload: answered by [`StoreReply::Resumed`].
+    /// Resume an upload: answered by [`StoreReply::Resumed`].
     Resume {
         /// Its cookie.
         cookie: Cookie,
-        /// Where the client would like to go on.
+        /// Where the client wants to resume.
         offset: u64,
     },
-    /// Take bytes of the file on its way in: answered by [`StoreReply::Done`].
+    /// Write bytes of the upload: answered by [`StoreReply::Done`].
     Write {
         /// Where they begin.
         offset: u64,
@@ -64,7 +64,7 @@ pub enum StoreOperation {
         /// Its cookie.
         cookie: Cookie,
     },
-    /// Say what a file is stored as: answered by [`StoreReply::Format`].
+    /// Find the format of a file: answered by [`StoreReply::Format`].
     FindFormat {
         /// Its cookie.
         cookie: Cookie,
@@ -103,7 +103,7 @@ pub enum StoreOperation {
         /// After which one.
         after: Option<Cookie>,
     },
-    /// Make a user: answered by [`StoreReply::Account`].
+    /// Create a user: answered by [`StoreReply::Account`].
     SignUp {
         /// The client's proved key.
         key: Fingerprint,
@@ -148,7 +148,7 @@ pub enum StoreReply {
     },
     /// What the file is stored as, if there is one.
     Format(Option<StoredFormat>),
-    /// Whether a delivery was left.
+    /// Whether a delivery was claimed.
     Claimed(bool),
     /// The bytes that were asked for.
     Data(Bytes),
@@ -160,11 +160,11 @@ pub enum StoreReply {
     Listed(Option<Listing>),
     /// The user, if there is one.
     Account(Option<Account>),
-    /// It is done.
+    /// The operation is done.
     Done,
 }
 
-/// Where an upload goes on.
+/// Where an upload resumes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumedUpload {
     /// Whether it is complete already.
@@ -181,7 +181,7 @@ pub struct ResumedUpload {
     pub granted: RetentionTerms,
 }
 
-/// The storage side of one connection: at most one file on its way in, and one on its way out.
+/// The storage side of one connection: at most one upload and one download.
 ///
 /// Dropping it abandons an upload that is not committed.
 pub struct Transfer<S> {
@@ -191,7 +191,7 @@ pub struct Transfer<S> {
 }
 
 impl<S: Store> Transfer<S> {
-    /// Starts with no file.
+    /// A connection without a file.
     pub fn new(store: S) -> Self {
         Self { store, upload: None, download: None }
     }
@@ -219,7 +219,7 @@ impl<S: Store> Transfer<S> {
                 self.store.find_upload(&cookie).map(StoreReply::FoundUpload)
             }
             StoreOperation::Resume { cookie, offset } => {
-                // Else it would be this connection that is superseded.
+                // Otherwise this connection would supersede itself.
                 self.upload = None;
                 let resumed = self.store.resume(&cookie, offset)?;
                 Ok(StoreReply::Resumed(resumed.map(
@@ -286,7 +286,7 @@ impl<S: Store> Transfer<S> {
         }
     }
 
-    /// Lets go of the files that the connection was busy with.
+    /// Drops the upload and the download.
     pub fn abandon(&mut self) {
         self.upload = None;
         self.download = None;

@@ -11,7 +11,8 @@ use crate::crypto::Fingerprint;
 use crate::types::time::{SystemClock, WallClock as _};
 use crate::types::user::INVITE_LENGTH;
 
-/// The users of a server directory. A server may be running beside it: only the database is opened.
+/// The users of a server directory. A server may be running at the same time: only the database is
+/// opened.
 ///
 /// ```no_run
 /// let users = fss::store::Users::open("fss-data".as_ref())?;
@@ -47,7 +48,7 @@ impl Users {
         self.database.read(users::list)
     }
 
-    /// Makes a user of a key.
+    /// Makes a key a user.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::NameTaken`], and [`StoreErrorKind::Exists`] for a key that
@@ -63,8 +64,7 @@ impl Users {
         })
     }
 
-    /// Makes a stranger of a user, and says whether there was one. Its files stay, and stay its
-    /// own.
+    /// Removes a user, and returns whether there was one. Its key keeps its files.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -78,7 +78,7 @@ impl Users {
         })
     }
 
-    /// Sets what a user may use, and says whether there is one. What is more already stays.
+    /// Sets the quota of a user, in bytes, and returns whether there is one. Files beyond it stay.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -86,8 +86,8 @@ impl Users {
         self.database.write(|transaction| users::set_quota(transaction, name, quota))
     }
 
-    /// Makes an invite: whoever has it can become a user once, within 7 days, with this quota. It
-    /// is shown nowhere again.
+    /// Creates an invite: its holder can become a user once, within 7 days, with this quota. Only
+    /// its hash is stored.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -17,28 +17,27 @@ use crate::types::cookie::Cookie;
 /// Bytes that are read at once.
 const STRIDE: usize = 256 * 1024;
 
-/// What came of looking at one file.
+/// The result of verifying one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
     /// Its bytes are those that were acknowledged.
     Intact,
-    /// All of it can be read, but nothing was recorded that it could be compared with: it was
-    /// stored by 2019 code.
+    /// All of it can be read, but it was stored by 2019 code, which recorded nothing to compare it
+    /// with.
     Unrecorded,
     /// It is damaged or missing, for this reason.
     Damaged(StoreError),
-    /// Its bytes are there, and no record, upload or note names them: the index is older than they
-    /// are, or another one.
+    /// No record, upload or note names the blob: the index is older, or belongs to another store.
     Orphan,
-    /// Whether it is damaged cannot be told, for this reason: most often a missing permission.
+    /// It cannot be read, for this reason, mostly a missing permission.
     Unreadable(StoreError),
 }
 
 /// How many files were found in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Files that are what was stored.
+    /// Files that are intact.
     pub whole: u64,
     /// Files that can be read, and were stored before chains were recorded.
     pub unrecorded: u64,
@@ -65,9 +64,10 @@ impl Verified {
 
 impl<I: Index, B: Blobs> IndexedStore<I, B> {
     /// Reads every file and compares it with its record, and looks for files that have none.
-    /// Nothing is changed; `report` hears of each file. Whoever else uses the store is not held up.
+    /// Nothing is changed; `report` is called for each file. Other users of the store are not
+    /// blocked.
     ///
-    /// Files that come or go meanwhile are no finding.
+    /// Files that are added or removed meanwhile are no finding.
     ///
     /// # Errors
     /// [`StoreError`] if the index cannot be read. What is wrong with one file is a finding, and
@@ -82,7 +82,7 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
 ///
 /// # Errors
 /// [`StoreErrorKind::Foreign`] if there is none, [`StoreErrorKind::Denied`] if it may not be read;
-/// else as [`IndexedStore::verify`].
+/// otherwise as [`IndexedStore::verify`].
 #[cfg(all(feature = "sqlite", feature = "filesystem"))]
 pub fn verify_directory(
     directory: &Path,
@@ -104,7 +104,7 @@ pub fn verify_directory(
     Files { index: &index, blobs: &blobs }.verify(report)
 }
 
-/// What is looked at.
+/// What is verified.
 struct Files<'a, I, B> {
     index: &'a I,
     blobs: &'a B,

@@ -184,13 +184,13 @@ impl Index for CutIndex {
         self.1.step(|| self.0.unpublish(cookie, remembered))
     }
 
-    fn was_withdrawn(
+    fn was_unpublished(
         &self,
         cookie: &Cookie,
         owner: &Fingerprint,
         now: u64,
     ) -> Result<bool, StoreError> {
-        self.0.was_withdrawn(cookie, owner, now)
+        self.0.was_unpublished(cookie, owner, now)
     }
 
     fn count(&self) -> Result<usize, StoreError> {

@@ -1,18 +1,19 @@
-//! Who goes on with which upload: at most one, and the latest wins (`docs/protocol.md` §17.12).
+//! Which connection writes which upload: at most one, and the latest wins (`docs/protocol.md`
+//! §17.12).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::types::cookie::Cookie;
 
-/// What is needed to go on with an upload, until somebody else takes it away. Locked for every step
-/// of the upload.
+/// What the writer of an upload needs, until another connection takes it. Locked for every step of
+/// the upload.
 type Slot<T> = Arc<Mutex<Option<T>>>;
 
-/// The uploads that somebody goes on with.
+/// The uploads that connections are writing.
 ///
-/// The table is locked for moments only. Who waits for a slot holds none but its own, which is
-/// newer; so nobody waits in a circle, and uploads wait for none but their own older holders.
+/// The table is locked only briefly. A thread that waits for a slot holds only its own, which is
+/// newer, so there is no deadlock, and an upload waits only for its own older holders.
 pub(super) struct Active<T>(Mutex<HashMap<Cookie, Slot<T>>>);
 
 impl<T> Default for Active<T> {
@@ -22,8 +23,8 @@ impl<T> Default for Active<T> {
 }
 
 impl<T> Active<T> {
-    /// Takes an upload from whoever holds it, after the step that is running. `prepare` then says
-    /// what there is to go on with; whoever wants the upload meanwhile waits.
+    /// Takes an upload from its present holder, after the step that is running. `prepare` then
+    /// returns what the new holder needs; others that want the upload wait meanwhile.
     pub(super) fn take_over<R, E>(
         self: &Arc<Self>,
         cookie: &Cookie,
@@ -50,7 +51,7 @@ impl<T> Active<T> {
         }
     }
 
-    /// Ends an upload that nobody goes on with, and says whether there was one. One that is in
+    /// Ends an upload that no connection is writing, and returns whether there was one. One in
     /// progress does not end, whatever the time is: a clock may jump.
     pub(super) fn end_idle<E>(
         &self,
@@ -63,7 +64,7 @@ impl<T> Active<T> {
     }
 }
 
-/// The right to go on with an upload.
+/// The right to write an upload.
 pub(super) struct Hold<T> {
     table: Arc<Active<T>>,
     cookie: Cookie,
@@ -71,8 +72,8 @@ pub(super) struct Hold<T> {
 }
 
 impl<T> Hold<T> {
-    /// What is needed for the next step, unless somebody took it away. Nobody can as long as this
-    /// is locked.
+    /// What is needed for the next step, unless another connection took it. None can while this is
+    /// locked.
     pub(super) fn lock(&self) -> MutexGuard<'_, Option<T>> {
         lock(&self.slot)
     }
@@ -88,8 +89,8 @@ impl<T> Drop for Hold<T> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each step takes out what it works with, so one that panicked has left nothing half-done
-    // behind.
+    // Each step takes out what it works with, so one that panicked has left the slot empty and not
+    // inconsistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

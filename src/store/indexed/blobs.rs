@@ -1,11 +1,11 @@
-//! The contents of a store, which a file system keeps.
+//! The contents of files, on a file system or an object store.
 
 use bytes::Bytes;
 
 use crate::crypto::legacy::Verifier;
 use crate::store::StoreError;
 
-/// What a disk has room for.
+/// Free space on a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Free {
@@ -25,14 +25,14 @@ impl Free {
 /// The contents of a store: named blobs, each with the verifier of its password. The header of a
 /// sealed file is the first bytes of its blob.
 pub trait Blobs: Send + Sync + 'static {
-    /// Begins a blob that nobody sees yet.
+    /// Starts a blob that is not visible yet.
     ///
     /// # Errors
     /// [`StoreError`]
     fn stage(&self, blob: &str, verifier: &Verifier) -> Result<Box<dyn StagedBlob>, StoreError>;
 
-    /// Goes on with a blob that was begun; what was not synced may be missing. It is staged again,
-    /// even if it had been published already.
+    /// Resumes a staged blob; what was not synced may be missing. It is staged again even if it was
+    /// published.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -44,14 +44,14 @@ pub trait Blobs: Send + Sync + 'static {
     /// [`StoreError`]
     fn staged(&self) -> Result<Vec<String>, StoreError>;
 
-    /// The names of all blobs that are published, and of what else could be one.
+    /// The names of all published blobs, and of anything else that could be one.
     ///
     /// # Errors
     /// [`StoreError`]
     fn published(&self) -> Result<Vec<String>, StoreError>;
 
-    /// Publishes a blob that a record names, durably, if a power cut has left it staged. What is
-    /// published stays as it is.
+    /// Publishes a blob that a record names, durably, if a power cut has left it staged. A
+    /// published one is not changed.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -66,11 +66,10 @@ pub trait Blobs: Send + Sync + 'static {
     /// Opens a published blob for reading.
     ///
     /// # Errors
-    /// [`Damaged`](crate::store::StoreErrorKind::Damaged) if it is missing: the index said that it
-    /// is there.
+    /// [`Damaged`](crate::store::StoreErrorKind::Damaged) if it is missing, since the index has it.
     fn open(&self, blob: &str) -> Result<Box<dyn OpenBlob>, StoreError>;
 
-    /// What there is room for; `None` if that is not known.
+    /// The free space; `None` if it is not known.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -78,8 +77,8 @@ pub trait Blobs: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Removes a staged blob, under each name that a power cut has left it, and says whether there
-    /// was one.
+    /// Removes a staged blob, under each name that a power cut has left it, and returns whether
+    /// there was one.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -113,23 +112,23 @@ pub trait StagedBlob: Send {
     /// [`StoreError`]
     fn sync(&mut self) -> Result<(), StoreError>;
 
-    /// Cuts it to so many bytes, durably.
+    /// Truncates it to this many bytes, durably.
     ///
     /// # Errors
     /// [`StoreError`]
     fn truncate(&mut self, length: u64) -> Result<(), StoreError>;
 
-    /// Makes the blob durable, then gives it its name, durably. Fails if there is something of that
-    /// name.
+    /// Makes the blob durable, then gives it its published name, durably. Fails if that name
+    /// exists.
     ///
     /// # Errors
-    /// [`StoreError`]; there is then no blob of that name that was not there before.
+    /// [`StoreError`]; the blob is then not published.
     fn publish(self: Box<Self>) -> Result<(), StoreError>;
 }
 
 /// A blob that is being read.
 pub trait OpenBlob: Send {
-    /// What the file's password is checked with.
+    /// The verifier of the file's password.
     fn verifier(&self) -> &Verifier;
 
     /// The size in bytes.

@@ -16,9 +16,9 @@ pub(super) struct IndexedDownload<I: Index, B: Blobs> {
     cookie: Cookie,
     file: StoredFile,
     blob: Box<dyn OpenBlob>,
-    /// Whether its deliveries are limited.
+    /// Whether the number of its downloads is limited.
     is_limited: bool,
-    /// Whose claim there is, and when its lease ends.
+    /// The key that has a claim, and when its lease ends.
     claim: Option<(Fingerprint, u64)>,
 }
 
@@ -30,7 +30,7 @@ impl<I: Index, B: Blobs> IndexedDownload<I, B> {
         let Some((name, record)) = shared.find(cookie)? else { return Ok(None) };
         let blob = match shared.blobs.open(&name) {
             Ok(blob) => blob,
-            // It may have been removed between the two steps.
+            // It may have been removed after it was found.
             Err(_) if shared.find(cookie)?.is_none() => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -85,7 +85,7 @@ impl<I: Index, B: Blobs> FileReader for IndexedDownload<I, B> {
         if let Some((by, lease)) = self.claim
             && self.shared.now().saturating_add(CLAIM_LEASE.as_secs() / 2) > lease
         {
-            // A slow download keeps its claim. Should it be lost, the delivery counts all the same.
+            // A slow download keeps its claim. If it is lost, the delivery counts even so.
             self.renew_claim(by)?;
         }
         self.blob.read(content_start(self.file.header.as_ref()) + offset, length)

@@ -8,20 +8,20 @@ use crate::store::{
 };
 use crate::types::cookie::{Cookie, CookieSource};
 
-/// The most uploads of one owner that are not complete (`docs/protocol.md` §24): nobody sees them,
-/// and all pay for them.
+/// The most uploads of one owner that are not complete (`docs/protocol.md` §24): they are
+/// invisible, and use space.
 pub const PENDING_PER_OWNER: usize = 100;
 
-/// The most uploads of all owners that are not complete (`docs/protocol.md` §24): keys are cheap,
-/// and a day of leases long.
+/// The most uploads of all owners that are not complete (`docs/protocol.md` §24): keys are free,
+/// and a lease lasts a day.
 pub const PENDING_IN_ALL: u64 = 10_000;
 
-/// Says whether there is a blob of this name, be it ours or not.
+/// Returns whether a blob of this name exists, ours or not.
 pub type NameTakenFn<'a> = &'a dyn Fn(&str) -> Result<bool, StoreError>;
 
-/// The records of a store. Each method that changes something does so durably and in one step: an
-/// error says that it is not done, and that no crash will bring it back. Where that cannot be known
-/// the error is [`Stopped`], and so is the answer to everything from then on.
+/// The records of a store. Each method that changes something does so durably and in one step:
+/// after an error it is not done, and no crash will bring it back. If that cannot be known the
+/// error is [`Stopped`], and every later call fails with it.
 ///
 /// [`Stopped`]: crate::store::StoreErrorKind::Stopped
 pub trait Index: Send + Sync + 'static {
@@ -43,7 +43,7 @@ pub trait Index: Send + Sync + 'static {
         taken: NameTakenFn<'_>,
     ) -> Result<Reservation, StoreError>;
 
-    /// A pending upload, be its lease over or not, and the name of its blob.
+    /// A pending upload, even if its lease has ended, and the name of its blob.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -55,18 +55,18 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn checkpoints(&self, cookie: &Cookie) -> Result<Vec<(u64, ChainDigest)>, StoreError>;
 
-    /// A pending upload goes on from a checkpoint: it is recorded, later ones are forgotten, and
-    /// the lease begins anew. Says whether there is such an upload.
+    /// Records a checkpoint of a pending upload, forgets later ones, and renews the lease. Returns
+    /// whether there is such an upload.
     ///
     /// # Errors
-    /// [`StoreError`]; [`Quota`] if only what is to be reserved was refused: the checkpoint is
-    /// recorded even so.
+    /// [`StoreError`]; [`Quota`] if the reservation does not fit; the checkpoint is recorded even
+    /// so.
     ///
     /// [`Quota`]: crate::store::StoreErrorKind::Quota
     fn advance(&self, cookie: &Cookie, progress: &Progress) -> Result<bool, StoreError>;
 
-    /// Forgets a pending upload, or one only whose lease is over at a moment, in Unix seconds. Its
-    /// blob, whose name it gives, is still noted as an orphan.
+    /// Forgets a pending upload, with `lapsed_at` only if its lease has ended by then, in Unix
+    /// seconds. Returns the name of its blob, which stays noted as an orphan.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -76,13 +76,13 @@ pub trait Index: Send + Sync + 'static {
         lapsed_at: Option<u64>,
     ) -> Result<Option<String>, StoreError>;
 
-    /// All pending uploads, or those whose lease is over at a moment, in Unix seconds.
+    /// All pending uploads, or those whose lease has ended at a time, in Unix seconds.
     ///
     /// # Errors
     /// [`StoreError`]
     fn uploads(&self, lapsed_at: Option<u64>) -> Result<Vec<Reservation>, StoreError>;
 
-    /// Turns a reservation into a record of a file that was stored at a moment, in Unix seconds.
+    /// Turns a reservation into a record of a file that was stored at a time, in Unix seconds.
     ///
     /// # Errors
     /// [`StoreError`]; of a sealed file, if its upload is not pending any more.
@@ -93,10 +93,10 @@ pub trait Index: Send + Sync + 'static {
         record: &Record,
     ) -> Result<(), StoreError>;
 
-    /// The name of a file's blob and what was recorded, be the file expired or not.
+    /// The name of a file's blob and its record, even if the file has expired.
     ///
     /// # Errors
-    /// [`StoreError`]; [`Damaged`] if the record is not what it should be.
+    /// [`StoreError`]; [`Damaged`] if the record is not valid.
     ///
     /// [`Damaged`]: crate::store::StoreErrorKind::Damaged
     fn find(&self, cookie: &Cookie) -> Result<Option<(String, Record)>, StoreError>;
@@ -108,8 +108,8 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn claim(&self, cookie: &Cookie, claim: &Claim) -> Result<bool, StoreError>;
 
-    /// Counts a delivery to a key, whose claim has come to its end; gives what the deliveries are
-    /// then. `None` if they are not limited, or if there is no such file.
+    /// Counts a delivery to a key and ends its claim. Returns the deliveries after that; `None` if
+    /// they are not limited, or if there is no such file.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -125,9 +125,9 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn delivered(&self) -> Result<Vec<Cookie>, StoreError>;
 
-    /// Withdraws a record and notes its blob, whose name it gives, as an orphan. If it is to be
-    /// remembered until a moment, in Unix seconds, whose it was,
-    /// [`was_withdrawn`](Self::was_withdrawn) tells it.
+    /// Removes a record, notes its blob as an orphan, and returns the blob's name. With
+    /// `remembered`, its owner is remembered until that time, in Unix seconds, for
+    /// [`was_unpublished`](Self::was_unpublished).
     ///
     /// # Errors
     /// [`StoreError`]
@@ -137,12 +137,12 @@ pub trait Index: Send + Sync + 'static {
         remembered: Option<u64>,
     ) -> Result<Option<String>, StoreError>;
 
-    /// Whether a record of this owner was withdrawn that is remembered at a moment, in Unix
-    /// seconds. At most [`REMOVED_REMEMBERED`](crate::store::REMOVED_REMEMBERED) are, the latest.
+    /// Whether a removed record of this owner is still remembered at `now`, in Unix seconds. At
+    /// most the latest [`REMOVED_REMEMBERED`](crate::store::REMOVED_REMEMBERED) are.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn was_withdrawn(
+    fn was_unpublished(
         &self,
         cookie: &Cookie,
         owner: &Fingerprint,
@@ -155,7 +155,7 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn count(&self) -> Result<usize, StoreError>;
 
-    /// The cookies of all files, or of those that have expired at a moment, in Unix seconds.
+    /// The cookies of all files, or of those that have expired at a time, in Unix seconds.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -180,7 +180,7 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn orphans(&self) -> Result<Vec<String>, StoreError>;
 
-    /// Whose a blob is; `None` if this index has never heard of it, or has forgotten it.
+    /// The owner of a blob; `None` if the index does not know it.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -192,8 +192,7 @@ pub trait Index: Send + Sync + 'static {
     /// [`StoreError`]
     fn clear_orphan(&self, blob: &str) -> Result<(), StoreError>;
 
-    /// Makes a user, or gives the one that the key is already; a valid invite is used up by the
-    /// former only.
+    /// Creates a user, or returns the existing one of the key; only the former uses up an invite.
     ///
     /// # Errors
     /// [`StoreError`]; [`NameTaken`], and [`BadInvite`] for one that is not valid, or for none
@@ -203,14 +202,14 @@ pub trait Index: Send + Sync + 'static {
     /// [`BadInvite`]: crate::store::StoreErrorKind::BadInvite
     fn sign_up(&self, wish: &SignUp<'_>) -> Result<Account, StoreError>;
 
-    /// The user that a key is.
+    /// The user with this key.
     ///
     /// # Errors
     /// [`StoreError`]
     fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError>;
 }
 
-/// Whose a blob is.
+/// The owner of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlobOwner {
     /// A file's.
@@ -218,10 +217,10 @@ pub enum BlobOwner {
     /// A pending upload's.
     Upload,
     /// It is noted as an orphan: on its way in, or to be removed.
-    Unowned,
+    Orphan,
 }
 
-/// Somebody who wants to be a user.
+/// A request to become a user.
 #[derive(Clone, Copy, Debug)]
 pub struct SignUp<'a> {
     /// Their key.
@@ -245,7 +244,7 @@ pub struct Reservation {
     pub blob: String,
 }
 
-/// What an index keeps of an upload that is not complete.
+/// What an index stores of an upload that is not complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     /// What the client said of it.
@@ -254,11 +253,11 @@ pub struct Pending {
     pub owner: Fingerprint,
     /// Bytes that count against the owner's quota.
     pub reserved: u64,
-    /// When it ends unless something new comes, in Unix seconds.
+    /// When it ends unless it progresses, in Unix seconds.
     pub lease: u64,
 }
 
-/// A checkpoint that a pending upload goes on from.
+/// A checkpoint of a pending upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// The bytes that are durable, the header not counted; 0 is the start.
@@ -271,30 +270,30 @@ pub struct Progress {
     pub lease: u64,
 }
 
-/// What an index keeps of a file: nothing of one of 2019.
+/// What an index stores of a file. A file that 2019 code stored has none of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
-    /// When it will be gone, in Unix seconds.
+    /// When it expires, in Unix seconds.
     pub expires: Option<u64>,
     /// The key that uploaded it, if that was proved.
     pub owner: Option<Fingerprint>,
     /// The header of a sealed file, with which its blob begins.
     pub header: Option<Header>,
-    /// What its blob holds; the first version did not record it.
+    /// What its blob contains, if that was recorded.
     pub content: Option<Content>,
     /// How many deliveries it is kept for, if they are limited.
     pub downloads: Option<u64>,
 }
 
 impl Record {
-    /// Whether the file can be asked for at a moment, in Unix seconds.
+    /// Whether the file has not expired at `now`, in Unix seconds.
     pub fn is_live(&self, now: u64) -> bool {
         self.expires.is_none_or(|expires| expires > now)
     }
 }
 
-/// What a blob holds, to be compared with its bytes later.
+/// The content of a blob, to be compared with its bytes later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Content {
     /// The size in bytes, the header not counted.

@@ -10,12 +10,12 @@
 //!             for each that is staged: publish it if a record names it, keep it if an upload does, else remove it
 //! ```
 //!
-//! The index first, then the blobs, wherever something is taken away. What cannot be removed keeps
-//! its note and is tried again by the sweep: it costs room, and no answer, and never a start.
+//! Removal is in the index first, then in the blobs. A blob that cannot be removed keeps its note
+//! and the sweep tries again: it costs space, but fails no request and no start.
 //!
 //! So at every moment a blob belongs to a record, or to a pending upload, or is noted as an orphan,
-//! or is not ours and is left alone. A record is written last and withdrawn first: what it names is
-//! always whole. A checkpoint likewise: what is before it is always there.
+//! or is not ours and is left alone. A record is written last and removed first, so the blob that
+//! it names is always whole. So is a checkpoint: the bytes before it are always there.
 
 mod active;
 mod blobs;
@@ -43,14 +43,14 @@ pub use index::{
 };
 use upload::IndexedUpload;
 
-/// How many cookies are tried before a store says that it finds none that is free.
+/// How many cookies are tried before a store reports that none is free.
 pub(crate) const COOKIE_TRIES: usize = 16;
 
 /// The most blobs that a sweep tries to remove again: each is a few hundred bytes of memory.
 const MOST_LEFTOVERS: usize = 10_000;
 
-/// Inodes that uploads leave free: what uploads that are under way still request, three each, and
-/// the database's own files.
+/// Inodes that uploads leave free: for those in progress, which need up to three each, and for the
+/// database's own files.
 const MINIMUM_FREE_FILES: u64 = 256;
 
 pub(crate) fn no_cookie_left() -> StoreError {
@@ -86,7 +86,7 @@ struct Shared<I, B> {
     index: I,
     blobs: B,
     options: OpenOptions,
-    /// The sealed uploads that a connection goes on with.
+    /// The sealed uploads that a connection is writing.
     active: Arc<Active<Box<dyn StagedBlob>>>,
     /// Blobs that could not be removed, and why.
     leftovers: Mutex<BTreeMap<String, StoreError>>,
@@ -107,22 +107,22 @@ impl<I, B> std::fmt::Debug for IndexedStore<I, B> {
 }
 
 impl<I: Index, B: Blobs> IndexedStore<I, B> {
-    /// Puts a store together, and removes what a crash has left behind but uploads that can be
-    /// resumed. Nobody else may be using the same backends.
+    /// Creates a store of these backends, and removes what a crash has left, except uploads that
+    /// can be resumed. No other store may use the same backends.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn recover(index: I, blobs: B, options: OpenOptions) -> Result<Self, StoreError> {
         let shared =
             Shared { index, blobs, options, active: Arc::default(), leftovers: Mutex::default() };
-        // Of pending uploads that are not staged nothing was durable yet; those that are published
-        // already were cut off before their record was. A resume stages either again.
+        // A pending upload may have no staged blob, if nothing of it was durable, or a published
+        // one, if the crash came before its record. A resume restages both.
         let orphans = shared.index.orphans()?;
         for blob in shared.blobs.staged()?.into_iter().chain(orphans) {
             shared.tidy(&blob)?;
         }
         for cookie in shared.index.delivered()? {
-            // A crash came between the last delivery and the removal.
+            // A crash between the last delivery and the removal has left them.
             shared.remove(&cookie)?;
         }
         let store = Self { shared: Arc::new(shared) };
@@ -130,9 +130,9 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
         Ok(store)
     }
 
-    /// Removes the files whose time is over, the broken uploads whose lease is, and what could not
-    /// be removed before, and says how many files and uploads they were. What still cannot be
-    /// removed, [`leftovers`](Self::leftovers) tells.
+    /// Removes expired files, interrupted uploads whose lease has ended, and what could not be
+    /// removed before. Returns how many files and uploads they were. [`leftovers`](Self::leftovers)
+    /// returns what still cannot be removed.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -152,13 +152,14 @@ impl<I: Index, B: Blobs> IndexedStore<I, B> {
         Ok(removed)
     }
 
-    /// Why what is to be removed is still there: a directory of another owner, say. Each sweep
-    /// tries again.
+    /// Why blobs that are to be removed are still there, such as a directory of another owner. Each
+    /// sweep tries again.
     pub fn leftovers(&self) -> Vec<StoreError> {
         self.shared.leftovers().values().cloned().collect()
     }
 
-    /// Removes every file, and says how many they were. Uploads that are not complete go on.
+    /// Removes every file, and returns how many they were. Uploads that are not complete are not
+    /// affected.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -194,7 +195,7 @@ impl<I: Index, B: Blobs> Shared<I, B> {
         self.options.clock.unix_seconds()
     }
 
-    /// When the lease of an upload that goes on now will end.
+    /// When the lease of an upload that progresses now will end.
     fn lease(&self) -> u64 {
         self.now().saturating_add(LEASE.as_secs())
     }
@@ -210,43 +211,43 @@ impl<I: Index, B: Blobs> Shared<I, B> {
         Ok(true)
     }
 
-    /// Removes a pending upload, or one only whose lease is over at a moment, and says whether
-    /// there was one.
+    /// Removes a pending upload, with `lapsed_at` only if its lease has ended by then. Returns
+    /// whether it did.
     fn abandon(&self, cookie: &Cookie, lapsed_at: Option<u64>) -> Result<bool, StoreError> {
         let Some(blob) = self.index.abandon(cookie, lapsed_at)? else { return Ok(false) };
         self.cleared(&blob, self.clear(&blob))?;
         Ok(true)
     }
 
-    /// Removes a blob that is noted as an orphan, wherever it has got to, and forgets the note.
+    /// Removes a blob that is noted as an orphan, staged or published, and then the note.
     fn clear(&self, blob: &str) -> Result<(), StoreError> {
-        // If it is still staged, what has its name is not ours.
+        // If it is still staged, what has its published name is not ours.
         if !self.blobs.discard(blob)? {
             self.blobs.remove(blob)?;
         }
         self.index.clear_orphan(blob)
     }
 
-    /// Does with a blob what its owner tells: what a crash or a failure has left behind is removed,
-    /// if that is possible.
+    /// Brings a blob into the state that the index says: published for a record, kept for an
+    /// upload, removed otherwise.
     fn tidy(&self, blob: &str) -> Result<(), StoreError> {
         let tidied = match self.index.owner(blob)? {
             Some(BlobOwner::Record) => self.blobs.recover(blob),
             Some(BlobOwner::Upload) => Ok(()),
-            Some(BlobOwner::Unowned) => self.clear(blob),
+            Some(BlobOwner::Orphan) => self.clear(blob),
             None => self.blobs.discard(blob).map(drop),
         };
         self.cleared(blob, tidied)
     }
 
-    /// A blob was removed, or is left to the next sweep: no answer depends on that. Only a store
-    /// that has stopped must not go on.
+    /// Notes a blob that could not be removed for the next sweep: no request fails for that, unless
+    /// the store has stopped.
     fn cleared(&self, blob: &str, cleared: Result<(), StoreError>) -> Result<(), StoreError> {
         let mut leftovers = self.leftovers();
         match cleared {
             Ok(()) => drop(leftovers.remove(blob)),
             Err(error) if error.kind() == StoreErrorKind::Stopped => return Err(error),
-            // One too many is found by the next start.
+            // The list is bounded; the next start finds the others.
             Err(error) if leftovers.len() < MOST_LEFTOVERS => {
                 drop(leftovers.insert(blob.to_owned(), error));
             }
@@ -265,13 +266,13 @@ impl<I: Index, B: Blobs> Shared<I, B> {
         Ok(self.index.find(cookie)?.filter(|(_, record)| record.is_live(now)))
     }
 
-    /// A pending upload whose lease is not over.
+    /// A pending upload whose lease has not ended.
     fn pending(&self, cookie: &Cookie) -> Result<Option<(String, Pending)>, StoreError> {
         let now = self.now();
         Ok(self.index.pending(cookie)?.filter(|(_, pending)| pending.lease > now))
     }
 
-    /// Refuses so many more bytes where they would not leave free what must stay free.
+    /// Refuses `more` bytes if they would not leave free what must stay free.
     fn check_room(&self, more: u64) -> Result<(), StoreError> {
         let minimum_free = self.options.minimum_free;
         let detail = match self.blobs.free()? {
@@ -286,7 +287,7 @@ impl<I: Index, B: Blobs> Shared<I, B> {
         Err(StoreError::new(StoreErrorKind::Full, detail))
     }
 
-    /// Refuses strangers where they may not do what users may.
+    /// Refuses keys that are not users, on a server for members only.
     fn check_member(&self, key: Option<&Fingerprint>) -> Result<(), StoreError> {
         let is_member =
             || key.map_or(Ok(None), |key| self.index.account(key)).map(|account| account.is_some());
@@ -349,7 +350,7 @@ impl<I: Index, B: Blobs> Store for IndexedStore<I, B> {
         if is_owned && self.remove(cookie)? {
             return Ok(Removal::Removed);
         }
-        self.shared.index.was_withdrawn(cookie, owner, self.shared.now()).map(Removal::of_missing)
+        self.shared.index.was_unpublished(cookie, owner, self.shared.now()).map(Removal::of_missing)
     }
 
     fn list(

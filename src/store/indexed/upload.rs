@@ -14,7 +14,7 @@ use crate::sealed::Header;
 use crate::store::{FileWriter, NewFile, Resumed, RetentionTerms, StoreError, StoreErrorKind};
 use crate::types::cookie::Cookie;
 
-/// What is reserved behind a checkpoint for a file whose size is not known (`docs/protocol.md`
+/// What is reserved beyond a checkpoint for a file whose size is not known (`docs/protocol.md`
 /// §17.5).
 const RESERVED_AHEAD: u64 = 24 * 1024 * 1024;
 
@@ -29,12 +29,12 @@ pub(super) struct IndexedUpload<I: Index, B: Blobs> {
     stage: Stage,
 }
 
-/// How far an upload has come, and so what is to be removed if it ends here.
+/// The progress of an upload, which decides what its drop removes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Staged,
     Published,
-    /// Nothing, now.
+    /// There is nothing to remove: the file is complete, or the upload is pending in the index.
     Settled,
 }
 
@@ -48,7 +48,8 @@ impl<I: Index, B: Blobs> IndexedUpload<I, B> {
             }
         };
         shared.check_member(pending.as_ref().map(|pending| &pending.owner))?;
-        // A full disk is not made fuller by what is written down of uploads that it refuses.
+        // Checked before anything is recorded, so that refused uploads do not fill a full disk
+        // further.
         shared.check_room(0)?;
         let options = &shared.options;
         let taken = |blob: &str| shared.blobs.exists(blob);
@@ -78,7 +79,8 @@ impl<I: Index, B: Blobs> IndexedUpload<I, B> {
         match staged.and_then(|held| held.ok_or_else(superseded)) {
             Ok(held) => Ok(Self::new(shared, reservation, file.clone(), held, file.chain())),
             Err(error) => {
-                // The error to tell is this one.
+                // An error of the cleanup must not hide this one; the next sweep or start tries
+                // again.
                 let _ = shared.index.abandon(cookie, None).and_then(|_| {
                     let discarded =
                         shared.blobs.discard(blob).and_then(|_| shared.index.clear_orphan(blob));
@@ -89,13 +91,14 @@ impl<I: Index, B: Blobs> IndexedUpload<I, B> {
         }
     }
 
-    /// Takes a pending upload over; `None` if there is none.
+    /// Takes over a pending upload; `None` if there is none.
     pub(super) fn resume(
         shared: &Arc<Shared<I, B>>,
         cookie: &Cookie,
         offset: u64,
     ) -> Result<Option<Resumed>, StoreError> {
-        // So that nobody waits for, or takes anything from, a cookie that is none.
+        // An unknown cookie must not create an entry in the table of active uploads, nor wait for
+        // one.
         if shared.pending(cookie)?.is_none() {
             return Ok(None);
         }
@@ -104,8 +107,8 @@ impl<I: Index, B: Blobs> IndexedUpload<I, B> {
                 return Ok(None);
             };
             let mut staged = shared.blobs.restage(&blob, &upload.verifier)?;
-            // What is not there is not gone on with, whatever was recorded: a file must not get a
-            // hole.
+            // A checkpoint is recorded after its bytes are synced, but a restored backup may have
+            // an older blob. Resuming beyond its end would leave a hole in the file.
             let most =
                 staged.length()?.saturating_sub(content_start(Some(&upload.header))).min(offset);
             let checkpoints = shared.index.checkpoints(cookie)?;
@@ -114,7 +117,8 @@ impl<I: Index, B: Blobs> IndexedUpload<I, B> {
             let file = NewFile::Sealed { upload, owner };
             let chain = checkpoint
                 .map_or_else(|| file.chain(), |(position, chain)| Chain::resume(position, chain));
-            // Before a byte changes, nothing must speak of the bytes that were there.
+            // The later checkpoints go first, durably: after a crash a checkpoint must not refer to
+            // bytes that were overwritten.
             if !shared.index.advance(cookie, &progress(shared, &chain, size))? {
                 return Ok(None);
             }
@@ -156,13 +160,13 @@ impl<I: Index, B: Blobs> IndexedUpload<I, B> {
     }
 }
 
-/// Begins a sealed blob. Nothing of it is durable before its first checkpoint: until then a resume
-/// begins anew.
+/// Starts a sealed blob with its header. It is not synced: nothing is durable before the first
+/// checkpoint, and until then a resume starts at 0.
 fn start(staged: &mut dyn StagedBlob, header: &Header) -> Result<(), StoreError> {
     staged.append(&header.to_bytes())
 }
 
-/// What a sealed upload that has come so far counts against the quota.
+/// What a sealed upload counts against the quota when it has this many bytes.
 fn reserved(size: Option<u64>, position: u64) -> u64 {
     size.unwrap_or(position.saturating_add(RESERVED_AHEAD))
 }
@@ -181,7 +185,7 @@ fn progress<I: Index, B: Blobs>(
     }
 }
 
-/// What is granted to a file, whatever its client asked for.
+/// What a file is granted of what its client asked for.
 fn keep<I: Index, B: Blobs>(shared: &Shared<I, B>, file: &NewFile) -> RetentionTerms {
     let retention = shared.options.retention;
     match file {
@@ -214,7 +218,7 @@ impl<I: Index, B: Blobs> FileWriter for IndexedUpload<I, B> {
         }
         self.shared.check_room(data.len() as u64)?;
         let mut held = self.blob.lock();
-        // Given back at the end only, so that nothing follows a write that has failed.
+        // Put back only at the end, so that no write can follow one that failed.
         let mut staged = held.take().ok_or_else(superseded)?;
         let mut rest = &data[..];
         while !rest.is_empty() {
@@ -241,7 +245,7 @@ impl<I: Index, B: Blobs> FileWriter for IndexedUpload<I, B> {
 
     fn commit(mut self: Box<Self>) -> Result<ChainDigest, StoreError> {
         let Self { shared, reservation, file, blob, chain, stage, .. } = &mut *self;
-        // Whoever takes over waits until this is decided.
+        // A connection that takes over waits for the outcome.
         let mut held = blob.lock();
         held.take().ok_or_else(superseded)?.publish()?;
         *stage = Stage::Published;
@@ -259,8 +263,10 @@ impl<I: Index, B: Blobs> FileWriter for IndexedUpload<I, B> {
             downloads: keep.downloads,
         };
         let published = shared.index.publish(reservation, stored, &record);
-        // One of FSS/2 is still pending, and its resume finds the blob. If it is unknown whether
-        // there is a record, the blob is left to the next start, which knows.
+        // After an error an upload of FSS/2 is still pending, and a resume restages the published
+        // blob. If the store has stopped it is unknown whether there is a record, so the blob is
+        // left to the next start, which knows. Only the blob of a failed upload of FSS 1.0 is
+        // removed.
         if !matches!((&published, &file), (Err(error), NewFile::Legacy { .. }) if error.kind() != StoreErrorKind::Stopped)
         {
             *stage = Stage::Settled;
@@ -273,13 +279,13 @@ impl<I: Index, B: Blobs> Drop for IndexedUpload<I, B> {
     fn drop(&mut self) {
         let Self { shared, reservation: Reservation { blob, .. }, file, .. } = self;
         let removed = match (self.stage, file) {
-            // It can be resumed.
+            // It stays pending, to be resumed.
             (Stage::Staged, NewFile::Sealed { .. }) | (Stage::Settled, _) => return,
-            // What has the blob's name, if anything, is not ours.
+            // The blob was not published, so what has its name is not ours.
             (Stage::Staged, NewFile::Legacy { .. }) => shared.blobs.discard(blob).map(drop),
             (Stage::Published, _) => shared.blobs.remove(blob),
         };
-        // The next sweep tries again. Should the store have stopped, the next start does.
+        // The next sweep tries again, or the next start if the store has stopped.
         let _ = shared.cleared(blob, removed.and_then(|()| shared.index.clear_orphan(blob)));
     }
 }

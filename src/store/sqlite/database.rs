@@ -87,9 +87,9 @@ pub(in crate::store) struct Database {
     access: Access,
     log: Log,
     writer: Writer,
-    /// Connections that only read. They see what is committed, and wait for nobody who writes.
+    /// Connections that only read. They see what is committed, and do not wait for the writer.
     readers: Mutex<Readers>,
-    /// Told when a reader is free.
+    /// Notified when a reader is free.
     reader_is_free: Condvar,
 }
 
@@ -97,7 +97,7 @@ pub(in crate::store) struct Database {
 struct Readers {
     idle: Vec<Connection>,
     busy: usize,
-    /// The log is being cut: who comes waits.
+    /// The log is being truncated: new readers wait.
     paused: bool,
 }
 
@@ -138,7 +138,7 @@ impl Database {
         }
     }
 
-    /// Reads what is committed, all at one moment.
+    /// Reads what is committed, in one snapshot.
     pub(in crate::store) fn read<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Failure>,
@@ -169,7 +169,8 @@ impl Database {
         self.writer.alone(|connection| log::checkpoint(connection, "PASSIVE"))
     }
 
-    /// Cuts the log while nobody reads. Reading is short, and waits for no writer.
+    /// Truncates the log while no connection reads. That is soon, since reads are short and do not
+    /// wait for the writer.
     fn cut_log(&self) {
         let mut readers = self.readers();
         if std::mem::replace(&mut readers.paused, true) {
@@ -179,7 +180,7 @@ impl Database {
             readers = self.reader_is_free.wait(readers).unwrap_or_else(PoisonError::into_inner);
         }
         drop(readers);
-        // If the store has stopped, what is in the log is left to the next start.
+        // If the store has stopped, the log is left to the next start.
         let _ = self.writer.alone(|connection| {
             self.log.cut(connection);
             Ok(())
@@ -188,7 +189,7 @@ impl Database {
         self.reader_is_free.notify_all();
     }
 
-    /// A connection that is free, or a new one, or the next that is given back.
+    /// A free connection, or a new one, or the next that is released.
     fn take_reader(&self) -> Result<Reader<'_>, StoreError> {
         let mut readers = self.readers();
         while readers.paused || readers.idle.is_empty() && readers.busy >= MOST_READERS {
@@ -219,7 +220,7 @@ impl Database {
     }
 }
 
-/// A connection for reading, which is given back.
+/// A connection for reading, which is released when dropped.
 struct Reader<'a> {
     database: &'a Database,
     /// None only if it could not be opened.
@@ -239,12 +240,12 @@ impl Drop for Reader<'_> {
         readers.busy -= 1;
         readers.idle.extend(self.connection.take());
         drop(readers);
-        // Both those who want to read and who cuts the log may be waiting.
+        // Both readers and the thread that truncates the log may be waiting.
         self.database.reader_is_free.notify_all();
     }
 }
 
-/// A 2019 table that a database must have, and what is put beside it.
+/// A 2019 table that a database must have, and its side tables.
 pub(crate) struct Schema {
     pub(crate) table: &'static str,
     pub(crate) columns: &'static [&'static str],

@@ -156,7 +156,7 @@ fn remember(transaction: &Connection, cookie: &Cookie, until: u64) -> Result<(),
     Ok(())
 }
 
-pub(super) fn was_withdrawn(
+pub(super) fn was_unpublished(
     connection: &Connection,
     cookie: &Cookie,
     owner: &Fingerprint,
@@ -271,7 +271,7 @@ pub(super) fn owner(connection: &Connection, blob: &str) -> Result<Option<BlobOw
     let tables = [
         ("SELECT EXISTS(SELECT 1 FROM stored WHERE path = ?1)", BlobOwner::Record),
         ("SELECT EXISTS(SELECT 1 FROM fss_pending WHERE blob = ?1)", BlobOwner::Upload),
-        ("SELECT EXISTS(SELECT 1 FROM fss_unowned WHERE path = ?1)", BlobOwner::Unowned),
+        ("SELECT EXISTS(SELECT 1 FROM fss_unowned WHERE path = ?1)", BlobOwner::Orphan),
     ];
     for (exists, owner) in tables {
         if connection.query_row(exists, [blob], |row| row.get(0))? {

@@ -1,10 +1,10 @@
-//! The log that SQLite keeps beside a database (`-wal`): bounded, however many read, and there
+//! The log that SQLite keeps beside a database (`-wal`): bounded, however many read, and reserved
 //! before the disk is full.
 //!
-//! SQLite goes on at the start of the log once all of it is in the database and nobody reads from
-//! it. While there is always somebody who reads that never comes, so a log that has grown is cut
-//! while readers wait ([`Database`]). And what has to be written when no room is left (deletes,
-//! claims, a start) goes where zeros were written before.
+//! SQLite restarts the log once all of it is in the database and no connection reads from it. With
+//! constant readers that never happens, so a log that has grown is truncated while readers wait
+//! ([`Database`]). What must be written on a full disk (deletes, claims, a start) goes into space
+//! that was reserved with zeros.
 //!
 //! [`Database`]: super::database::Database
 
@@ -26,7 +26,7 @@ const PAGES: i64 = 400;
 pub(super) const RESERVED: u64 = 2 * 1024 * 1024;
 /// Bytes of the log after which readers wait until it is cut.
 const MOST: u64 = 2 * RESERVED;
-/// Pages of the database that are free beforehand, so that it need not grow when the disk is full.
+/// Free pages that the database has in reserve, so that it need not grow when the disk is full.
 const FREE_PAGES: i64 = 64;
 
 /// The log of a database.
@@ -40,14 +40,13 @@ impl Log {
         Self(path.into())
     }
 
-    /// Sets up the connection that writes, and has in the database what the process before has left
-    /// in the log: it may have been read from there without being on the disk.
+    /// Sets up the connection that writes, and checkpoints what the process before has left in the
+    /// log: this process may read it from there although it is not durable.
     ///
     /// # Errors
-    /// Those of SQLite, unless all they mean is that there is no room, or that another process
-    /// reads.
+    /// Those of SQLite, except for a full disk and for readers in another process.
     pub(super) fn open(&self, connection: &Connection) -> rusqlite::Result<()> {
-        // The log stays when the last connection is closed, and with it its room.
+        // The log stays when the last connection is closed, and with it its reserved space.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.pragma_update(None, "wal_autocheckpoint", PAGES)?;
         connection.pragma_update(None, "journal_size_limit", sql_integer(RESERVED))?;
@@ -55,19 +54,19 @@ impl Log {
             Err(error) if !is_harmless(&error) => return Err(error),
             _ => {}
         }
-        // Where there is no room the next start tries again.
+        // If there is no space, the next start tries again.
         let _ = self.reserve();
         let _ = reserve_pages(connection);
         Ok(())
     }
 
-    /// Whether it has to be cut.
+    /// Whether it must be truncated.
     pub(super) fn is_large(&self) -> bool {
         fs::metadata(&self.0).is_ok_and(|log| log.len() > MOST)
     }
 
-    /// Brings the log into the database and cuts it. Nobody of this process may be reading; another
-    /// process that does so only has it stay as it is.
+    /// Checkpoints and truncates the log. This process must not be reading; a reader in another
+    /// process only prevents the truncation.
     pub(super) fn cut(&self, connection: &Connection) {
         // It is tried again after the next commit.
         let _ = connection.busy_timeout(Duration::ZERO);
@@ -76,7 +75,7 @@ impl Log {
         let _ = self.reserve();
     }
 
-    /// Fills the log up with zeros, which SQLite takes for its end and writes over.
+    /// Fills the log with zeros, which SQLite takes for its end and overwrites.
     fn reserve(&self) -> io::Result<()> {
         static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
         let mut log = OpenOptions::new().append(true).open(&self.0)?;
@@ -91,7 +90,7 @@ impl Log {
     }
 }
 
-/// Sets up a connection that reads: it leaves the log as it is when it is closed.
+/// Sets up a connection that reads: closing it does not checkpoint the log.
 pub(super) fn leave(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
 }
@@ -106,7 +105,7 @@ fn is_harmless(error: &rusqlite::Error) -> bool {
     matches!(code, Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// Makes pages and gives them back: SQLite takes free pages before it makes the file larger.
+/// Allocates pages and frees them: SQLite uses free pages before it grows the file.
 fn reserve_pages(connection: &Connection) -> rusqlite::Result<()> {
     let (free, size): (i64, i64) = connection.query_row(
         "SELECT freelist_count, page_size FROM pragma_freelist_count, pragma_page_size",

@@ -147,13 +147,13 @@ impl Index for SqliteIndex {
         self.0.write(|transaction| files::unpublish(transaction, cookie, remembered))
     }
 
-    fn was_withdrawn(
+    fn was_unpublished(
         &self,
         cookie: &Cookie,
         owner: &Fingerprint,
         now: u64,
     ) -> Result<bool, StoreError> {
-        self.0.read(|connection| files::was_withdrawn(connection, cookie, owner, now))
+        self.0.read(|connection| files::was_unpublished(connection, cookie, owner, now))
     }
 
     fn count(&self) -> Result<usize, StoreError> {

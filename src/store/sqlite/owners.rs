@@ -1,5 +1,5 @@
-//! What each key has stored, as running totals (`fss_owner`): to add up all files of an owner for
-//! each upload would make an upload slower with each file that is there.
+//! What each key has stored, as running totals (`fss_owner`): adding up all files of an owner for
+//! each upload would slow uploads down with each file.
 //!
 //! Whatever inserts, changes or deletes a row that has an owner tells it here, in the same
 //! transaction.
@@ -72,7 +72,7 @@ fn set(transaction: &Connection, owner: &Fingerprint, totals: Totals) -> Result<
     Ok(())
 }
 
-/// Counts all anew: programs of 2019 remove files and know nothing of owners.
+/// Counts everything again: programs of 2019 remove files and do not know owners.
 pub(super) fn recount(transaction: &Connection) -> Result<(), Failure> {
     transaction.execute("DELETE FROM fss_owner", [])?;
     let all = "SELECT owner, coalesce(size, 0) AS size FROM fss_file WHERE owner IS NOT NULL

@@ -1,4 +1,4 @@
-//! What goes into rows and comes out of them, and why that fails.
+//! Values of rows, and their errors.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use rusqlite::{ErrorCode, Row};
 
 use super::{StoreError, StoreErrorKind};
 
-/// Why a transaction came to nothing.
+/// Why a transaction failed.
 pub(in crate::store) enum Failure {
-    /// SQLite says so.
+    /// An error of SQLite.
     Database(rusqlite::Error),
-    /// We say so.
+    /// A refusal of our own.
     Refused(StoreError),
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn sql_integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Takes a number from a row. None of ours is negative.
+/// Reads a number from a row. None of ours is negative.
 pub(super) fn number(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<u64>> {
     let value: Option<i64> = row.get(column)?;
     value
@@ -74,7 +74,7 @@ pub(super) fn required_number(row: &Row<'_>, column: &str) -> rusqlite::Result<u
     number(row, column)?.ok_or_else(missing)
 }
 
-/// Takes what is written as bytes or text from a row, and reads it.
+/// Converts the error of parsing a column's bytes or text.
 pub(super) fn parsed<T, E>(kind: Type, result: Result<T, E>) -> rusqlite::Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,

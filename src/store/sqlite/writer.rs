@@ -1,14 +1,15 @@
-//! Writing to a database from many threads: transactions that come together are committed together,
-//! for a commit waits for the disk, and many cost what one costs.
+//! Writing to a database from many threads, with group commit: a commit waits for the disk, so
+//! concurrent transactions share one.
 //!
-//! Each runs in a savepoint of its own, so that one that fails takes nothing with it. Nobody is
-//! told that something is done before the commit that has it is durable, and nobody else sees it
-//! before, for reading is done on other connections.
+//! Each caller's work runs in its own savepoint, so that a failure undoes only that work.
+//! [`Writer::write`] returns only after the commit of the whole group, so what it has returned is
+//! durable (`synchronous=full`: SQLite syncs the log in each commit). Readers use other
+//! connections, so they do not see the work before that either.
 //!
-//! **A commit that failed stays failed.** SQLite takes it back in memory, but its frames may lie in
-//! the log, whole, and the next process would read them again. So before anybody is told of the
-//! failure, another commit writes a page over them. If that fails too, what the next process will
-//! find is unknown: then nothing is answered any more, until the database is opened again.
+//! **A failed commit stays failed.** SQLite rolls it back in memory, but its frames may be complete
+//! in the log, where the next process would read them. So before any caller gets the error, another
+//! commit overwrites them. If that fails too, it is unknown what the next process will find: then
+//! the store stops, and every call fails until the database is opened again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
@@ -21,7 +22,8 @@ use rusqlite::Connection;
 use super::values::{Failure, database_error};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// The most transactions in one commit, so that the first does not wait for ever.
+/// The most transactions in one commit, so that the first caller does not wait for ever while
+/// others keep coming.
 const MOST_AT_ONCE: usize = 64;
 
 /// The connection that writes.
@@ -29,10 +31,11 @@ const MOST_AT_ONCE: usize = 64;
 pub(super) struct Writer {
     path: PathBuf,
     state: Mutex<State>,
-    /// Threads that are about to write. Whoever is the last of them commits.
+    /// Threads that wait for the state's lock to write. The thread that finds none commits for its
+    /// group: while there are others, they can still join, and one of them commits.
     coming: AtomicUsize,
     committed: Condvar,
-    /// Why nothing is answered any more.
+    /// Why the store has stopped.
     stopped: OnceLock<StoreError>,
 }
 
@@ -41,7 +44,7 @@ struct State {
     connection: Connection,
     group: Option<Arc<Group>>,
     members: usize,
-    /// When a transaction could not be begun last, and why.
+    /// When `BEGIN` failed last, and why.
     failed: Option<(Instant, StoreError)>,
 }
 
@@ -61,7 +64,7 @@ impl Writer {
         }
     }
 
-    /// Whether it is known what the database holds.
+    /// Fails once the store has stopped: it is then unknown what the database holds.
     ///
     /// # Errors
     /// [`StoreErrorKind::Stopped`]
@@ -69,11 +72,12 @@ impl Writer {
         self.stopped.get().map_or(Ok(()), |stopped| Err(stopped.clone()))
     }
 
-    /// Does some work as one step: durably, or not at all; an error says that it is not done and
-    /// never will be.
+    /// Does some work as one step, durably or not at all. After an error it is not done, and no
+    /// crash will bring it back.
     ///
     /// # Errors
-    /// [`StoreErrorKind::Stopped`] if that is not known.
+    /// [`StoreErrorKind::Stopped`] if that is not known; others are those of the work and of
+    /// SQLite.
     pub(super) fn write<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Failure>,
@@ -83,10 +87,12 @@ impl Writer {
         let mut state = self.state();
         self.coming.fetch_sub(1, Ordering::SeqCst);
         let group = self.enter(&mut state, came)?;
-        // Others of the group may wait for this thread to commit: it must, whatever happens here.
+        // Other threads of the group may wait for this one to commit, so a panic of `work` must not
+        // skip the commit. It is resumed after it.
         let worked = catch_unwind(AssertUnwindSafe(|| in_savepoint(&mut state.connection, work)));
         if state.connection.is_autocommit() {
-            // Some errors, such as a full disk, make SQLite undo all of a transaction.
+            // Some errors, such as a full disk, make SQLite roll back the whole transaction, and so
+            // the work of the whole group.
             let detail =
                 format!("database {}: the transaction was rolled back", self.path.display());
             let undone = match &worked {
@@ -107,7 +113,7 @@ impl Writer {
         group.0.get().cloned().unwrap_or(Ok(())).map(|()| done)
     }
 
-    /// Does something with the connection between transactions.
+    /// Uses the connection between two transactions.
     pub(super) fn alone<T>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -128,7 +134,9 @@ impl Writer {
     fn enter(&self, state: &mut State, came: Instant) -> Result<Arc<Group>, StoreError> {
         self.check()?;
         if state.group.is_none() {
-            // Who came while another one waited for another process in vain has waited with it.
+            // `BEGIN` waits up to [`BUSY_TIMEOUT`] for another process. Callers that queued
+            // meanwhile have waited as long, so they share the error instead of each waiting again
+            // in turn.
             if let Some((_, error)) = state.failed.as_ref().filter(|(failed, _)| came < *failed) {
                 return Err(error.clone());
             }
@@ -147,7 +155,7 @@ impl Writer {
         commit(connection).map_err(|failed| {
             let failed = database_error(&self.path, &failed);
             match overwrite(connection) {
-                // What there is no room for is not there whole.
+                // On a full disk the frames cannot be complete, so no process will read them.
                 Err(error) if failed.kind() != StoreErrorKind::Full => {
                     let detail = format!("{failed}; whether it was committed is unknown ({error}), open the store again");
                     self.stopped.get_or_init(|| StoreError::new(StoreErrorKind::Stopped, detail)).clone()
@@ -159,7 +167,7 @@ impl Writer {
 
     fn settle(&self, state: &mut State, outcome: Result<(), StoreError>) {
         if let Some(group) = state.group.take() {
-            // It is settled once: nobody else has it open.
+            // The group was taken out of the state, so no other thread sets its outcome.
             let _ = group.0.set(outcome);
         }
         self.committed.notify_all();
@@ -169,14 +177,15 @@ impl Writer {
 fn commit(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("COMMIT").inspect_err(|_| {
         if !connection.is_autocommit() {
-            // The error to tell is the first one.
+            // An error here must not hide the first one.
             let _ = connection.execute_batch("ROLLBACK");
         }
     })
 }
 
-/// Commits something that has a page in the log, where the frames of a failed commit may lie: what
-/// follows it there is not read any more, for each frame's checksum goes on from the one before.
+/// Commits a change that writes a page at the end of the valid log, where the frames of a failed
+/// commit may be. SQLite does not read the frames after it: each frame's checksum continues the one
+/// before.
 fn overwrite(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let version = "SELECT user_version + 1 FROM pragma_user_version";
@@ -192,7 +201,7 @@ fn overwrite(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Does some work that leaves nothing behind if it fails.
+/// Does some work in a savepoint, which is rolled back if it fails.
 fn in_savepoint<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Connection) -> Result<T, Failure>,
@@ -271,8 +280,7 @@ mod tests {
         assert_eq!(numbers(&writer), expected);
     }
 
-    /// A disk that is full in the middle of a group undoes all of it, and none of it is
-    /// acknowledged.
+    /// A full disk in the middle of a group rolls back all of it, and none of it is acknowledged.
     #[test]
     fn what_sqlite_undoes_is_acknowledged_to_nobody() {
         let (_directory, writer) = writer();
@@ -301,7 +309,7 @@ mod tests {
         assert!(numbers(&writer).contains(&2));
     }
 
-    /// However many come, a commit is not put off for ever.
+    /// However many threads come, a commit is not delayed for ever.
     #[test]
     fn a_group_is_committed_when_it_is_large() {
         let (_directory, writer) = writer();
