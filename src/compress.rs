@@ -23,16 +23,16 @@ use zstd_safe::{CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer};
 
 /// The level: near the best ratio that costs less time than a fast disk.
 const LEVEL: i32 = 3;
-/// log2 of the largest window that is taken: a frame can make its reader hold so many bytes, 128
-/// MiB.
+/// Binary logarithm of the largest window that is accepted, 128 MiB: a frame can make its reader
+/// buffer that many bytes.
 pub const MAX_WINDOW_LOG: u32 = 27;
 /// Bytes that go in and out of zstd at once: a block of zstd.
 const PIECE: usize = 128 * 1024;
 /// Bytes of each piece of a sample.
 const SAMPLE: u64 = 64 * 1024;
 
-/// Names the encoding and the version of the encoder: the same bytes are encoded to the same only
-/// where this is the same.
+/// Names the encoding and the version of the encoder: only with the same name are the same bytes
+/// encoded to the same bytes.
 pub fn encoding_id() -> String {
     format!("zstd-{LEVEL}-{}", zstd_safe::version_string())
 }
@@ -41,7 +41,7 @@ pub fn encoding_id() -> String {
 /// depends on nothing but what goes in, however both are cut into pieces.
 pub struct Compressor {
     context: CCtx<'static>,
-    /// What came in, and how much of it zstd has.
+    /// The input, and how much of it zstd has consumed.
     input: Vec<u8>,
     filled: usize,
     taken: usize,
@@ -54,9 +54,9 @@ pub struct Compressor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Filling,
-    /// zstd gets whole pieces, so that how they came in shows nowhere.
+    /// zstd gets whole pieces, so that the output does not depend on how the input was divided.
     Compressing,
-    /// All has come in, and the frame is to be ended.
+    /// All input was consumed, and the frame must be ended.
     Ending,
     Ended,
 }
@@ -207,14 +207,14 @@ pub struct Decompressor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
-    /// It is not zstd, is damaged, or needs a larger window than is taken.
+    /// It is not zstd, is damaged, or needs a larger window than is accepted.
     #[error("the compressed content is damaged: {0}")]
     Frame(&'static str),
-    /// It has another size than was said.
+    /// It has another size than was announced.
     #[error("the content has another size than was announced")]
     Size,
     /// It ends too early.
-    #[error("the compressed content is cut off")]
+    #[error("the compressed content is truncated")]
     Truncated,
     /// Something follows the frame.
     #[error("something follows the compressed content")]
@@ -360,7 +360,7 @@ impl<W> fmt::Debug for Decoder<W> {
 /// of a smaller file. Leaves the reader at its beginning.
 ///
 /// # Errors
-/// What the reader says.
+/// The errors of the reader.
 pub fn sample(file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
     let size = file.seek(SeekFrom::End(0))?;
     let mut sample = Vec::new();
@@ -377,8 +377,7 @@ pub fn sample(file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
     Ok(sample)
 }
 
-/// Whether compressing saves more than a tenth of a sample. It does not if there is no memory for
-/// it.
+/// Whether compressing saves more than a tenth of a sample. `false` if there is not enough memory.
 pub fn is_compressible(sample: &[u8]) -> bool {
     let compressed =
         Encoder::new(sample).and_then(|mut encoder| io::copy(&mut encoder, &mut io::sink()));

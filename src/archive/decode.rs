@@ -1,4 +1,4 @@
-//! Reads a tar stream, however it is cut: `ustar`, POSIX and GNU.
+//! Parses a tar stream, however it is divided: `ustar`, POSIX and GNU.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -15,14 +15,14 @@ use super::{BLOCK, BLOCK_LENGTH, Damage, END, Error, MAX_PATH, names};
 /// The most bytes of an extended header.
 const MAX_EXTENSION: u64 = 64 * 1024;
 
-/// What an archive says, in its order.
+/// The events of an archive, in its order.
 #[derive(Debug)]
 pub(super) enum Event<'b> {
-    /// Something begins. A file has its content next.
+    /// An entry. The content of a file is next.
     Entry(Entry),
-    /// Some content of the file that has begun.
+    /// Some content of the current file.
     Content(&'b [u8]),
-    /// The file that has begun is whole.
+    /// The current file is complete.
     FileEnd,
 }
 
@@ -56,7 +56,7 @@ enum State {
     End {
         zeros: u64,
     },
-    /// Nothing is taken after an error.
+    /// Nothing is accepted after an error.
     Failed(Damage),
 }
 
@@ -69,19 +69,18 @@ enum Extension {
 }
 
 impl Decoder {
-    /// Takes a stream of at most so many bytes.
+    /// A decoder for a stream of at most `limit` bytes.
     pub(super) fn new(limit: u64) -> Self {
         let (buffer, overrides) = (Vec::new(), Overrides::default());
         Self { state: State::Header, buffer, overrides, left: limit, at: PathBuf::from(".") }
     }
 
-    /// The next event, or nothing if it takes more input, which is then used up. After an error
-    /// there is only the same error.
+    /// The next event, or `None` if the input is used up. After an error it returns the same error.
     pub(super) fn next<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<Event<'b>>, Error> {
         self.step(input).map_err(|why| self.fail(why))
     }
 
-    /// That the archive is complete.
+    /// Checks that the archive is complete.
     pub(super) fn finish(&mut self) -> Result<(), Error> {
         match self.state {
             State::End { zeros } if zeros >= END => Ok(()),
@@ -90,7 +89,7 @@ impl Decoder {
         }
     }
 
-    /// The error of what is refused at the present entry.
+    /// The error for the present entry.
     pub(super) fn fail(&mut self, why: Damage) -> Error {
         self.state = State::Failed(why);
         Error::Damaged { at: self.at.clone(), why }
@@ -148,7 +147,7 @@ impl Decoder {
         }
     }
 
-    /// Takes at most so many bytes of the input.
+    /// Takes at most `most` bytes of the input.
     fn take<'b>(&mut self, input: &mut &'b [u8], most: u64) -> Result<&'b [u8], Damage> {
         let count = usize::try_from(most).map_or(input.len(), |most| most.min(input.len()));
         let (bytes, rest) = input.split_at(count);
@@ -157,7 +156,7 @@ impl Decoder {
         Ok(bytes)
     }
 
-    /// Reads a header, and says what comes behind it.
+    /// Reads a header, and sets the state for what follows it.
     fn header(&mut self, header: &Header) -> Result<Option<Entry>, Damage> {
         let block = header.as_bytes();
         if block.iter().all(|&byte| byte == 0) {
@@ -187,7 +186,7 @@ impl Decoder {
         match kind {
             Extension::Next => return self.overrides.read(&bytes),
             Extension::All => {
-                // Nobody writes them but to say what does not matter here.
+                // Others only use them for what does not matter here.
                 let mut global = Overrides::default();
                 global.read(&bytes)?;
                 return if global.is_empty() { Ok(()) } else { Err(Damage::ExtendedHeader) };
@@ -214,7 +213,7 @@ impl Decoder {
             return Err(Damage::TooLarge);
         }
         let kind = match header.entry_type() {
-            // As it was before there was a type for them.
+            // A directory in the format before there was a type for them.
             EntryType::Regular if name.ends_with(b"/") => Kind::Directory,
             EntryType::Regular | EntryType::Continuous => Kind::File { size },
             EntryType::Directory => Kind::Directory,
@@ -231,7 +230,7 @@ impl Decoder {
             _ if size > 0 => return Err(Damage::Content),
             _ => {}
         }
-        // In binary a time may be negative; tar gives the same bits.
+        // A binary time may be negative; `tar` returns the same bits.
         let plain = || Some(Mtime { seconds: header.mtime().ok()?.cast_signed(), nanoseconds: 0 });
         let mtime = mtime.or_else(plain).ok_or(Damage::Number)?;
         Ok(Entry { path, kind, mode: mode(header)? & PERMISSIONS, mtime })
@@ -260,7 +259,7 @@ fn check(header: &Header) -> Result<(), Damage> {
 
 fn size(header: &Header) -> Result<u64, Damage> {
     let field = &header.as_old().size;
-    // In binary it has 95 bits and a sign, of which tar reads the lower 64.
+    // A binary size has 95 bits and a sign, of which `tar` reads the lower 64.
     if field[0] & 0x80 != 0 && field[..4] != [0x80, 0, 0, 0] {
         return Err(Damage::Number);
     }
@@ -274,7 +273,7 @@ fn mode(header: &Header) -> Result<Mode, Damage> {
     RawMode::try_from(bits).map(Mode::from_raw_mode).map_err(|_| Damage::Number)
 }
 
-/// What fills the last block of so many bytes.
+/// The padding of the last block.
 fn padding(size: u64) -> u64 {
     size.wrapping_neg() % BLOCK
 }

@@ -1,5 +1,5 @@
-//! What an archive holds, and how it is written down: a `ustar` header, with an extended one of
-//! POSIX before it for what does not fit.
+//! The entries of an archive and their encoding: a `ustar` header, with an extended one of POSIX
+//! before it for what does not fit.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::extended;
 use super::time::Mtime;
 use super::{BLOCK, BLOCK_LENGTH};
 
-/// One thing in a directory, or the directory itself.
+/// An entry of a directory, or the directory itself.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// Relative to the directory, which is the empty path.
@@ -29,7 +29,8 @@ pub(super) enum Kind {
     Link { target: PathBuf },
 }
 
-/// The bits of a mode that are kept: none that gives rights to whoever runs a file.
+/// The bits of a mode that are kept: not those that give rights to the user who runs a file
+/// (setuid, setgid).
 pub(super) const PERMISSIONS: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
 
 impl Entry {
@@ -84,7 +85,7 @@ impl Entry {
     }
 }
 
-/// Fills a field, with what fits of the value; says whether that is all.
+/// Fills a field with as much of the value as fits; returns whether all of it did.
 fn put(field: &mut [u8], value: &[u8]) -> bool {
     let fits = value.len().min(field.len());
     field[..fits].copy_from_slice(&value[..fits]);
@@ -96,8 +97,7 @@ fn put(field: &mut [u8], value: &[u8]) -> bool {
 fn finished(mut header: Header, kind: EntryType, mode: Mode, size: u64) -> [u8; BLOCK_LENGTH] {
     header.set_entry_type(kind);
     header.set_mode(mode.bits().into());
-    // Whose the files are is not told: it would be nobody's or somebody else's where they are
-    // unpacked.
+    // Owners are not stored: where it is unpacked they would be other users, or none.
     header.set_uid(0);
     header.set_gid(0);
     header.set_size(size);

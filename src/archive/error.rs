@@ -1,5 +1,4 @@
-//! What can go wrong, and where. Names are shown escaped: they come from a disk or a peer, and may
-//! hold anything.
+//! Errors. Names are shown escaped: they come from a disk or a peer, and may contain anything.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,16 +15,16 @@ pub enum Error {
         /// What it was tried on: within the directory that is packed or unpacked, or the path that
         /// the caller gave.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The directory was changed while it was packed, so that what was announced cannot be kept.
+    /// The directory was changed while it was packed, so it does not have the announced size.
     #[error("{path:?} was changed while it was packed")]
     Changed {
         /// What shows it: a file, or the whole directory.
         path: PathBuf,
     },
-    /// The archive is damaged or hostile. Nothing of it is kept.
+    /// The archive is damaged or malicious. Nothing of it is kept.
     #[error("the archive is refused at {at:?}: {why}")]
     Damaged {
         /// The entry that was being read, or the one before it if its name is not known yet. A name
@@ -40,48 +39,48 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
-    /// Its header has not the checksum of a header.
+    /// A header does not have its checksum.
     #[error("there is no header where one must be")]
     NotAHeader,
-    /// A number is not one, or out of range.
+    /// A number is malformed or out of range.
     #[error("a number in the header is not valid")]
     Number,
     /// An extended header is malformed, larger than 64 KiB, or belongs to nothing.
     #[error("the extended header is not valid")]
     ExtendedHeader,
-    /// The name is empty, absolute, or has `..` or NUL in it.
-    #[error("the name leads nowhere within the directory")]
+    /// The name is empty, absolute, or contains `..` or NUL.
+    #[error("the name is not one within the directory")]
     Name,
     /// The name is longer or deeper than the limits.
     #[error("the name is too long or too deep")]
     NameTooLong,
-    /// The target of a symbolic link is not surely within the directory.
-    #[error("the link leads out of the directory, or may do so")]
+    /// The target of a symbolic link is not certainly within the directory.
+    #[error("the link leads out of the directory, or may lead out of it")]
     EscapesRoot,
     /// A hard link.
-    #[error("hard links are not taken")]
+    #[error("hard links are not accepted")]
     HardLink,
     /// A file stored with holes.
-    #[error("sparse files are not taken")]
+    #[error("sparse files are not accepted")]
     Sparse,
     /// Neither a file nor a directory nor a symbolic link: a device, a pipe, or what a newer tar
     /// may know.
-    #[error("entries of type {0:#04x} are not taken")]
+    #[error("entries of type {0:#04x} are not accepted")]
     Kind(u8),
     /// A directory or a link that has content.
-    #[error("what is no file has content")]
+    #[error("an entry that is not a file has content")]
     Content,
-    /// The name is there already.
-    #[error("the name comes twice")]
+    /// The name exists already.
+    #[error("the name is duplicated")]
     Duplicate,
     /// It needs a directory where something else is: a link is never followed.
-    #[error("there is something else where a directory is needed")]
+    #[error("a directory is needed where something else is")]
     NotADirectory,
     /// It has more bytes than were announced.
-    #[error("there is more than was announced")]
+    #[error("it has more bytes than were announced")]
     TooLarge,
     /// It ends too early.
-    #[error("the archive is cut off")]
+    #[error("the archive is truncated")]
     Truncated,
     /// Something follows its end.
     #[error("something follows the end")]
@@ -89,7 +88,7 @@ pub enum Damage {
 }
 
 impl Error {
-    /// Whether the archive is damaged or hostile; if not, the fault is on this side.
+    /// Whether the archive is damaged or malicious; otherwise the fault is on this side.
     pub fn is_integrity(&self) -> bool {
         matches!(self, Self::Damaged { .. })
     }

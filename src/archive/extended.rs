@@ -3,7 +3,7 @@
 use super::Damage;
 use super::time::Mtime;
 
-/// What an extended header says instead of the header behind it.
+/// What an extended header overrides in the header after it.
 #[derive(Debug, Default)]
 pub(super) struct Overrides {
     pub(super) path: Option<Vec<u8>>,
@@ -17,7 +17,7 @@ impl Overrides {
         matches!(self, Self { path: None, target: None, size: None, mtime: None })
     }
 
-    /// Reads records; those that are not known here say nothing that we would do otherwise.
+    /// Reads records, and ignores unknown ones.
     ///
     /// # Errors
     /// [`Damage::ExtendedHeader`], [`Damage::Number`], [`Damage::Sparse`]
@@ -38,7 +38,7 @@ impl Overrides {
     }
 }
 
-/// Key and value of the first record, and the records behind it.
+/// Key and value of the first record, and the records after it.
 fn first(records: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let space = records.iter().position(|&byte| byte == b' ')?;
     let length = usize::try_from(number(&records[..space])?).ok()?;

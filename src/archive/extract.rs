@@ -1,8 +1,8 @@
-//! Makes the entries of an archive beneath a directory that nobody else uses.
+//! Creates the entries of an archive in a directory that no other process uses.
 //!
-//! A directory gets its mode and time when the archive leaves it, for what is made in it would
-//! change the time, and a mode may forbid to make anything. So only the directories that are open
-//! are remembered, and one that the archive comes back to is remembered as it is then.
+//! A directory gets its mode and time when the archive leaves it: creating an entry in it changes
+//! the time, and its mode may forbid that. So only the open directories are remembered, and one
+//! that the archive returns to is remembered as it is then.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -23,10 +23,10 @@ use super::walk::{mtime, permissions};
 use super::{Damage, Error, names};
 
 #[derive(Debug)]
-pub(super) struct Planter {
+pub(super) struct Extractor {
     tree: Tree,
     outward_links: bool,
-    /// What the umask, or what stands for it on the file system, leaves of a mode.
+    /// The bits of a mode that the umask, or the file system, allows.
     allowed: Mode,
     /// The directory that is being filled, after those above it.
     open: Vec<Attributes>,
@@ -40,26 +40,26 @@ struct Attributes {
     mtime: Mtime,
 }
 
-/// Why something is not made: it must not be, or it cannot be.
+/// Why an entry is not created: it is not allowed, or the system failed.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(super) enum ExtractError {
     Damage(Damage),
     Local(Error),
 }
 
-impl From<Damage> for Refused {
+impl From<Damage> for ExtractError {
     fn from(damage: Damage) -> Self {
         Self::Damage(damage)
     }
 }
 
-impl From<Error> for Refused {
+impl From<Error> for ExtractError {
     fn from(error: Error) -> Self {
         Self::Local(error)
     }
 }
 
-impl Planter {
+impl Extractor {
     pub(super) fn new(tree: Tree, outward_links: bool) -> Result<Self, Error> {
         let root = PathBuf::new();
         let stat = fstat(tree.root()).map_err(Error::local("look at", &root))?;
@@ -68,7 +68,7 @@ impl Planter {
         Ok(Self { tree, outward_links, allowed, open: vec![root], file: None })
     }
 
-    pub(super) fn entry(&mut self, entry: Entry) -> Result<(), Refused> {
+    pub(super) fn entry(&mut self, entry: Entry) -> Result<(), ExtractError> {
         let Entry { path, kind, mode, mtime } = entry;
         let attributes = Attributes { path, mode: mode & self.allowed, mtime };
         match kind {
@@ -100,7 +100,7 @@ impl Planter {
             .map_err(Error::local("finish", &attributes.path))
     }
 
-    /// Makes all of it durable.
+    /// Makes everything durable.
     pub(super) fn finish(mut self) -> Result<(), Error> {
         while !self.open.is_empty() {
             self.leave()?;
@@ -108,14 +108,14 @@ impl Planter {
         sync_all(&self.tree).map_err(Error::local("sync", Path::new("")))
     }
 
-    fn begin_file(&mut self, attributes: Attributes) -> Result<(), Refused> {
+    fn begin_file(&mut self, attributes: Attributes) -> Result<(), ExtractError> {
         let (path, name) = self.enter_parent(&attributes.path)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let owner_only = Mode::RUSR | Mode::WUSR;
         let made =
             self.tree.directory(path).and_then(|above| openat(above, name, flags, owner_only));
-        let file = made.map_err(|error| unless_twice(error, "create", &attributes.path))?;
+        let file = made.map_err(|error| unless_duplicate(error, "create", &attributes.path))?;
         self.file = Some((file.into(), attributes));
         Ok(())
     }
@@ -124,18 +124,18 @@ impl Planter {
         &mut self,
         Attributes { path, mtime, .. }: &Attributes,
         target: &Path,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ExtractError> {
         if !self.outward_links && !names::stays_inside(path, target.as_os_str().as_bytes()) {
             return Err(Damage::EscapesRoot.into());
         }
         let (above, name) = self.enter_parent(path)?;
         let above = self.tree.directory(above).map_err(Error::local("open", above))?;
-        symlinkat(target, above, name).map_err(|error| unless_twice(error, "create", path))?;
+        symlinkat(target, above, name).map_err(|error| unless_duplicate(error, "create", path))?;
         let times = utimensat(above, name, &timestamps(*mtime), AtFlags::SYMLINK_NOFOLLOW);
         Ok(times.map_err(Error::local("finish", path))?)
     }
 
-    fn enter_parent<'p>(&mut self, path: &'p Path) -> Result<(&'p Path, &'p Path), Refused> {
+    fn enter_parent<'p>(&mut self, path: &'p Path) -> Result<(&'p Path, &'p Path), ExtractError> {
         let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Damage::Name.into());
         };
@@ -143,9 +143,8 @@ impl Planter {
         Ok((above, name.as_ref()))
     }
 
-    /// Makes a directory the one that is being filled. Those on the way to it are made if the
-    /// archive has not.
-    fn enter(&mut self, path: &Path) -> Result<(), Refused> {
+    /// Makes a directory the current one. Its missing parents are created.
+    fn enter(&mut self, path: &Path) -> Result<(), ExtractError> {
         while let Some(last) = self.open.last()
             && !path.starts_with(&last.path)
         {
@@ -173,7 +172,7 @@ impl Planter {
         Ok(())
     }
 
-    /// Gives the directory that was filled its mode and time.
+    /// Sets mode and time of the current directory.
     fn leave(&mut self) -> Result<(), Error> {
         let Some(last) = self.open.pop() else { return Ok(()) };
         let directory = self.tree.directory(&last.path);
@@ -185,7 +184,7 @@ impl Planter {
     }
 }
 
-/// The permissions that a new directory gets of all that there are. The umask itself can only be
+/// The permissions that a new directory gets if all are requested. The umask itself can only be
 /// read by setting it, for the whole process.
 fn probe(root: BorrowedFd<'_>) -> rustix::io::Result<Mode> {
     const NAME: &str = "probe";
@@ -207,7 +206,7 @@ fn timestamps(Mtime { seconds, nanoseconds }: Mtime) -> Timestamps {
     }
 }
 
-fn unless_twice(error: Errno, action: &'static str, path: &Path) -> Refused {
+fn unless_duplicate(error: Errno, action: &'static str, path: &Path) -> ExtractError {
     if error == Errno::EXIST {
         Damage::Duplicate.into()
     } else {
@@ -215,8 +214,7 @@ fn unless_twice(error: Errno, action: &'static str, path: &Path) -> Refused {
     }
 }
 
-/// Where a whole file system can be synced, one sync at the end is far cheaper than one for each
-/// file.
+/// If a whole file system can be synced, one sync at the end is far cheaper than one for each file.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod sync {
     use std::os::fd::AsFd;

@@ -1,5 +1,5 @@
-//! What tells a directory from itself after a change, for going on with its upload
-//! (`docs/protocol.md` §17.15).
+//! A digest that detects changes of a directory, for resuming its upload (`docs/protocol.md`
+//! §17.15).
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
@@ -26,7 +26,7 @@ impl fmt::Debug for Manifest {
     }
 }
 
-/// Raised whenever the same directory would be packed to other bytes.
+/// Incremented whenever the same directory would be packed to other bytes.
 const VERSION: &[u8] = b"fss archive 1";
 
 /// Computes a manifest.

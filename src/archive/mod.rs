@@ -1,8 +1,8 @@
 //! Directories as tar streams: [`Pack`] reads one, [`Unpack`] makes one (`docs/protocol.md` §21.8).
 //!
 //! Both stream, in memory that does not depend on how many files there are nor on how large they
-//! are. What is packed is read by every tar of today, and what another tar has packed is unpacked
-//! as long as it keeps the rules of [`Unpack`].
+//! are. Every present tar reads what is packed, and what another tar has packed is unpacked if it
+//! keeps the rules of [`Unpack`].
 //!
 //! ```
 //! use std::io::{self, Write as _};
@@ -41,11 +41,11 @@ pub use omission::{LeftOut, Omission};
 pub use pack::Pack;
 pub use unpack::{Unpack, UnpackOptions};
 
-/// The most bytes of a name in a directory.
+/// The longest name in a directory, in bytes.
 pub const MAX_NAME: usize = 255;
-/// The most bytes of a name within an archive, and of the target of a link.
+/// The longest path within an archive, and the longest target of a link, in bytes.
 pub const MAX_PATH: usize = 4095;
-/// The most names in a row that lead to an entry.
+/// The most components of a path.
 pub const MAX_DEPTH: usize = 256;
 
 const BLOCK_LENGTH: usize = 512;

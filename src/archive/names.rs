@@ -1,4 +1,4 @@
-//! Which names and link targets of an archive are taken.
+//! Which names and link targets of an archive are accepted.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Damage, MAX_DEPTH, MAX_NAME, MAX_PATH};
 
-/// The place within the directory that a name of an archive stands for; the empty path is the
-/// directory itself.
+/// The path within the directory of a name in an archive; the empty path is the directory itself.
 ///
 /// # Errors
 /// [`Damage::Name`], [`Damage::NameTooLong`]
@@ -33,10 +32,10 @@ pub(super) fn fits(path: &Path) -> bool {
     path.as_os_str().len() <= MAX_PATH && path.iter().count() <= MAX_DEPTH
 }
 
-/// Whether a symbolic link at this place surely leads to somewhere within the directory.
+/// Whether a symbolic link at this path certainly leads to a place within the directory.
 ///
-/// `..` is taken only at the beginning of its target. Behind a name it would depend on where that
-/// one leads: two links that both look harmless can lead out together.
+/// `..` is accepted only at the beginning of its target. After a name it would depend on where that
+/// name leads: two links that both look harmless can lead out together.
 pub(super) fn stays_inside(place: &Path, target: &[u8]) -> bool {
     let mut names = components(target).peekable();
     let mut depth = place.iter().count().saturating_sub(1);

@@ -1,4 +1,4 @@
-//! What of a directory is not packed.
+//! What is omitted when a directory is packed.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,8 +18,8 @@ pub struct LeftOut {
 pub enum Omission {
     /// It is a socket, a pipe or a device.
     Kind,
-    /// It is the directory that was to be left out.
+    /// It is the directory that the caller excluded.
     Excluded,
-    /// It cannot be read, or its name is beyond [`super::MAX_PATH`] or [`super::MAX_DEPTH`].
+    /// It cannot be read, or its path is beyond [`super::MAX_PATH`] or [`super::MAX_DEPTH`].
     Unreadable(io::Error),
 }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::Error;
 use super::decode::{Decoder, Event};
-use super::extract::{Planter, Refused};
+use super::extract::{ExtractError, Extractor};
 use super::staged::Staged;
 use crate::types::random::SystemRng;
 
@@ -50,7 +50,7 @@ pub struct UnpackOptions {
 pub struct Unpack {
     decoder: Decoder,
     /// None after an error on this side.
-    planter: Option<Planter>,
+    extractor: Option<Extractor>,
     staged: Staged,
 }
 
@@ -77,8 +77,12 @@ impl Unpack {
         options: UnpackOptions,
     ) -> Result<Self, Error> {
         let (staged, tree) = Staged::new(target, temporary.to_owned(), options.replace)?;
-        let planter = Planter::new(tree, options.outward_links)?;
-        Ok(Self { decoder: Decoder::new(size.unwrap_or(u64::MAX)), planter: Some(planter), staged })
+        let extractor = Extractor::new(tree, options.outward_links)?;
+        Ok(Self {
+            decoder: Decoder::new(size.unwrap_or(u64::MAX)),
+            extractor: Some(extractor),
+            staged,
+        })
     }
 
     /// Where the directory is until it has its name: what is to be removed if the program has to
@@ -93,17 +97,17 @@ impl Unpack {
     /// [`Error::Damaged`] and [`Error::Local`]. After an error there are only errors.
     pub fn take(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while let Some(event) = self.decoder.next(&mut bytes)? {
-            let planter = self.planter.as_mut().ok_or_else(has_failed)?;
+            let extractor = self.extractor.as_mut().ok_or_else(has_failed)?;
             let done = match event {
-                Event::Entry(entry) => planter.entry(entry),
-                Event::Content(content) => planter.content(content).map_err(Refused::Local),
-                Event::FileEnd => planter.end_file().map_err(Refused::Local),
+                Event::Entry(entry) => extractor.entry(entry),
+                Event::Content(content) => extractor.content(content).map_err(ExtractError::Local),
+                Event::FileEnd => extractor.end_file().map_err(ExtractError::Local),
             };
             match done {
                 Ok(()) => {}
-                Err(Refused::Damage(why)) => return Err(self.decoder.fail(why)),
-                Err(Refused::Local(error)) => {
-                    self.planter = None;
+                Err(ExtractError::Damage(why)) => return Err(self.decoder.fail(why)),
+                Err(ExtractError::Local(error)) => {
+                    self.extractor = None;
                     return Err(error);
                 }
             }
@@ -121,7 +125,7 @@ impl Unpack {
     /// then.
     pub fn finish(mut self) -> Result<(), Error> {
         self.decoder.finish()?;
-        self.planter.take().ok_or_else(has_failed)?.finish()?;
+        self.extractor.take().ok_or_else(has_failed)?.finish()?;
         self.staged.publish()
     }
 }

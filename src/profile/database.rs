@@ -51,7 +51,7 @@ const SCHEMA: Schema = Schema {
     journal: "persist",
 };
 
-/// Columns of `fss_file` that the first version did not have; NULL says what was so then.
+/// Columns of `fss_file` that the first version did not have; NULL has the meaning of that version.
 const NEW_COLUMNS: [(&str, &str); 6] = [
     ("format", "INTEGER"),
     ("header", "BLOB"),
@@ -61,7 +61,7 @@ const NEW_COLUMNS: [(&str, &str); 6] = [
     ("downloads", "INTEGER"),
 ];
 
-/// A profile's database. What returned without an error is on disk.
+/// A profile's database. A write that has returned without an error is durable.
 #[derive(Debug)]
 pub(super) struct Database {
     path: PathBuf,
@@ -76,7 +76,7 @@ impl Database {
         Ok(database)
     }
 
-    /// Does all of `work`, or nothing.
+    /// Does all of `work` or nothing, durably.
     pub(super) fn write<T>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
@@ -133,7 +133,7 @@ fn add_columns(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The value of a column, which anybody may have written: what it cannot be is an error.
+/// The value of a column. The database is not trusted: an invalid value is an error.
 pub(super) fn get<T>(row: &Row<'_>, column: &str) -> rusqlite::Result<T>
 where
     Sql<T>: FromSql,

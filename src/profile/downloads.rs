@@ -1,4 +1,4 @@
-//! The journal of downloads: what it takes to go on with one that broke off (`docs/protocol.md`
+//! The journal of downloads: what is needed to resume an interrupted one (`docs/protocol.md`
 //! §18.5).
 
 use std::fs::File;
@@ -18,56 +18,54 @@ use crate::store::{StoreError, StoreErrorKind, sqlite::sql_integer};
 use crate::types::cookie::OpaqueCookie;
 use crate::types::random::SystemRng;
 
-/// For how many seconds a part file is kept that nobody goes on with.
+/// For how many seconds a part file is kept that is not resumed.
 const KEPT: u64 = 7 * 24 * 60 * 60;
 
-/// How names of part files and directories end: nothing of another name is ever removed.
+/// The suffix of part files and directories: nothing else is ever removed.
 const PART: &str = "fss-part";
 
-/// The file whose lock says that somebody is downloading.
+/// The file that is locked while a process is downloading.
 const LOCK: &str = ".downloads";
 
-/// The downloads of a profile that have begun and not ended.
+/// The unfinished downloads of a profile.
 #[derive(Debug)]
 pub struct Downloads<'p> {
     database: &'p Database,
     directory: &'p Path,
 }
 
-/// While it lives, this process is downloading, and no other one takes its part files for left
-/// behind.
+/// While it exists, this process is downloading, and no other one removes its part files.
 #[derive(Debug)]
 #[must_use]
 pub struct Downloading(#[allow(dead_code, reason = "it is locked as long as it is open")] File);
 
-/// A download that has begun.
+/// An unfinished download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DownloadRecord {
-    /// Where the user wants the file, by which the same wish is known: an absolute path, so that it
-    /// means the same next time. The file may get another name in the end.
+    /// Where the user wants the file, which identifies the download when it is repeated: an
+    /// absolute path. The file may get another name in the end.
     pub target: PathBuf,
     /// The file's cookie.
     pub cookie: OpaqueCookie,
     /// The server, as the user named it.
     pub server: Option<String>,
-    /// Where its bytes are until then; its name is from [`Downloads::new_part`].
+    /// The part file; its name is from [`Downloads::new_part`].
     pub part: PathBuf,
     /// The header of a sealed file; `None` for one of FSS 1.0.
     pub header: Option<Header>,
-    /// Chunks of it that are in the part file, for good; at least one more follows. 0 if nothing
-    /// can go on with it.
+    /// Chunks of it that are durable in the part file; at least one more follows. 0 if it cannot be
+    /// resumed.
     pub position: u64,
     /// The chain of the stored bytes there.
     pub chain: ChainDigest,
     /// The file's metadata as it is encoded: what these chunks hold before the bytes of the file.
     pub metadata: Vec<u8>,
-    /// A checksum of these bytes, by which a part file is known that was damaged or written by
-    /// somebody else.
+    /// A checksum of these bytes, which detects a part file that was damaged or changed.
     pub checksum: u32,
 }
 
 impl DownloadRecord {
-    /// Bytes of the file that are in the part file, for good; `None` if the record makes no sense.
+    /// Bytes of the file that are durable in the part file; `None` if the record is not valid.
     pub fn bytes(&self) -> Option<u64> {
         self.position.checked_mul(CHUNK as u64)?.checked_sub(self.metadata.len() as u64)
     }
@@ -97,7 +95,7 @@ impl<'p> Downloads<'p> {
         target.with_file_name(format!(".{:016x}.{PART}", SystemRng.next_u64()))
     }
 
-    /// Says that this process is downloading. To be called before the first [`Downloads::begin`].
+    /// Marks this process as downloading. Call it before the first [`Downloads::begin`].
     ///
     /// # Errors
     /// [`StoreError`]
@@ -111,7 +109,7 @@ impl<'p> Downloads<'p> {
             .map_err(|error| StoreError::io("cannot lock the journal of downloads", &error))
     }
 
-    /// Notes a download, before anything of its part is made.
+    /// Records a download, before its part file is created.
     ///
     /// # Errors
     /// [`StoreError`], also if a download with this part is noted.
@@ -156,7 +154,8 @@ impl<'p> Downloads<'p> {
         }
     }
 
-    /// The download of a file to a target that can go on, if there is one; the newest of several.
+    /// The download of a file to a target that can be resumed, if there is one; the newest of
+    /// several.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -172,7 +171,7 @@ impl<'p> Downloads<'p> {
             .pop())
     }
 
-    /// Forgets a download: it is complete, or not to go on.
+    /// Removes a download that is complete, or cannot be resumed.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -182,12 +181,12 @@ impl<'p> Downloads<'p> {
         })
     }
 
-    /// Removes the parts that nothing will go on with: those of programs that were killed before
-    /// there was anything to go on with, and those that nobody went on with for a week. Does
-    /// nothing while a process is downloading, which may have made them.
+    /// Removes the part files that cannot be resumed, of programs that were killed, and those that
+    /// were not resumed for a week. Does nothing while a process is downloading, which may have
+    /// created them.
     ///
     /// # Errors
-    /// [`StoreError`]. What could not be removed is noted still.
+    /// [`StoreError`]. What could not be removed stays recorded.
     pub fn sweep(&self) -> Result<(), StoreError> {
         let stale =
             "SELECT part, position > 0 AND noted >= unixepoch() - ?1 AS usable FROM fss_download";

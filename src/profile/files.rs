@@ -181,7 +181,7 @@ impl<'p> Files<'p> {
         self.database.write(|transaction| file.insert(transaction))
     }
 
-    /// Forgets a file, and says whether it was listed. The server keeps it.
+    /// Removes a file from the list, and returns whether it was there. The server keeps it.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -192,7 +192,7 @@ impl<'p> Files<'p> {
         })
     }
 
-    /// Forgets all files, and says how many they were. The servers keep them.
+    /// Removes all files from the list, and returns how many they were. The servers keep them.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -1,5 +1,4 @@
-//! The servers that a client knows by their keys, in a text that people can read
-//! (`docs/protocol.md` §10, §13.4).
+//! The servers that a client knows by their keys, in a text file (`docs/protocol.md` §10, §13.4).
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -16,21 +15,20 @@ pub(super) const FILE: &str = "known_servers";
 /// The largest file that is read: some ten thousand servers.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// The servers that a profile knows. Each call reads them anew, for other processes change them
-/// too.
+/// The servers that a profile knows. Each call reads the file, since other processes may change it.
 #[derive(Debug)]
 pub struct KnownServers {
     directory: PathBuf,
 }
 
-/// A server that was met.
+/// A known server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownServer {
     /// `HOST:PORT`, in lower case.
     pub server: String,
     /// The fingerprint of its key.
     pub fingerprint: Fingerprint,
-    /// The highest version that it has spoken.
+    /// The highest version that it has used.
     pub version: ProtocolVersion,
 }
 
@@ -59,10 +57,10 @@ impl KnownServers {
         Self { directory: directory.to_owned() }
     }
 
-    /// All of them, in the order in which they were met.
+    /// All known servers, oldest first.
     ///
     /// # Errors
-    /// [`StoreError`] if the file cannot be read, or a line of it is not understood.
+    /// [`StoreError`] if the file cannot be read or has an invalid line.
     pub fn load(&self) -> Result<Vec<KnownServer>, StoreError> {
         let path = self.path();
         let mut text = Vec::new();
@@ -109,7 +107,7 @@ impl KnownServers {
         Ok(self.load()?.into_iter().find(|known| known.server.eq_ignore_ascii_case(server)))
     }
 
-    /// Remembers a server's key, and the highest version that it has spoken.
+    /// Remembers a server's key, and the highest version that it has used.
     ///
     /// # Errors
     /// [`ProfileError::ServerKeyChanged`] if it is known by another key, which stays;
@@ -144,8 +142,8 @@ impl KnownServers {
         Ok(self.write(&servers)?)
     }
 
-    /// Forgets a server, and says whether it was known. Its next key is taken as that of a
-    /// stranger.
+    /// Forgets a server, and returns whether it was known. Its next key is that of an unknown
+    /// server.
     ///
     /// # Errors
     /// [`StoreError`] if the file cannot be read or written.

@@ -1,5 +1,4 @@
-//! The lock of a profile: whoever reads and then changes its key, passwords or known servers is
-//! alone with them.
+//! The lock of a profile, for reading and then changing its key, passwords or known servers.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -8,8 +7,7 @@ use std::path::Path;
 
 use crate::store::StoreError;
 
-/// Waits for whoever has the lock of the profile in `directory`. It is held as long as the file
-/// that is returned.
+/// Waits for the lock of the profile in `directory`. It is held until the returned file is dropped.
 pub(super) fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join(".lock");
     let take = || -> io::Result<File> {

@@ -1,5 +1,5 @@
-//! A client's profile: its key, its passwords, the list of files that it has on servers, what it
-//! has begun, and the servers that it knows (`docs/protocol.md` §10).
+//! A client's profile: its key, its passwords, the list of its files on servers, its unfinished
+//! transfers, and the servers that it knows (`docs/protocol.md` §10).
 //!
 //! One password opens the profile, locks its key, and is its files' password, as in 2019. When it
 //! is changed the profile keeps the former ones for the files that have them. A client directory of
@@ -69,7 +69,7 @@ pub struct Profile {
     database: Database,
 }
 
-/// What a password opens.
+/// What a password unlocks.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unlocked {
@@ -80,15 +80,14 @@ pub struct Unlocked {
 }
 
 impl Profile {
-    /// Opens the profile in a directory, or begins one: the directory is created, for its owner
-    /// only, and has no key yet.
+    /// Opens the profile in a directory, or creates one, for its owner only, without a key.
     ///
     /// # Errors
     /// [`ProfileError::Files`] if the directory or its database cannot be used.
     pub fn open(directory: &Path) -> Result<Self, ProfileError> {
         let cannot = || format!("cannot create the profile {}", directory.display());
         durable::create_directory(directory).map_err(|error| StoreError::io(cannot(), &error))?;
-        // Several clients may begin the same profile at once: the tables are made by one of them.
+        // Several clients may create the same profile at once: one of them creates the tables.
         let _lock = lock::lock(directory)?;
         durable::remove_temporaries(directory, &[known_servers::FILE]);
         Ok(Self {
@@ -103,12 +102,12 @@ impl Profile {
         Files::new(&self.database)
     }
 
-    /// The uploads that have begun.
+    /// The unfinished uploads.
     pub fn uploads(&self) -> Uploads<'_> {
         Uploads::new(&self.database)
     }
 
-    /// The downloads that have begun.
+    /// The unfinished downloads.
     pub fn downloads(&self) -> Downloads<'_> {
         Downloads::new(&self.database, &self.directory)
     }
@@ -132,7 +131,7 @@ impl Profile {
         self.key.exists()
     }
 
-    /// Makes the profile's key and locks it with a password.
+    /// Generates the profile's key and locks it with a password.
     ///
     /// # Errors
     /// [`ProfileError::Key`] if there is one already, or it cannot be written.
@@ -151,7 +150,7 @@ impl Profile {
         Ok(Unlocked { key, passwords: Passwords::load(&self.database, password)? })
     }
 
-    /// Opens the profile's key, and what the password is needed for besides.
+    /// Opens the profile's key and its passwords.
     ///
     /// # Errors
     /// [`ProfileError::Key`], also for a wrong password.
@@ -177,9 +176,9 @@ impl Profile {
         self.change(old, new, false)
     }
 
-    /// Changes the password as [`Profile::change_password`], but takes a profile in the 2019 form
-    /// over into the modern one, whatever is listed (`docs/protocol.md` §23.4). Code of 2019 then
-    /// can no longer use its key.
+    /// Changes the password as [`Profile::change_password`], but converts a profile in the 2019
+    /// encoding to the modern one, even if files are listed (`docs/protocol.md` §23.4). Code of
+    /// 2019 then can no longer use its key.
     ///
     /// # Errors
     /// [`ProfileError::PasswordUsedBefore`], and [`ProfileError::Key`] also for a wrong old
@@ -203,8 +202,8 @@ impl Profile {
         }
     }
 
-    /// A cut between any two steps leaves a key that opens with one of both passwords, and a ring
-    /// that opens with the same.
+    /// A power cut between any two steps leaves a key that opens with one of the passwords, and a
+    /// ring that opens with the same.
     fn change(&self, old: &Password, new: &Password, modernize: bool) -> Result<(), ProfileError> {
         let _lock = lock::lock(&self.directory)?;
         let passwords = self.unlock_locked(old, &*default_provider())?.passwords;
@@ -233,7 +232,7 @@ fn bound_by(form: KeyEncoding) -> Option<Format> {
     (form == KeyEncoding::Legacy).then_some(Format::Legacy)
 }
 
-/// What went wrong with a profile.
+/// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfileError {
@@ -243,10 +242,10 @@ pub enum ProfileError {
     /// Its key.
     #[error(transparent)]
     Key(#[from] KeyFileError),
-    /// A new key could not be made.
-    #[error("no key could be made: {0}")]
+    /// A new key could not be generated.
+    #[error("no key could be generated: {0}")]
     NoKey(#[from] KeyRejected),
-    /// The password is the key of the files that are listed, so it stays, as in 2019.
+    /// The password is the key of the listed files, so it cannot be changed, as in 2019.
     #[error("the password cannot be changed while files are listed ({count}): it is their key")]
     FilesListed {
         /// How many there are.

@@ -40,8 +40,8 @@ impl Passwords {
         self.present_id
     }
 
-    /// The password with this number, if it is known. To know a former one takes a noticeable part
-    /// of a second, once.
+    /// The password with this number, if it is known. The first call for a former one takes about
+    /// 0.1 s.
     ///
     /// # Errors
     /// [`ProfileError::FormerPasswordsDamaged`], [`ProfileError::FormerPasswords`]
@@ -71,7 +71,8 @@ impl Passwords {
         Ok(self.former.get_or_init(|| former))
     }
 
-    /// Those of a profile whose key was opened with `present`, by who holds the lock.
+    /// Loads the passwords of a profile whose key was opened with `present`. The caller holds the
+    /// profile's lock.
     pub(super) fn load(database: &Database, present: &Password) -> Result<Self, ProfileError> {
         // A profile without this row is from before there were any: its password may have been sent
         // in FSS 1.0.
@@ -132,12 +133,12 @@ impl fmt::Debug for Passwords {
 }
 
 impl Profile {
-    /// Says that a password is about to be used for a format: to seal a file, or to be sent in FSS
-    /// 1.0. Its first use decides which of both it is good for, for ever (`docs/protocol.md`
-    /// §23.4), and is on disk when this returns.
+    /// Binds a password to a format: to seal files, or to be sent in FSS 1.0. Its first use decides
+    /// which of both it is good for, for ever (`docs/protocol.md` §23.4), and is on disk when this
+    /// returns.
     ///
-    /// Call it when the connection stands and the version is known, before anything made from the
-    /// password goes out. Passwords of files' own are not the profile's and need no such care.
+    /// Call it when the version of the connection is known, before anything derived from the
+    /// password is sent. Passwords of files' own are not the profile's and need no such care.
     ///
     /// # Errors
     /// [`ProfileError::PasswordWasSent`], [`ProfileError::PasswordSealsFiles`]
@@ -173,7 +174,7 @@ pub(super) fn begin(
     Ok(())
 }
 
-/// Drops all rings but that of the password which now opens the key.
+/// Removes all rings but that of the password which now opens the key.
 pub(super) fn forget_rings(database: &Database, present: PasswordId) -> Result<(), StoreError> {
     database.write(|transaction| {
         transaction

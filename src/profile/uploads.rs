@@ -54,10 +54,10 @@ impl From<&fs::Metadata> for SourceIdentity {
     }
 }
 
-/// An upload that has begun.
+/// An unfinished upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadRecord {
-    /// The cookie that the server gave.
+    /// The cookie from the server.
     pub cookie: OpaqueCookie,
     /// The server, as the user named it.
     pub server: String,
@@ -76,7 +76,7 @@ pub struct UploadRecord {
     pub encoding: String,
 }
 
-/// A place where an upload can go on.
+/// A position where an upload can be resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Bytes of the sealed file before it, the header not counted.
@@ -111,7 +111,7 @@ impl<'p> Uploads<'p> {
         Self { database }
     }
 
-    /// Notes an upload, before its first byte.
+    /// Records an upload, before its first byte is sent.
     ///
     /// # Errors
     /// [`StoreError`], also if one with this cookie is noted.
@@ -140,7 +140,7 @@ impl<'p> Uploads<'p> {
         })
     }
 
-    /// Notes how far an upload has come; also its end, before the empty frame that says so.
+    /// Records a checkpoint of an upload; also its end, before the empty frame is sent.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::Misuse`] if no such upload is noted.
@@ -162,8 +162,8 @@ impl<'p> Uploads<'p> {
         })
     }
 
-    /// Notes that an upload goes on at an offset: sealed again, the bytes behind it are others, so
-    /// their chains are forgotten.
+    /// Records that an upload resumes at an offset. The bytes after it are sealed again and differ,
+    /// so later checkpoints are removed.
     ///
     /// # Errors
     /// [`StoreError`]; [`StoreErrorKind::Misuse`] if no such upload is noted.
@@ -188,7 +188,7 @@ impl<'p> Uploads<'p> {
     }
 
     /// The uploads of an unchanged file to a server in an encoding that are complete and listed,
-    /// but that nobody was told of: see [`Uploads::finish`]. Newest first.
+    /// but were not reported: see [`Uploads::finish`]. Newest first.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -201,8 +201,8 @@ impl<'p> Uploads<'p> {
         self.select_same(source, server, encoding, true)
     }
 
-    /// The uploads of a file to a server from before it was changed, newest first: they cannot go
-    /// on, and the user is to know why.
+    /// The uploads of a file to a server from before it was changed, newest first: they cannot be
+    /// resumed, and the user should know why.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -217,8 +217,7 @@ impl<'p> Uploads<'p> {
         self.select(changed, params![server, device, inode, size, mtime_ns, ctime_ns])
     }
 
-    /// The checkpoints that were noted, in their order; the beginning is always one and never
-    /// noted.
+    /// The recorded checkpoints, in order. The start of the file is always one and is not recorded.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -231,9 +230,9 @@ impl<'p> Uploads<'p> {
         self.database.rows(noted, [cookie.as_str()], read)
     }
 
-    /// Lists the file. Its upload stays noted until it is forgotten: a program that is killed
-    /// before it has said what the cookie is finds it again by [`Uploads::finished`], and need not
-    /// upload the file a second time.
+    /// Lists the file. Its upload stays recorded until it is abandoned: a program that is killed
+    /// before it has reported the cookie finds it by [`Uploads::finished`], and need not upload the
+    /// file again.
     ///
     /// # Errors
     /// [`StoreError`], also if a file with this cookie is listed.
@@ -249,7 +248,7 @@ impl<'p> Uploads<'p> {
         })
     }
 
-    /// Forgets an upload that is complete, or not to go on.
+    /// Removes an upload that is complete, or cannot be resumed.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -257,7 +256,7 @@ impl<'p> Uploads<'p> {
         self.database.write(|transaction| forget(transaction, cookie))
     }
 
-    /// Forgets the uploads that no server keeps any more (`docs/protocol.md` §17.16).
+    /// Removes the uploads that no server keeps any more (`docs/protocol.md` §17.16).
     ///
     /// # Errors
     /// [`StoreError`]

@@ -1,20 +1,21 @@
 //! The codes of refusals in FSS/2 (`docs/protocol.md` §20).
 
-/// Why something is refused, in a word that programs go by.
+/// Why a request is refused, as a code for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// Unknown cookie, wrong password, wrong owner or wrong header; never which.
+    /// Unknown cookie, wrong password, wrong owner or wrong header, which must be
+    /// indistinguishable.
     Refused,
-    /// An upload or a list by a stranger, on a server for members.
+    /// An upload or a list by a key that is not a user, on a server for members.
     NotAMember,
     /// The file, or its next part, does not fit into the user's quota.
     Quota,
-    /// The server has no room.
+    /// The server has no space.
     NoRoom,
-    /// The file is larger than the server takes.
+    /// The file is larger than the server accepts.
     TooLarge,
-    /// A delay after wrong passwords runs.
+    /// Wrong passwords have caused a delay.
     TooManyAttempts,
     /// A limit of unfinished uploads is reached.
     TooManyUploads,
@@ -24,19 +25,19 @@ pub enum ErrorCode {
     Superseded,
     /// A limit of connections or of work is reached.
     Busy,
-    /// The version is not spoken here.
+    /// The version is not supported.
     Version,
-    /// The arguments are not what they should be.
+    /// The arguments are not valid.
     BadRequest,
     /// The name is another user's, or cannot be one.
     NameTaken,
     /// The invite is unknown, used, too old or missing.
     BadInvite,
-    /// Nothing came for too long.
+    /// The peer was silent too long.
     Idle,
-    /// The storage of whoever says it has failed.
+    /// The storage of the sender has failed.
     Storage,
-    /// Record, frame or order is wrong; never which.
+    /// Record, frame or order is wrong, without saying which.
     Protocol,
 }
 
@@ -67,12 +68,12 @@ impl ErrorCode {
         self.texts().0
     }
 
-    /// What people are told.
+    /// The sentence for people.
     pub fn sentence(self) -> &'static str {
         self.texts().1
     }
 
-    /// Reads a code; one that is not known ends the connection like [`ErrorCode::Protocol`].
+    /// Parses a code; an unknown one ends the connection like [`ErrorCode::Protocol`].
     pub fn parse(code: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str().as_bytes() == code)
     }

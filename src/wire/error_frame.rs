@@ -1,28 +1,28 @@
-//! How either side of FSS/2 refuses (`docs/protocol.md` §20).
+//! Error frames of both sides of FSS/2 (`docs/protocol.md` §20).
 
 pub use super::error_code::ErrorCode;
 use super::frame::Arguments;
 use super::message::{InvalidMessage, Named};
 use super::peer_message::PeerMessage;
 
-/// An `E`, of either side.
+/// An error frame, `E`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorFrame {
-    /// What programs go by; `None` in FSS 1.0, and if it is one that this version does not know.
+    /// The code for programs; `None` in FSS 1.0, and if this version does not know it.
     pub code: Option<ErrorCode>,
-    /// What people are told.
+    /// The text for people.
     pub text: PeerMessage,
-    /// After how many seconds it may be tried again.
+    /// After how many seconds the client may retry.
     pub retry: Option<u64>,
 }
 
 impl ErrorFrame {
-    /// A refusal of ours.
+    /// A refusal with this code and its sentence.
     pub fn new(code: ErrorCode, retry: Option<u64>) -> Self {
         Self { code: Some(code), text: PeerMessage::new(code.sentence().as_bytes()), retry }
     }
 
-    /// A refusal of FSS 1.0, which has nothing but words.
+    /// A refusal of FSS 1.0, which has only a text.
     pub fn in_words(text: PeerMessage) -> Self {
         Self { code: None, text, retry: None }
     }

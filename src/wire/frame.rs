@@ -1,8 +1,7 @@
-//! Frames of FSS/2: what a record holds (`docs/protocol.md` §15). Those of FSS 1.0 are in
+//! Frames of FSS/2, the plaintext of records (`docs/protocol.md` §15). Those of FSS 1.0 are in
 //! [`super::legacy_frame`].
 //!
-//! Parsing borrows from the record and copies nothing. What a frame means is for the machines to
-//! say.
+//! Parsing borrows from the record and copies nothing. The machines decide what a frame means.
 //!
 //! ```
 //! use fss::wire::frame::{Arguments, Frame, write};
@@ -25,7 +24,7 @@ pub use crate::types::MAX_NUMBER;
 /// A frame.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// `F`: bytes of a file; none end it.
+    /// `F`: bytes of a file; an empty one ends it.
     Data(&'a [u8]),
     /// Any other flag, with its arguments.
     Other(u8, Arguments<'a>),
@@ -38,7 +37,7 @@ impl<'a> Frame<'a> {
     /// Reads the plaintext of a record.
     ///
     /// # Errors
-    /// [`InvalidFrame`] for what breaks the grammar.
+    /// [`InvalidFrame`] if it is not a frame.
     pub fn parse(plaintext: &'a [u8]) -> Result<Self, InvalidFrame> {
         match plaintext {
             [b'F', 0, data @ ..] => Ok(Self::Data(data)),
@@ -107,23 +106,23 @@ impl<'a> Arguments<'a> {
     /// The number of a name.
     ///
     /// # Errors
-    /// [`InvalidFrame::Number`] if the name is there with anything else.
+    /// [`InvalidFrame::Number`] if its value is not valid.
     pub fn number(&self, name: &str) -> Result<Option<u64>, InvalidFrame> {
         self.value(name).map(number).transpose()
     }
 
-    /// The bytes of a name that are written in base64: exactly `N`.
+    /// The value of a name, exactly `N` bytes in base64.
     ///
     /// # Errors
-    /// [`InvalidFrame::Base64`] if the name is there with anything else.
+    /// [`InvalidFrame::Base64`] if its value is not valid.
     pub fn bytes<const N: usize>(&self, name: &str) -> Result<Option<[u8; N]>, InvalidFrame> {
         self.value(name).map(from_base64).transpose()
     }
 
-    /// The bytes of a name that are written in base64, as many as they are: a record bounds them.
+    /// The value of a name, any number of bytes in base64: the record bounds them.
     ///
     /// # Errors
-    /// [`InvalidFrame::Base64`] if the name is there with anything else.
+    /// [`InvalidFrame::Base64`] if its value is not valid.
     pub fn base64(&self, name: &str) -> Result<Option<Vec<u8>>, InvalidFrame> {
         self.value(name)
             .map(|text| STANDARD.decode(text).map_err(|_| InvalidFrame::Base64))
@@ -178,7 +177,7 @@ pub fn to_base64(bytes: &[u8]) -> String {
 /// Writes a frame other than data.
 ///
 /// # Errors
-/// [`InvalidFrame`] for what would be read as something else.
+/// [`InvalidFrame`] if it would be parsed as something else.
 pub fn write(
     flag: u8,
     positional: &[&[u8]],
@@ -200,7 +199,7 @@ pub fn write(
     if read { Ok(frame) } else { Err(InvalidFrame::NulInArgument) }
 }
 
-/// Why a record holds no frame.
+/// Why a record is not a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidFrame {
@@ -216,16 +215,16 @@ pub enum InvalidFrame {
     /// A positional argument comes after a named one.
     #[error("a positional argument comes after a named one")]
     PositionalAfterNamed,
-    /// A name is there twice.
-    #[error("a name is there twice")]
+    /// A name is duplicated.
+    #[error("a name is duplicated")]
     NameTwice,
-    /// An argument is not a number as they are written.
+    /// An argument is not a number in its one encoding.
     #[error("an argument is not a number")]
     Number,
     /// An argument is not canonical base64 of the right length.
     #[error("an argument is not base64 of the right length")]
     Base64,
-    /// An argument to be written has NUL in it, or would be read as another one.
+    /// An argument to be encoded contains NUL, or would be parsed as another one.
     #[error("an argument cannot be written")]
     NulInArgument,
 }

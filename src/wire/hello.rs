@@ -1,4 +1,4 @@
-//! The hello: two RSA messages that make an FSS 1.0 connection one of FSS/2 (`docs/protocol.md`
+//! The hello: two RSA messages that upgrade an FSS 1.0 connection to FSS/2 (`docs/protocol.md`
 //! §13).
 
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ pub const SECRET_LENGTH: usize = 32;
 /// The name of the protocol's version.
 const VERSION: &[u8] = b"FSS/2";
 
-/// Which side says it.
+/// Which side sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// `H`
@@ -30,10 +30,10 @@ impl Role {
     }
 }
 
-/// What a hello carries: half of what the keys of a connection are made of.
+/// The content of a hello: one side's half of the key agreement.
 #[derive(Clone)]
 pub struct Hello {
-    /// A public X25519 share, made for this connection.
+    /// A public X25519 share, generated for this connection.
     pub share: [u8; SHARE_LENGTH],
     /// Random bytes that only the owner of the RSA key can read.
     pub secret: Zeroizing<[u8; SECRET_LENGTH]>,
@@ -48,13 +48,13 @@ impl Hello {
     /// Reads the plaintext of a hello.
     ///
     /// # Errors
-    /// [`InvalidHello`] for anything but exactly these arguments in this order.
+    /// [`InvalidHello`] unless it has exactly these arguments in this order.
     pub fn parse(message: &[u8], speaker: Role) -> Result<Self, InvalidHello> {
         let [flag, 0, after @ ..] = message else { return Err(InvalidHello::Form) };
         if *flag != speaker.flag() {
             return Err(InvalidHello::Form);
         }
-        // The version alone decides, whatever follows it: another one may have another grammar.
+        // The version is checked first: another one may have another grammar.
         if after.split(|&byte| byte == 0).next() != Some(VERSION) {
             return Err(InvalidHello::Version);
         }
@@ -99,20 +99,20 @@ impl std::fmt::Debug for Hello {
     }
 }
 
-/// Why a message is no hello.
+/// Why a message is not a valid hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidHello {
-    /// It is no frame.
+    /// It is not a frame.
     #[error("the hello is not valid: {0}")]
     Frame(#[from] InvalidFrame),
     /// It has other arguments than those of a hello.
     #[error("the hello does not have exactly a version, a share and a secret")]
     Form,
-    /// It asks for a version that is neither 1.0 nor FSS/2.
-    #[error("the hello asks for a version that is not known here")]
+    /// It requests a version that is neither 1.0 nor FSS/2.
+    #[error("the hello requests a version that is not supported here")]
     Version,
-    /// Its share would force a known secret.
-    #[error("the hello has a share that would give a known secret")]
+    /// Its share would force an all-zero secret.
+    #[error("the hello has a share that would force an all-zero secret")]
     Share,
 }

@@ -9,27 +9,26 @@ pub const MAX_LENGTH: usize = 4096;
 /// The most bytes of white space that a peer may append to its key.
 pub const MAX_WHITE_SPACE: usize = 16;
 
-/// What is wrong with a peer's key exchange.
+/// Why a peer's key exchange is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidKeyExchange {
-    /// The first bytes are not those of a public key in PEM: perhaps the peer speaks another
-    /// protocol.
+    /// The first bytes are not those of a public key in PEM: the peer may use another protocol.
     #[error("it does not begin with a public key in PEM")]
     NoKey,
     /// The key does not end within 4096 bytes.
     #[error("the key does not end within {MAX_LENGTH} bytes")]
     TooLong,
-    /// What stands between the first and the last line is not base64.
+    /// The text between the first and the last line is not base64.
     #[error("the key is not base64")]
     Base64,
 }
 
 /// Looks for a whole key at the beginning of `input`.
 ///
-/// Gives the key's `SubjectPublicKeyInfo` in DER and the bytes of PEM read, or `None` while more
-/// must come. The key ends with its last line; white space after it is left for the reader of
-/// messages (`docs/protocol.md` §2).
+/// Returns the key's `SubjectPublicKeyInfo` in DER and the length of its PEM, or `None` if more
+/// bytes are needed. The key ends with its last line; white space after it is left for the reader
+/// of messages (`docs/protocol.md` §2).
 ///
 /// # Errors
 /// [`InvalidKeyExchange`], as soon as the bytes can no longer become a key.
@@ -47,7 +46,7 @@ pub fn read(input: &[u8]) -> Result<Option<(Vec<u8>, usize)>, InvalidKeyExchange
     }
 }
 
-/// Writes a key the way 2019 peers do: lines of 64 characters and no newline at the end.
+/// Encodes a key as 2019 peers do: lines of 64 characters and no newline at the end.
 pub fn write(spki_der: &[u8]) -> Vec<u8> {
     pem::write(spki_der, PUBLIC_KEY).to_vec()
 }

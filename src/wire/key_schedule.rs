@@ -14,7 +14,7 @@ pub const TRAFFIC_LENGTH: usize = KEY_LENGTH + NONCE_LENGTH;
 /// Key and iv of one direction.
 pub type Traffic = Zeroizing<[u8; TRAFFIC_LENGTH]>;
 
-/// What a proof is bound to, so that it is worth nothing on another connection.
+/// What a proof is bound to, so that it is not valid on another connection.
 pub type Binding = Zeroizing<[u8; 32]>;
 
 /// Length of `th` in bytes.
@@ -31,14 +31,14 @@ pub struct Keys {
     pub handshake: Handshake,
 }
 
-/// What one side has said: the key that it receives with, and its hello in plaintext.
+/// One side of the handshake: the key that it receives with, and its hello in plaintext.
 #[derive(Clone, Copy, Debug)]
 pub struct HelloTranscript<'a> {
     /// The public key that it sent.
     pub key: &'a PublicKeyDer,
     /// The plaintext of its hello, last NUL included.
     pub plaintext: &'a [u8],
-    /// The same, read.
+    /// The same, parsed.
     pub hello: &'a Hello,
 }
 
@@ -47,7 +47,7 @@ impl Keys {
     /// half of the other's.
     ///
     /// # Errors
-    /// [`CryptoFailure`] if the peer's share forces a known secret.
+    /// [`CryptoFailure`] if the peer's share forces an all-zero secret.
     pub fn derive(
         share: Box<dyn Share>,
         peer: &Hello,
@@ -56,7 +56,7 @@ impl Keys {
     ) -> Result<Self, CryptoFailure> {
         let shared = share.agree(&peer.share)?;
         let mut keys = Sha384::new();
-        // As long as both from the start, so that no reallocation leaves secrets.
+        // Allocated for both from the start, so that no reallocation leaves copies of secrets.
         let mut hellos = Zeroizing::new(Vec::with_capacity(
             2 * LENGTH + client.plaintext.len() + server.plaintext.len(),
         ));
@@ -81,11 +81,11 @@ impl Keys {
     }
 }
 
-/// What was said before the server's identity is told.
+/// The handshake before the server's identity is known.
 #[derive(Clone)]
 pub struct Handshake {
     secret: Hkdf<Sha384>,
-    /// The digest of both keys, to be gone on with.
+    /// The digest of both keys, to be continued.
     keys: Sha384,
     /// Both hellos, each after its length.
     hellos: Zeroizing<Vec<u8>>,
@@ -108,7 +108,7 @@ impl Handshake {
     }
 }
 
-/// All that was said on a connection until both sides are known: `th` of the document.
+/// The transcript of the handshake: `th` of `docs/protocol.md` §13.7.
 #[derive(Clone)]
 pub struct Transcript {
     digest: [u8; TRANSCRIPT_LENGTH],
@@ -139,8 +139,7 @@ fn expand<const N: usize>(
     Ok(output)
 }
 
-/// What comes after a direction's key and iv when they have been used long enough
-/// (`docs/protocol.md` §14.4).
+/// The key and iv of a direction after the ratchet (`docs/protocol.md` §14.4).
 pub(super) fn next(traffic: &Traffic) -> Result<Traffic, CryptoFailure> {
     expand(&Hkdf::<Sha384>::new(None, &**traffic), &[b"fss/2 next"])
 }

@@ -1,7 +1,7 @@
 //! Frames: the plaintext of a message, `FLAG 00 ARG 00 [ARG 00]` (`docs/protocol.md` §4).
 //!
-//! Parsing borrows from the message and copies nothing. What a frame means, and whether an argument
-//! is acceptable, is for the machines to say.
+//! Parsing borrows from the message and copies nothing. The machines decide what a frame means and
+//! whether an argument is acceptable.
 //!
 //! ```
 //! use fss::wire::legacy_frame::ClientFrame;
@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 
 pub use crate::format::legacy_content::CHUNK;
 
-/// Stands where a chunk would, and ends the file: three characters, so never base64.
+/// In the place of a chunk, it ends the file: three characters, so never base64.
 const FINISH: &[u8] = b"FIN";
 const OK: &[u8] = b"OK";
 const APPROVED: &[u8] = b"Approved";
@@ -79,12 +79,12 @@ impl<'a> Base64<'a> {
     /// The longest text of a chunk.
     pub const MAX_LENGTH: usize = CHUNK.div_ceil(3) * 4;
 
-    /// Writes the chunk's bytes into `chunk` and says how many they are.
+    /// Writes the chunk's bytes into `chunk` and returns how many they are.
     ///
     /// # Errors
     /// [`InvalidFrame::Base64`] if the text is not base64 as above, or of more than 1024 bytes.
     pub fn decode(self, chunk: &mut [u8; CHUNK]) -> Result<usize, InvalidFrame> {
-        // A text of 1368 characters may stand for 1026 bytes, which the slice then refuses.
+        // A text of 1368 characters may encode 1026 bytes, for which the slice is too short.
         STANDARD.decode_slice(self.0, chunk).map_err(|_| InvalidFrame::Base64)
     }
 
@@ -168,7 +168,7 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// Takes a frame with one of the `flags` apart. No frame has more than two arguments.
+/// Splits a frame with one of the `flags`. No frame has more than two arguments.
 fn split<'a>(plaintext: &'a [u8], flags: &[u8]) -> Result<(u8, Arguments<'a>), InvalidFrame> {
     let (flag, rest) = match plaintext {
         [] => return Err(InvalidFrame::Empty),
@@ -181,7 +181,7 @@ fn split<'a>(plaintext: &'a [u8], flags: &[u8]) -> Result<(u8, Arguments<'a>), I
     let rest = match rest {
         [] => return Err(InvalidFrame::MissingArgument),
         [body @ .., 0] => body,
-        // 2019 clients leave out the last NUL of this one frame.
+        // Clients of 2019 omit the last NUL of this one frame.
         b"OK" if flag == b'D' => rest,
         _ => return Err(InvalidFrame::Unterminated),
     };

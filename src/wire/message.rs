@@ -1,31 +1,30 @@
-//! What requests and replies have in common: why a frame is none, and how named arguments are
-//! written.
+//! What requests and replies share: their errors, and the encoding of named arguments.
 
 use super::error_code::ErrorCode;
 use super::frame::{InvalidFrame, MAX_NUMBER, to_base64, write};
 use crate::types::cookie::Cookie;
 use crate::types::user::InvalidUserName;
 
-/// Why a frame is no request and no reply. Each has its code.
+/// Why a frame is not a valid request or reply. Each reason has its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidMessage {
-    /// It is no frame of this side.
+    /// It is not a frame.
     #[error("it is not a frame of the protocol: {0}")]
     Frame(InvalidFrame),
-    /// Its flag is not one of this side.
+    /// Its flag is not one of the sending side.
     #[error("its flag is not known")]
     Flag,
-    /// An argument is missing, not of its form, or out of range.
-    #[error("its arguments are not what they should be")]
+    /// An argument is missing, malformed or out of range.
+    #[error("its arguments are not valid")]
     Arguments,
-    /// The name is not one that a user can have.
+    /// The name cannot be that of a user.
     #[error(transparent)]
     Name(#[from] InvalidUserName),
 }
 
 impl InvalidMessage {
-    /// What the peer is told.
+    /// The code that the peer receives.
     pub fn code(self) -> ErrorCode {
         match self {
             Self::Frame(_) | Self::Flag => ErrorCode::Protocol,
@@ -35,19 +34,19 @@ impl InvalidMessage {
     }
 }
 
-/// Values of arguments: what is wrong with one is wrong with the request.
+/// Errors of values are errors of the request's arguments.
 impl From<InvalidFrame> for InvalidMessage {
     fn from(_: InvalidFrame) -> Self {
         Self::Arguments
     }
 }
 
-/// Reads a cookie, before anything else is done with it.
+/// Checks a cookie before it is used.
 pub(super) fn cookie(text: &[u8]) -> Result<Cookie, InvalidMessage> {
     Cookie::parse(text).map_err(|_| InvalidMessage::Arguments)
 }
 
-/// Named arguments on their way into a frame.
+/// Named arguments to be encoded into a frame.
 #[derive(Default)]
 pub(super) struct Named(Vec<(&'static str, Vec<u8>)>);
 

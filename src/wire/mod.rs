@@ -1,7 +1,7 @@
-//! What goes over the wire, from the outside in: the key exchange, RSA messages with the frames of
+//! The bytes on the wire, from the outside in: the key exchange, RSA messages with the frames of
 //! FSS 1.0 or the hellos of FSS/2, and then its records with their frames.
 //!
-//! Everything here works on bytes in memory and knows nothing of what a session is for.
+//! Everything here works on bytes in memory, and knows nothing of sessions.
 
 mod error_code;
 pub mod error_frame;

@@ -1,18 +1,18 @@
-//! What a peer says for people.
+//! Text of a peer for people.
 
 use crate::types::text::is_deceptive;
 
 /// Text that a peer sent with an error frame: at most 256 characters, made printable.
 ///
-/// It comes from outside, so what is deceptive ([`crate::text`]) is replaced before anybody prints
-/// it.
+/// It is not trusted, so deceptive characters ([`crate::text`]) are replaced before it can be
+/// printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerMessage(Box<str>);
 
 impl PeerMessage {
     const LONGEST: usize = 256;
 
-    /// Makes the details of an error frame fit to be shown.
+    /// Makes the details of an error frame safe to show.
     pub fn new(details: &[u8]) -> Self {
         let text = String::from_utf8_lossy(details);
         Self(

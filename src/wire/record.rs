@@ -10,7 +10,7 @@ use crate::crypto::{CryptoFailure, CryptoProvider};
 /// Bytes of the length before a record.
 pub const PREFIX: usize = 4;
 
-/// The longest plaintext of a record: 4 whole sealed chunks and room to spare.
+/// The longest plaintext of a record: 4 whole sealed chunks and some more.
 pub const MAX_PLAINTEXT: usize = 257 * 1024;
 
 /// The shortest plaintext: a flag and NUL.
@@ -34,8 +34,8 @@ impl Direction {
         Self::with_ratchet(provider, traffic, RATCHET)
     }
 
-    /// The same with another number of records between changes of the key, for tests: a peer must
-    /// have the same.
+    /// The same with another number of records between changes of the key, for tests. The peer must
+    /// use the same number.
     pub fn with_ratchet(provider: Arc<dyn CryptoProvider>, traffic: Traffic, ratchet: u64) -> Self {
         let key = key_of(&*provider, &traffic);
         Self { provider, traffic, key, number: 0, ratchet: ratchet.max(1) }
@@ -57,11 +57,11 @@ impl Direction {
         Ok(())
     }
 
-    /// Opens `record`, which is whole, in place, and lends the plaintext within it.
+    /// Opens `record`, which is whole, in place, and returns the plaintext within it.
     ///
     /// # Errors
-    /// [`CryptoFailure`] without detail: it is not the next record of this direction. No other one
-    /// may be tried then.
+    /// [`CryptoFailure`] without detail: it is not the next record of this direction. The
+    /// connection must then end.
     pub fn open<'a>(&mut self, record: &'a mut [u8]) -> Result<&'a mut [u8], CryptoFailure> {
         let (prefix, sealed) = record.split_first_chunk_mut::<PREFIX>().ok_or(CryptoFailure)?;
         if sealed_length(*prefix) != Some(sealed.len()) {
@@ -93,7 +93,7 @@ impl Direction {
     }
 }
 
-/// The length of a record behind its prefix; `None` if it is out of bounds, which is to be checked
+/// The length of a record after its prefix; `None` if it is out of bounds, which must be checked
 /// before anything is buffered for it.
 pub fn sealed_length(prefix: [u8; PREFIX]) -> Option<usize> {
     let length = usize::try_from(u32::from_be_bytes(prefix)).ok()?;

@@ -1,4 +1,4 @@
-//! What a server says in FSS/2: frames with their arguments checked (`docs/protocol.md` §13, §17 to
+//! The frames of a server in FSS/2, with their arguments checked (`docs/protocol.md` §13, §17 to
 //! §19).
 
 use super::error_frame::ErrorFrame;
@@ -14,8 +14,8 @@ use crate::types::user::{Account, UserName};
 
 /// A frame of a server. `Debug` shows no whole cookies.
 ///
-/// Three frames begin with `R OK`. Which one it is says the request that it answers, so the caller
-/// names it.
+/// Three frames start with `R OK`. The request that is answered decides which one it is, so the
+/// caller passes a [`ReplyContext`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
     /// `K`: the first record.
@@ -24,7 +24,7 @@ pub enum Reply<'a> {
     Accepted {
         /// The file's cookie.
         cookie: Cookie,
-        /// Where the client goes on.
+        /// Where the client continues.
         offset: u64,
         /// How far it may be ahead of what is acknowledged.
         window: u64,
@@ -32,23 +32,23 @@ pub enum Reply<'a> {
         chain: Option<ChainDigest>,
         /// When the file would expire, in Unix seconds.
         expires: Option<u64>,
-        /// For how many seconds it is kept from its completion, if not for ever.
+        /// For how many seconds it is kept after its completion, if not for ever.
         keep: Option<u64>,
         /// For how many downloads it is kept, if they are limited.
         downloads: Option<u64>,
     },
-    /// `R OK offset=`: so much was received, and with a chain: is durable and visible.
+    /// `R OK offset=`: bytes were received; with a chain the file is durable and visible.
     Received {
-        /// Bytes behind the header.
+        /// Bytes received, without the header.
         offset: u64,
         /// The final chain.
         chain: Option<ChainDigest>,
     },
-    /// `S Challenge`: what to make a proof with.
+    /// `S Challenge`: the parameters of a proof.
     Challenge(StoredFormat),
     /// `S Approved`: the file follows.
     Approved {
-        /// The whole size behind the header.
+        /// The whole size, without the header.
         size: u64,
         /// The final chain, if it was recorded.
         chain: Option<ChainDigest>,
@@ -57,11 +57,11 @@ pub enum Reply<'a> {
         /// Whether it is a file of FSS 1.0.
         legacy: bool,
     },
-    /// `F`: bytes of a file; none end it.
+    /// `F`: bytes of a file; an empty one ends it.
     Data(&'a [u8]),
     /// `R COOKIE size= stored=`: a file of a list.
     Entry(Entry),
-    /// `R END`: the list is complete, or to be asked for again.
+    /// `R END`: the list is complete, or its next part can be requested.
     EndOfList {
         /// Whether there is more.
         more: bool,
@@ -70,7 +70,7 @@ pub enum Reply<'a> {
     Deleted,
     /// `R OK` of a sign-up, or of a request for information.
     Information {
-        /// What the server takes; not in the answer to a sign-up.
+        /// The server's limits; not in the answer to a sign-up.
         limits: Option<ServerLimits>,
         /// The user that the client's key is, if it has signed up.
         account: Option<Account>,
@@ -79,14 +79,14 @@ pub enum Reply<'a> {
     Refusal(ErrorFrame),
 }
 
-/// Who a server is, and what it takes.
+/// The identity of a server, and its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Welcome {
-    /// The server's identity, a `SubjectPublicKeyInfo` in DER that nothing has been checked of.
+    /// The server's identity, an unchecked `SubjectPublicKeyInfo` in DER.
     pub identity: Vec<u8>,
     /// Its signature for this connection.
     pub signature: Vec<u8>,
-    /// What it takes.
+    /// Its limits.
     pub limits: ServerLimits,
 }
 
@@ -100,7 +100,7 @@ pub struct ServerLimits {
     pub window: u64,
 }
 
-/// What a client waits for, by which `R` frames are told apart.
+/// What a client waits for, which distinguishes `R` frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyContext {
     /// The answer to an upload, or to its data.
@@ -111,12 +111,12 @@ pub enum ReplyContext {
     Deletion,
     /// The answer to a sign-up or to a request for information.
     Information,
-    /// Anything else: no `R` frame fits.
+    /// Anything else: no `R` frame is valid.
     Other,
 }
 
 impl<'a> Reply<'a> {
-    /// Reads what a server sent.
+    /// Parses a frame from a server.
     ///
     /// # Errors
     /// [`InvalidMessage`]

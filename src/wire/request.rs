@@ -1,5 +1,4 @@
-//! What a client says in FSS/2: frames with their arguments checked (`docs/protocol.md` §17 to
-//! §19).
+//! The frames of a client in FSS/2, with their arguments checked (`docs/protocol.md` §17 to §19).
 //!
 //! ```
 //! use fss::wire::request::Request;
@@ -25,18 +24,18 @@ use crate::types::user::{Invite, UserName};
 pub enum Request<'a> {
     /// `U` of a new file.
     Upload(NewUpload),
-    /// `U` of an upload that goes on.
+    /// `U` that resumes an upload.
     Resume {
         /// The header of the upload.
         header: Header,
         /// Its cookie.
         cookie: Cookie,
-        /// Made with its verifier.
+        /// The proof of its password.
         proof: Proof,
         /// The client's last checkpoint.
         offset: u64,
     },
-    /// `D` without a proof: asks for the header.
+    /// `D` without a proof: requests the header.
     Challenge {
         /// The file's cookie.
         cookie: Cookie,
@@ -45,17 +44,17 @@ pub enum Request<'a> {
     Download {
         /// The file's cookie.
         cookie: Cookie,
-        /// Made with its verifier.
+        /// The proof of its password.
         proof: Proof,
-        /// Where to begin.
+        /// Where to start.
         offset: u64,
     },
-    /// `D OK`: so much has been taken.
+    /// `D OK`: acknowledges bytes.
     Taken {
-        /// The bytes behind the header that have been taken.
+        /// The acknowledged bytes, without the header.
         offset: u64,
     },
-    /// `F`: bytes of a file; none end it.
+    /// `F`: bytes of a file; an empty one ends it.
     Data(&'a [u8]),
     /// `L`
     List {
@@ -66,7 +65,7 @@ pub enum Request<'a> {
     Delete {
         /// The file's cookie.
         cookie: Cookie,
-        /// Needed by everybody but the owner.
+        /// Needed unless the client is the owner.
         proof: Option<Proof>,
     },
     /// `N`
@@ -78,12 +77,12 @@ pub enum Request<'a> {
     },
     /// `I`
     Information,
-    /// `E`: the client cannot go on.
+    /// `E`: the client cannot continue.
     Refusal(ErrorFrame),
 }
 
 impl<'a> Request<'a> {
-    /// Reads what a client sent.
+    /// Parses a frame from a client.
     ///
     /// # Errors
     /// [`InvalidMessage`]

@@ -1,9 +1,9 @@
 //! Messages of RSA blocks: at most `k - 42` bytes a block, and an empty block at the end
 //! (`docs/protocol.md` §3).
 //!
-//! [`Receiver`] opens one block a call, because one private operation is the largest piece of work
-//! in FSS 1.0 and a driver wants to serve others in between. It copes with any segmentation, and
-//! with white space that a peer appended to its key.
+//! [`Receiver`] opens one block per call, because a private operation is the largest unit of work
+//! in FSS 1.0, and a driver may serve others in between. It accepts any segmentation, and white
+//! space that a peer appended to its key.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use zeroize::Zeroizing;
 use super::key_exchange::MAX_WHITE_SPACE;
 use crate::crypto::{PrivateKey, PublicKey, PublicKeyDer};
 
-/// The longest message, in bytes on the wire: what a 2019 peer takes with one `recv`.
+/// The longest message, in bytes on the wire: what a 2019 peer reads with one `recv`.
 pub const MAX_MESSAGE: usize = 4096;
 
 /// How often the first block is tried at different places (`docs/protocol.md` §11).
 const MAX_TRIES: usize = 3;
 
-/// Bytes of a block that OAEP with SHA-1 needs for itself.
+/// Bytes of a block that OAEP with SHA-1 uses.
 const OVERHEAD: usize = 42;
 
 /// The most blocks in a message to or from a key of `block_length` bytes, the end mark included.
@@ -70,12 +70,12 @@ pub enum BlockError {
     Crypto,
 }
 
-/// What one call of [`Receiver::open_block`] came to.
+/// The result of [`Receiver::open_block`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// There is no whole block: more bytes must come first. Nothing was done.
+    /// There is no whole block: more bytes are needed. Nothing was done.
     Incomplete,
-    /// One private operation was done, and the message goes on.
+    /// One private operation was done, and the message continues.
     Block,
     /// One private operation was done, and the message is complete.
     Message,
@@ -86,9 +86,9 @@ pub struct Receiver {
     key: Arc<dyn PrivateKey>,
     message: Zeroizing<Vec<u8>>,
     blocks: usize,
-    /// Until the first block has opened: how many tries have failed to find where it begins.
+    /// Until the first block has opened: how many places for its start have failed.
     failed_starts: Option<usize>,
-    /// Whether the message that comes is the first.
+    /// Whether the current message is the first.
     is_first: bool,
     /// Whether the last block that opened was not full: in a first message only the end mark may
     /// follow it.
@@ -113,8 +113,8 @@ impl Receiver {
         self.key.public_key()
     }
 
-    /// Opens the block at the beginning of `input`, if it is whole, and says how many bytes are
-    /// used up.
+    /// Opens the block at the beginning of `input`, if it is whole, and returns how many bytes were
+    /// consumed.
     ///
     /// # Errors
     /// [`BlockError::DoesNotOpen`], [`BlockError::MessageTooLong`],
@@ -138,7 +138,8 @@ impl Receiver {
             return Err(BlockError::MessageTooLong { limit: max_blocks(length) });
         }
         let before = self.message.len();
-        // The whole message fits from the start, so that no reallocation leaves secrets behind.
+        // Allocated for the whole message from the start, so that no reallocation leaves copies of
+        // secrets.
         self.message.reserve_exact(MAX_MESSAGE.saturating_sub(before));
         let opened = self.key.open(block, rng, &mut self.message);
         match (opened, self.failed_starts) {
@@ -160,14 +161,13 @@ impl Receiver {
         Ok((skipped + length, if ended { Opened::Message } else { Opened::Block }))
     }
 
-    /// What has come of the first message, if that has begun and not ended.
+    /// What has been received of the first message, if it has started and not ended.
     pub fn beginning(&self) -> Option<&[u8]> {
         (self.is_first && self.blocks > 0).then_some(&**self.message)
     }
 
-    /// Takes the one block that has come of the first message for the whole of a hello. Its end
-    /// mark is not opened: its bytes, as many as [`PrivateKey::block_length`] says, are left for
-    /// the caller to drop.
+    /// Ends the first message after its one block, which is a hello. Its end mark is not opened:
+    /// the caller drops its [`PrivateKey::block_length`] bytes.
     pub fn take_hello(&mut self) -> Zeroizing<Vec<u8>> {
         self.take_message()
     }
@@ -177,7 +177,7 @@ impl Receiver {
         &self.message
     }
 
-    /// Takes the complete message out and gets ready for the next.
+    /// Takes out the complete message and starts the next.
     pub fn take_message(&mut self) -> Zeroizing<Vec<u8>> {
         self.blocks = 0;
         self.is_first = false;
@@ -201,11 +201,11 @@ impl std::fmt::Debug for Receiver {
     }
 }
 
-/// Where the first block may begin: white space that a peer appends to its key looks like a block's
-/// first bytes.
+/// Where the first block may start: white space that a peer appends to its key looks like the first
+/// bytes of a block.
 ///
-/// Most likely there is none. Else it is a line end, or the whole run of white space, or that but
-/// for the block's own first byte (`docs/protocol.md` §2). A garbage block thus costs one private
+/// Most likely there is none. Otherwise it is a line end, or the whole run of white space, or that
+/// without the block's own first byte (`docs/protocol.md` §2). So a garbage block costs one private
 /// operation, and at most 3.
 fn possible_starts(input: &[u8]) -> Vec<usize> {
     let white = |byte: &&u8| matches!(byte, b'\t'..=b'\r' | b' ');
