@@ -1,54 +1,41 @@
-//! A server on tokio within another program, behind a balancer that sends PROXY headers: `cargo run
-//! --example embed_tokio`.
+//! Teaches: a server on tokio within another program, behind a balancer that sends PROXY headers,
+//! which stops in order: `cargo run --example embed_tokio -- 127.0.0.1:9540`. It stops when its
+//! standard input ends (ctrl-D).
 //!
 //! Its files are gone when it ends. A real one has `EmbeddedStore` for a store, and keeps its key
-//! (`fss::locked_key`).
+//! (`fss::key_file`).
 
 use std::error::Error;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use fss::driver::tokio::{StorageThreads, read_proxy_header, serve};
-use fss::server::ServerEngine;
+use fss::driver::Server;
+use fss::driver::tokio::serve_listener;
 use fss::{Config, MemoryStore};
 use tokio::net::TcpListener;
 
-/// Where the balancer connects from. A header counts from nowhere else.
-const BALANCER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+/// Where the balancer connects from. A header counts from nowhere else, and is required from there.
+const BALANCER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (config, store, threads) =
-        (Config::generate()?, MemoryStore::new(), StorageThreads::default());
-    let keys = config.clone();
-    tokio::spawn(async move {
-        // So that no connection waits for a key to be made.
-        while keys.renew_transport_keys().is_ok() {
-            tokio::time::sleep(Duration::from_secs(60)).await;
-        }
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9540".to_owned());
+    let config = Config::generate()?;
+    let key = config.identity().public_key().fingerprint();
+    let server = Server::new(config, MemoryStore::new())
+        .with_trusted_proxies(|address| address == BALANCER)
+        .with_observer(|client, event: &_| println!("{client}: {event:?}"))
+        .with_drain(Duration::from_secs(5));
+    // Any thread or task may start the shutdown: the end of the program that this server is part of.
+    let shutdown = server.shutdown().clone();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        shutdown.start();
     });
-    let listener = TcpListener::bind("127.0.0.1:9540").await?;
-    println!(
-        "listening on {} with the key {}",
-        listener.local_addr()?,
-        config.identity().public_key().fingerprint()
-    );
-    loop {
-        let (mut stream, peer) = listener.accept().await?;
-        let (config, store, threads) = (config.clone(), store.clone(), threads.clone());
-        tokio::spawn(async move {
-            let mut client = peer;
-            if peer.ip() == BALANCER {
-                match read_proxy_header(&mut stream, config.limits().handshake).await {
-                    Ok(source) => client = source.unwrap_or(peer),
-                    Err(error) => return println!("{peer}: {error}"),
-                }
-            }
-            let engine = ServerEngine::new(config).with_peer(client.ip());
-            let ended =
-                serve(stream, engine, store, threads, |event| println!("{client}: {event:?}"))
-                    .await;
-            println!("{client}: {ended:?}");
-        });
-    }
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on {} with the key {key}", listener.local_addr()?);
+    serve_listener(listener, Arc::new(server)).await;
+    println!("stopped");
+    Ok(())
 }

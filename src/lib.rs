@@ -121,7 +121,6 @@ pub mod client;
 pub mod compress;
 mod config;
 pub mod crypto;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
 pub mod driver;
 #[cfg(feature = "filesystem")]
 mod durable;

@@ -1,11 +1,34 @@
-//! Drivers: they carry bytes between a [`Machine`] and a socket, keep its deadlines, and stop for
-//! whatever the machine reports or needs of its program. What is said over the socket they do not
-//! know.
+//! Drivers: they carry bytes between a [`Machine`] and a transport, keep its deadlines, and stop for
+//! what the machine reports or requests. They do not interpret the bytes.
+//!
+//! | transport | driver |
+//! |---|---|
+//! | a blocking stream | `blocking` (feature `blocking`, Unix) |
+//! | a stream of tokio | `tokio` (feature `tokio`) |
+//! | messages: WebSocket, a channel | [`MessagePump`] |
+//! | anything else | by hand, in ten lines: [`Machine`] |
+//!
+//! A whole server is a `Server` and a call of `serve_listener`, in both `blocking` and `tokio`.
 
 #[cfg(all(unix, feature = "blocking"))]
 pub mod blocking;
+#[cfg(any(all(unix, feature = "blocking"), feature = "tokio"))]
+mod observer;
+mod pump;
+#[cfg(any(all(unix, feature = "blocking"), feature = "tokio"))]
+mod server;
+#[cfg(any(all(unix, feature = "blocking"), feature = "tokio"))]
+mod shutdown;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+
+#[cfg(any(all(unix, feature = "blocking"), feature = "tokio"))]
+pub use observer::{Incident, Observer};
+pub use pump::{LONGEST_MESSAGE, MessagePump};
+#[cfg(any(all(unix, feature = "blocking"), feature = "tokio"))]
+pub use server::{ServeError, Server};
+#[cfg(any(all(unix, feature = "blocking"), feature = "tokio"))]
+pub use shutdown::{Shutdown, ShutdownStarted};
 
 use std::fmt;
 

@@ -37,19 +37,14 @@ use crate::wire::reply::ServerLimits;
 ///
 /// ```
 /// use fss::remote::{AsyncClient, Put, Trust};
-/// # use fss::driver::tokio::{StorageThreads, serve};
-/// # use fss::{Config, MemoryStore, Password, server::ServerEngine};
+/// # use fss::driver::{Server, tokio::serve_listener};
+/// # use fss::{Config, MemoryStore, Password};
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 /// # let (store, server) = (MemoryStore::new(), Config::generate()?);
 /// # let key = server.identity().public_key().fingerprint();
 /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 /// # let address = listener.local_addr()?.to_string();
-/// # tokio::spawn(async move {
-/// #     while let Ok((stream, _)) = listener.accept().await {
-/// #         let engine = ServerEngine::new(server.clone());
-/// #         tokio::spawn(serve(stream, engine, store.clone(), StorageThreads::default(), drop));
-/// #     }
-/// # });
+/// # tokio::spawn(serve_listener(listener, std::sync::Arc::new(Server::new(server, store))));
 /// let client = AsyncClient::new(Config::generate()?, address, Trust::Pinned(key));
 /// let password = Password::new("correct horse battery staple")?;
 /// let stored = client.put(&b"a file"[..], &password, &Put::named("notes.txt")).await?;

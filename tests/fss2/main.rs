@@ -15,6 +15,7 @@ mod model;
 mod operations;
 mod order;
 mod properties;
+mod pump;
 mod refusals;
 mod resume;
 mod retention;

@@ -59,8 +59,8 @@ fn run(options: &Options, runtime: Runtime) -> Result<(), Failure> {
             let config = Config::new(default_provider(), identity)
                 .with_limits(options.limits(runtime))
                 .with_versions(options.versions());
-            let (service, start) = Service::start(options, runtime, config, store, listeners)?;
-            runtime.serve(&service, start)?;
+            let (service, server) = Service::start(options, runtime, config, store, &listeners)?;
+            runtime.serve(&server, listeners)?;
             service.rest();
             service.outcome()
         }

@@ -11,13 +11,14 @@ mod threads;
 mod users;
 mod verify;
 
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ValueEnum;
 
 use crate::terminal::failure::Failure;
-use service::{Service, Start};
+use service::Serving;
 
 /// How connections are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,10 +40,10 @@ impl Runtime {
     }
 
     /// Serves until a signal comes.
-    fn serve(self, service: &Arc<Service>, start: Start) -> Result<(), Failure> {
+    fn serve(self, server: &Arc<Serving>, listeners: Vec<TcpListener>) -> Result<(), Failure> {
         match self {
-            Self::Threads => threads::serve(service, start),
-            Self::Tokio => tasks::serve(service, start),
+            Self::Threads => threads::serve(server, listeners),
+            Self::Tokio => tasks::serve(server, listeners),
         }
     }
 }

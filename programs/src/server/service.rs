@@ -3,16 +3,16 @@
 //!
 //! SIGTERM and SIGINT end it in peace; SIGHUP makes it read its limits again.
 
-use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::{Arc, Once, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use fss::Config;
-use fss::server::{LogLimit, without_cookies};
-use fss::store::{EmbeddedStore, Finding, StoreError, StoreErrorKind, Verified};
+use fss::driver::{Incident, Observer, Server, Shutdown};
+use fss::server::{LogLimit, ServerEvent, Telemetry, without_cookies};
+use fss::store::{EmbeddedStore, Finding, StoreError, StoreErrorKind, UserName, Verified};
+use fss::{Config, Time};
 use ipnet::IpNet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -24,43 +24,31 @@ use crate::terminal::failure::{Failure, code};
 use crate::terminal::print;
 use fss::text::printable;
 
-/// How long running connections get to finish after a signal.
-pub const DRAIN: Duration = Duration::from_secs(10);
 /// How long to wait when the operating system has no room for another connection.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// When what is done again and again is done first, at the latest.
 const SOON: Duration = Duration::from_secs(10 * 60);
 /// How often expired files are removed.
 const SWEEP: Duration = Duration::from_secs(60);
-/// How often it is looked whether the transport keys are half used up, which they are after 7.5
-/// minutes at the latest.
-const RENEW: Duration = Duration::from_secs(30);
 /// Files that a connection may have open: its socket, and what it is busy with.
 const FILES_OF_ONE: u64 = 2;
 /// What a process has open beside that: the database, those who read it, pipes, and connections
 /// that are turned away.
 const OTHER_FILES: u64 = 512;
 
+/// What is done beside the connections, and what is told of them.
 pub struct Service {
-    pub store: EmbeddedStore,
+    store: EmbeddedStore,
     /// What is written about connections goes through it.
-    pub log: Arc<LogLimit>,
-    config: Mutex<Config>,
+    log: Arc<LogLimit>,
     runtime: Runtime,
-    /// Written to when the server is to stop.
-    stopper: UnixStream,
+    shutdown: Shutdown,
     /// Why it cannot go on.
     broken: OnceLock<StoreError>,
-    proxies: Vec<IpNet>,
-    local_connection: Once,
 }
 
-/// What is there once, for whoever serves.
-pub struct Start {
-    pub listeners: Vec<TcpListener>,
-    /// Becomes readable when the server is to stop.
-    pub stop: UnixStream,
-}
+/// The server, as the drivers of the library serve it.
+pub type Serving = Server<EmbeddedStore, Arc<Service>>;
 
 impl Service {
     /// Starts what runs beside the connections, and says that all is ready.
@@ -69,8 +57,8 @@ impl Service {
         runtime: Runtime,
         config: Config,
         store: EmbeddedStore,
-        listeners: Vec<TcpListener>,
-    ) -> Result<(Arc<Self>, Start), Failure> {
+        listeners: &[TcpListener],
+    ) -> Result<(Arc<Self>, Arc<Serving>), Failure> {
         let wanted = (config.limits().connections as u64)
             .saturating_mul(FILES_OF_ONE)
             .saturating_add(OTHER_FILES);
@@ -83,61 +71,34 @@ impl Service {
             ),
             Err(error) => tracing::warn!(%error, "cannot tell how many files may be open"),
         }
-        let (stopper, stop) = UnixStream::pair().map_err(broken)?;
         let key = config.identity().public_key().fingerprint();
         tracing::info!(data = %options.data.display(), %key, versions = ?config.versions(), "serving FSS");
+        let server = Server::new(config, store.clone())
+            .with_trusted_proxies(trusts(options.proxy_protocol.clone()));
         let service = Arc::new(Self {
             store,
             log: Arc::default(),
-            config: Mutex::new(config),
             runtime,
-            proxies: options.proxy_protocol.clone(),
-            local_connection: Once::new(),
-            stopper,
+            shutdown: server.shutdown().clone(),
             broken: OnceLock::new(),
         });
+        let server = Arc::new(server.with_observer(Arc::clone(&service)));
         service.tell_leftovers();
-        service.watch_signals()?;
+        service.watch_signals(&server)?;
         service.every("sweeper", SWEEP, Self::sweep)?;
-        // Before the first connection comes, and then long before a key is used up.
-        service.renew_transport_keys();
-        service.every("keys", RENEW, Self::renew_transport_keys)?;
         if let Some(time) = options.verify_every {
             service.every("verifier", time, Self::verify)?;
         }
-        for listener in &listeners {
+        for listener in listeners {
             print::line(format_args!("listening on {}", listener.local_addr().map_err(broken)?))?;
         }
-        Ok((service, Start { listeners, stop }))
-    }
-
-    fn renew_transport_keys(&self) {
-        if let Err(error) = self.config().renew_transport_keys() {
-            tracing::error!(%error, "cannot make a transport key");
-        }
-    }
-
-    /// The configuration for a connection that begins now.
-    pub fn config(&self) -> Config {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Stops the server if a connection has ended because the store has stopped itself.
-    pub fn heed(&self, ended: &Result<(), fss::Error>) {
-        if let Err(fss::Error::Store(error)) = ended {
-            self.heed_store(error);
-        }
+        Ok((service, server))
     }
 
     fn heed_store(&self, error: &StoreError) {
         if error.kind() == StoreErrorKind::Stopped && self.broken.set(error.clone()).is_ok() {
-            self.stop();
+            self.shutdown.start();
         }
-    }
-
-    fn stop(&self) {
-        // If nobody reads it, the server has stopped already.
-        let _ = (&self.stopper).write_all(&[0]);
     }
 
     /// What is done when no connection is served any more.
@@ -157,51 +118,27 @@ impl Service {
         Err(Failure::new(code::OTHER, "the storage has stopped", error.to_string(), hint))
     }
 
-    /// Whether a connection from this address must begin with a PROXY header.
-    pub fn is_proxy(&self, peer: SocketAddr) -> bool {
-        // A listener for IPv6 may show addresses of IPv4 as a part of its own.
-        let address = peer.ip().to_canonical();
-        let is_proxy = self.proxies.iter().any(|network| network.contains(&address));
-        if address.is_loopback() && !is_proxy {
-            self.local_connection.call_once(|| {
-                tracing::info!(
-                    "a connection comes from this machine; if a proxy here forwards connections, have it send PROXY headers and \
-                     name it with --proxy-protocol: without, its clients cannot be told apart, and no limit of one source \
-                     holds for them"
-                );
-            });
-        }
-        is_proxy
-    }
-
-    /// A trusted proxy did not say who its client is: the connection is closed.
-    pub fn no_header(&self, proxy: SocketAddr, error: &io::Error) {
-        self.log.of_failure(|| {
-            tracing::warn!(%proxy, %error, "closed a connection from a proxy, for it has no PROXY header that can be read");
-        });
-    }
-
-    fn watch_signals(self: &Arc<Self>) -> Result<(), Failure> {
+    fn watch_signals(self: &Arc<Self>, server: &Arc<Serving>) -> Result<(), Failure> {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(broken)?;
-        let service = Arc::clone(self);
+        let (service, server) = (Arc::clone(self), Arc::clone(server));
         spawn("signals", move || {
             for signal in signals.forever() {
                 if signal == SIGHUP {
-                    service.reload();
+                    service.reload(&server);
                 } else {
-                    service.stop();
+                    service.shutdown.start();
                 }
             }
         })
     }
 
     /// Reads command line and options file again, and takes their limits.
-    fn reload(&self) {
+    fn reload(&self, server: &Serving) {
         match Options::read() {
             Ok(options) => {
-                let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-                *config = config.clone().with_limits(options.limits(self.runtime));
-                tracing::info!(limits = ?config.limits(), "limits are read again, for new connections");
+                let limits = options.limits(self.runtime);
+                tracing::info!(?limits, "limits are read again, for new connections");
+                server.set_limits(limits);
             }
             Err(failure) => {
                 tracing::error!(what = %printable(&failure.what), why = %printable(&failure.why), "the limits stay");
@@ -278,6 +215,74 @@ impl Service {
                 "cannot verify the files"
             ),
         }
+    }
+}
+
+impl Observer for Service {
+    type Connection = Telemetry;
+
+    fn connected(&self, client: SocketAddr) -> Telemetry {
+        Telemetry::new(client, Arc::clone(&self.log))
+    }
+
+    fn event(&self, telemetry: &mut Telemetry, event: &ServerEvent, now: Time) {
+        telemetry.event(event, now);
+    }
+
+    fn wants_users(&self) -> bool {
+        true
+    }
+
+    fn user(&self, telemetry: &mut Telemetry, name: &UserName) {
+        telemetry.user(name);
+    }
+
+    fn ended(&self, telemetry: Telemetry, outcome: &Result<(), fss::Error>, now: Time) {
+        // A store that has stopped itself stops the server.
+        if let Err(fss::Error::Store(error)) = outcome {
+            self.heed_store(error);
+        }
+        telemetry.ended(outcome, now);
+    }
+
+    fn incident(&self, incident: &Incident) {
+        match incident {
+            Incident::AcceptFailed(error) => {
+                self.log.of_failure(|| tracing::error!(%error, "cannot accept a connection"));
+            }
+            Incident::SpawnFailed(error) => {
+                self.log.of_failure(|| tracing::error!(%error, "cannot start a thread"));
+            }
+            Incident::NoProxyHeader { proxy, error } => self.log.of_failure(|| {
+                tracing::warn!(%proxy, %error, "closed a connection from a proxy, for it has no PROXY header that can be read");
+            }),
+            Incident::RenewalFailed(error) => {
+                tracing::error!(%error, "cannot make a transport key");
+            }
+            Incident::Panicked => {
+                self.log.of_failure(|| tracing::error!("a connection was aborted"));
+            }
+            Incident::Stopping { connections } => tracing::info!(connections, "stopping"),
+            other => tracing::warn!(?other, "something happened"),
+        }
+    }
+}
+
+/// Whether a connection from an address must begin with a PROXY header.
+fn trusts(proxies: Vec<IpNet>) -> impl Fn(IpAddr) -> bool {
+    let local_connection = Once::new();
+    move |address| {
+        let is_proxy = proxies.iter().any(|network| network.contains(&address));
+        if address.is_loopback() && !is_proxy {
+            local_connection.call_once(|| {
+                tracing::info!(
+                    "a connection comes from this machine; if a proxy here forwards connections, have it send PROXY headers and \
+                     name it with --proxy-protocol: without, its clients cannot be told apart, and no limit of one source \
+                     holds for them"
+                );
+            });
+        }
+        is_proxy
     }
 }
 

@@ -1,9 +1,41 @@
-//! The driver for blocking sockets: a thread for each connection. Unix.
+//! The driver for blocking streams: a thread for each connection. Unix.
 //!
 //! It reads while it writes, so that a peer that refuses is heard at once, and waits no longer than
 //! the machine allows.
+//!
+//! A server, and a client on it:
+//!
+//! ```
+//! use std::net::{TcpListener, TcpStream};
+//! use std::sync::Arc;
+//! use fss::client::{ClientSession, Operation};
+//! use fss::driver::Server;
+//! use fss::driver::blocking::{Driver, serve_listener};
+//! use fss::{Config, MemoryStore};
+//!
+//! let server = Server::new(Config::generate()?, MemoryStore::new())
+//!     .with_observer(|client, event: &_| println!("{client}: {event:?}"));
+//! let shutdown = server.shutdown().clone();
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let address = listener.local_addr()?;
+//! let serving = std::thread::spawn(move || serve_listener(listener, &Arc::new(server)));
+//!
+//! let mut client = ClientSession::new(Config::generate()?);
+//! client.start(Operation::Information);
+//! client.finish();
+//! let mut driver = Driver::new(TcpStream::connect(address)?);
+//! while let Some(call) = driver.next(&mut client)? {
+//!     println!("{call:?}");
+//! }
+//! shutdown.start();
+//! serving.join().expect("it does not panic")?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod listener;
 mod proxy;
+mod serve;
+mod timeouts;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
@@ -16,7 +48,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
 
+pub use listener::serve_listener;
 pub use proxy::read_proxy_header;
+pub use serve::serve;
+pub use timeouts::Timeouts;
 
 use super::Call;
 use crate::error::Error;
@@ -32,11 +67,8 @@ pub struct Ready {
     pub write: bool,
 }
 
-/// A connected stream of bytes that can be waited for.
-///
-/// A stream that only knows timeouts implements [`Stream::wait`] by setting them to `patience` and
-/// saying that all that was asked for is ready: [`ErrorKind::WouldBlock`] and
-/// [`ErrorKind::TimedOut`] then say that it was not.
+/// A connected stream of bytes that can be waited for: a socket, or anything that reads and writes
+/// with [`Timeouts`].
 pub trait Stream: Read + Write {
     /// Gets ready to be waited for, once, before anything is read or written.
     ///

@@ -1,25 +1,23 @@
 //! The driver for tokio: a task for each connection.
 //!
-//! A server whose storage waits for the disk on threads of its own:
+//! A server whose store waits for the disk on threads of its own, and a client on it:
 //!
 //! ```
+//! use std::sync::Arc;
 //! use fss::client::{ClientSession, Operation};
-//! use fss::driver::tokio::{Driver, StorageThreads, serve};
-//! use fss::server::ServerEngine;
+//! use fss::driver::Server;
+//! use fss::driver::tokio::{Driver, serve_listener};
 //! use fss::{Config, MemoryStore};
 //! use tokio::net::{TcpListener, TcpStream};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-//! let (config, store, threads) = (Config::generate()?, MemoryStore::new(), StorageThreads::default());
+//! let server = Server::new(Config::generate()?, MemoryStore::new())
+//!     .with_observer(|client, event: &_| println!("{client}: {event:?}"));
+//! let shutdown = server.shutdown().clone();
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! let address = listener.local_addr()?;
-//! tokio::spawn(async move {
-//!     while let Ok((stream, peer)) = listener.accept().await {
-//!         let engine = ServerEngine::new(config.clone()).with_peer(peer.ip());
-//!         let (store, threads) = (store.clone(), threads.clone());
-//!         tokio::spawn(async move { serve(stream, engine, store, threads, |event| println!("{event:?}")).await });
-//!     }
-//! });
+//! let serving = tokio::spawn(serve_listener(listener, Arc::new(server)));
+//!
 //! let mut client = ClientSession::new(Config::generate()?);
 //! client.start(Operation::Information);
 //! client.finish();
@@ -27,16 +25,24 @@
 //! while let Some(call) = driver.next(&mut client).await? {
 //!     println!("{call:?}");
 //! }
+//! shutdown.start();
+//! serving.await?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod listener;
 mod proxy;
+mod serve;
 mod storage;
+mod threads;
 
+pub use listener::serve_listener;
 pub use proxy::read_proxy_header;
-pub use storage::{Storage, StorageThreads};
+pub use serve::serve;
+pub use storage::Storage;
+pub use threads::StorageThreads;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -50,10 +56,7 @@ use ::tokio::time::timeout;
 
 use super::Call;
 use crate::error::Error;
-use crate::server::{ServerEngine, ServerEvent};
 use crate::session::{Machine, Step};
-use crate::store::Store;
-use crate::store::transfer::StoreRequest;
 use crate::types::time::Time;
 
 /// A connected stream that a machine speaks over.
@@ -144,32 +147,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Poll::Pending => {}
         }
     }
-}
-
-/// Serves one connection to its end. `report` is told what happens on it.
-///
-/// # Errors
-/// Why the connection failed.
-pub async fn serve<S: Store + Send + 'static>(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    engine: ServerEngine,
-    store: S,
-    threads: StorageThreads,
-    mut report: impl FnMut(ServerEvent),
-) -> Result<(), Error> {
-    // On the heap, so that a task at rest is small.
-    let mut engine = Box::new(engine);
-    let (mut driver, mut storage) = (Driver::new(stream), Storage::new(store, threads));
-    let ended = loop {
-        match driver.next(&mut *engine).await {
-            Ok(Some(Call::Request(StoreRequest { id, operation }))) => {
-                engine.complete(id, storage.answer(operation).await);
-            }
-            Ok(Some(Call::Event(event))) => report(event),
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error),
-        }
-    };
-    storage.close().await;
-    ended
 }

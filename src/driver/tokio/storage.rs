@@ -1,34 +1,12 @@
 //! The storage of a connection, asked on threads that may wait for the disk.
 
 use std::fmt;
-use std::sync::Arc;
 
-use ::tokio::sync::Semaphore;
 use ::tokio::task::spawn_blocking;
 
+use super::threads::StorageThreads;
 use crate::store::transfer::{StoreOperation, StoreReply, Transfer};
 use crate::store::{Store, StoreError, StoreErrorKind};
-
-/// The threads of all connections, of which each request takes one. Requests wait here and in no
-/// queue that could grow.
-#[derive(Clone, Debug)]
-pub struct StorageThreads(Arc<Semaphore>);
-
-impl StorageThreads {
-    /// As many as wait for the disk at once and are committed together.
-    pub const DEFAULT_COUNT: usize = 64;
-
-    /// So many. The runtime must allow as many threads for what blocks (`max_blocking_threads`).
-    pub fn new(count: usize) -> Self {
-        Self(Arc::new(Semaphore::new(count)))
-    }
-}
-
-impl Default for StorageThreads {
-    fn default() -> Self {
-        Self::new(Self::DEFAULT_COUNT)
-    }
-}
 
 /// The storage side of one connection: answers what its engine needs.
 pub struct Storage<S> {
@@ -61,7 +39,7 @@ impl<S: Store + Send + 'static> Storage<S> {
         &mut self,
         work: impl FnOnce(&mut Transfer<S>) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
-        let _permit = self.threads.0.acquire().await.map_err(|_| lost())?;
+        let _permit = self.threads.permit().await.ok_or_else(lost)?;
         let mut transfer = self.transfer.take().ok_or_else(lost)?;
         let worked = spawn_blocking(move || {
             let done = work(&mut transfer);
