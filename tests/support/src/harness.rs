@@ -54,6 +54,12 @@ pub fn client_program() -> Command {
     clean(Command::new(example("client", &PATH)))
 }
 
+/// An example that teaches something.
+pub fn example_program(name: &str) -> Command {
+    let build = escargot::CargoBuild::new().package("fss").example(name);
+    clean(Command::new(build.run().expect("the example builds").path()))
+}
+
 /// Without the settings of whoever runs the tests, and without a terminal to ask on.
 fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
