@@ -201,7 +201,7 @@ impl Pack {
         Ok(true)
     }
 
-    /// Whoever has been told the total must not get more.
+    /// The stream must not be longer than the announced total.
     fn plan(&mut self, bytes: u64) -> Result<(), Error> {
         self.planned = self.planned.saturating_add(bytes);
         if self.planned > self.survey.total {

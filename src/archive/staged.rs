@@ -1,4 +1,4 @@
-//! A new directory under a temporary name beside its own, which it gets when it is whole.
+//! A new directory under a temporary name next to its final one, which it gets when it is complete.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -119,7 +119,7 @@ impl Drop for Staged {
             return;
         }
         let there = parent(&self.target).join(&self.temporary);
-        // There is nobody to tell of what cannot be removed.
+        // An error of the removal cannot be reported from a drop.
         let _ = remove_all(&there, self.leftover == Leftover::Ours);
     }
 }

@@ -13,11 +13,12 @@ use super::extract::{ExtractError, Extractor};
 use super::staged::Staged;
 use crate::types::random::SystemRng;
 
-/// What may be done that is not done unless somebody wants it.
+/// Options of unpacking, all off by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnpackOptions {
     /// Whatever has the name of the directory is replaced: exchanged at the end, in one step, and
-    /// then removed with all that is in it. What cannot be removed stays beside, as `.fss-*.tmp`.
+    /// then removed with all that is in it. What cannot be removed stays next to it, as
+    /// `.fss-*.tmp`.
     pub replace: bool,
     /// Symbolic links are made wherever they lead. Nothing is ever written through them, but other
     /// programs may follow them: it is for archives of one's own.
@@ -38,8 +39,8 @@ pub struct UnpackOptions {
 ///   and [`super::MAX_DEPTH`] deep. How many there are is not limited, but each takes 512 bytes of
 ///   the stream.
 /// - Of modes only the permissions are kept, and of those what the umask leaves, so nothing is
-///   set-user-id; and everything belongs to whoever unpacks.
-/// - There must be two blocks of zeros at the end, and nothing but zeros behind.
+///   set-user-id; and everything belongs to the user who unpacks.
+/// - There must be two blocks of zeros at the end, and nothing but zeros after them.
 ///
 /// Other names are taken as they are: they need not be UTF-8, and may hold escape sequences. Errors
 /// show them escaped.

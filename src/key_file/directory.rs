@@ -36,8 +36,8 @@ impl KeyRole {
 
 /// A directory that has a [`KeyFile`], or gets one.
 ///
-/// The legacy encoding stores a bare hash of the code in a second file (`.shc`, `.vh`), with which
-/// whoever reads it can guess the code fast.
+/// The legacy encoding stores a bare hash of the code in a second file (`.shc`, `.vh`). Anyone who
+/// reads that can guess the code fast.
 #[derive(Clone, Debug)]
 pub struct KeyDirectory {
     path: PathBuf,

@@ -47,7 +47,7 @@ const SCHEMA: Schema = Schema {
     );
     CREATE TABLE IF NOT EXISTS fss_transfer(id BLOB PRIMARY KEY NOT NULL, note BLOB NOT NULL, noted INTEGER NOT NULL)
         WITHOUT ROWID;",
-    // A list can be read when the disk is full; a log would have to be made beside it first.
+    // A list can be read when the disk is full; a log would have to be created first.
     journal: "persist",
 };
 

@@ -88,9 +88,9 @@ impl Passwords {
         Ok(Self { present: present.clone(), present_id, salts, sealed, former: OnceLock::new() })
     }
 
-    /// The first step of a change: the ring for the new password is there beside the old one. Which
-    /// of them counts is then decided by the password that opens the key, and [`forget_rings`] is
-    /// the last step.
+    /// The first step of a change: stores the ring for the new password alongside the old one. The
+    /// password that opens the key decides which of them is valid, and [`forget_rings`] is the last
+    /// step.
     pub(super) fn prepare_change(
         &self,
         database: &Database,

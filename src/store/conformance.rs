@@ -19,8 +19,8 @@ use crate::crypto::legacy::Verifier;
 use crate::sealed::{Cost, Header};
 use crate::types::cookie::Cookie;
 
-/// Checks the contract of [`Store`] on stores that `new` makes, each of them empty, open to
-/// everybody and keeping files for ever.
+/// Checks the contract of [`Store`] on stores that `new` creates: empty, open to any key, and
+/// keeping files for ever.
 ///
 /// # Panics
 /// With what is wrong, if the backend breaks the contract.

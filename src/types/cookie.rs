@@ -7,9 +7,8 @@ use super::random::SystemRng;
 
 /// A cookie that a server of ours gives out: 1 to 48 decimal digits.
 ///
-/// It is checked before anything else is done with it, so it can never be a path. Whoever has a
-/// cookie is half-way to the file, so `Debug` shows only its first digits; `Display` shows it
-/// whole.
+/// It is checked before it is used, so it can never be a path. Whoever has a cookie is half-way to
+/// the file, so `Debug` shows only its first digits; `Display` shows it whole.
 ///
 /// ```
 /// let cookie: fss::Cookie = "092071145115023241154224062033185071071177098114".parse()?;

@@ -42,7 +42,7 @@ impl<T> Active<T> {
         Ok(Some((hold, prepared)))
     }
 
-    /// Holds an upload that nobody can take over.
+    /// Holds an upload that no other connection can take over.
     pub(super) fn alone(self: &Arc<Self>, cookie: &Cookie, upload: T) -> Hold<T> {
         Hold {
             table: Arc::clone(self),

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::connection::{connect, distrust_schema};
 
-/// SQLite's way to use files without locks, which nobody needs where nobody writes.
+/// SQLite's file access without locks, which are not needed if no process writes.
 const WITHOUT_LOCKS: &str = "unix-none";
 
 /// The tables that reading needs, for a directory in which only a server of 2019 has written
@@ -26,10 +26,10 @@ const MISSING_TABLES: [(&str, &str); 4] = [
 /// How connections for reading are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// With SQLite's shared memory and locks, beside whoever writes.
+    /// With SQLite's shared memory and locks, while other processes may write.
     Shared,
-    /// Alone: what the log holds is found by each connection for itself, and nothing is written,
-    /// not even a lock.
+    /// Without other processes: each connection indexes the log in its own memory, and nothing is
+    /// written, not even a lock.
     Alone,
     /// The same where there is no log: the file as it is.
     Unchanging,
@@ -76,12 +76,12 @@ pub(super) fn open_to_read(path: &Path) -> rusqlite::Result<(Access, Connection)
     let alone = if Path::new(&log).exists() { Access::Alone } else { Access::Unchanging };
     match Access::Shared.reader(path) {
         Ok(connection) => Ok((Access::Shared, connection)),
-        // The error to tell is the first one.
+        // The second error must not hide the first one.
         Err(error) => alone.reader(path).map(|connection| (alone, connection)).map_err(|_| error),
     }
 }
 
-/// A database as a URI that says that nobody changes it.
+/// A database as a URI with `immutable`.
 fn uri(path: &Path) -> String {
     use std::fmt::Write as _;
     use std::os::unix::ffi::OsStrExt as _;

@@ -264,8 +264,8 @@ pub(crate) fn open_database(path: &Path, schema: &Schema) -> Result<Connection, 
     open_existing(path, schema)
 }
 
-/// Creates a database's file for its owner only; those that SQLite puts beside it get the same
-/// rights. One that is there stays as it is.
+/// Creates a database's file for its owner only; SQLite gives its other files the same permissions.
+/// An existing file is not changed.
 fn create_file(path: &Path) -> Result<(), StoreError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -329,8 +329,8 @@ mod tests {
 
     use super::*;
 
-    /// Whoever reads, and however often: the log does not grow beyond its bound, and is shorter
-    /// after a start.
+    /// With constant readers the log does not grow beyond its bound, and it is shorter after a
+    /// start.
     #[test]
     fn the_log_is_bounded_while_there_is_always_somebody_who_reads() {
         const BOUND: u64 = 3 * log::RESERVED;

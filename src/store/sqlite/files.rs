@@ -196,7 +196,7 @@ fn select_cookies(
 ) -> Result<Vec<Cookie>, Failure> {
     let mut statement = connection.prepare(select)?;
     let rows = statement.query_map(parameters, |row| row.get::<_, String>(0))?;
-    // A cookie that is none can be asked for by nobody, so it is no file of this store.
+    // No client can ask for an invalid cookie, so its row is not a file of this store.
     Ok(rows
         .filter_map(|row| row.map(|text| text.parse().ok()).transpose())
         .collect::<Result<_, _>>()?)

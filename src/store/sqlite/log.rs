@@ -1,5 +1,5 @@
-//! The log that SQLite keeps beside a database (`-wal`): bounded, however many read, and reserved
-//! before the disk is full.
+//! SQLite's log of a database (`-wal`): bounded, however many connections read, and reserved before
+//! the disk is full.
 //!
 //! SQLite restarts the log once all of it is in the database and no connection reads from it. With
 //! constant readers that never happens, so a log that has grown is truncated while readers wait

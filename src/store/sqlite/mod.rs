@@ -1,8 +1,7 @@
-//! The index in SQLite: the table of 2019, never altered, and side tables of our own beside it
+//! The index in SQLite: the table of 2019, never altered, and side tables of our own
 //! (`docs/protocol.md` §9, §25).
 //!
-//! The same database opens with the code of 2019, which knows nothing of the side tables and loses
-//! nothing by it.
+//! The code of 2019 opens the same database and ignores the side tables.
 
 mod access;
 mod connection;
@@ -48,8 +47,8 @@ impl SqliteIndex {
         Database::open(path).map(Self)
     }
 
-    /// Opens the database of a store that is there, only to read it, beside whoever else has it
-    /// open. It is not changed, and where nothing can be written nothing is.
+    /// Opens an existing database for reading, while other processes may have it open. It is not
+    /// changed, and may be on a read-only file system.
     pub(super) fn to_read(path: &Path) -> Result<Self, StoreError> {
         Database::open_to_read(path).map(Self)
     }

@@ -17,7 +17,7 @@ use crate::store::indexed::{
 use crate::store::{FILE_CHARGE, NewUpload};
 use crate::types::cookie::{Cookie, CookieSource};
 
-/// `None` if no free cookie was found. The numbers are used up even so, so that the next upload
+/// `None` if no free cookie was found. The numbers are used up even then, so that the next upload
 /// does not try them again.
 pub(super) fn reserve(
     transaction: &Connection,
@@ -145,10 +145,10 @@ pub(super) fn checkpoints(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// What came of an upload that goes on.
+/// The result of [`advance`].
 pub(super) enum Advanced {
     Granted,
-    /// It is recorded, but what is to come has no room.
+    /// It is recorded, but the reservation does not fit into the quota.
     OverQuota,
     /// There is no such upload.
     Gone,
@@ -182,7 +182,7 @@ pub(super) fn advance(
 
 /// The owner of a pending upload and what it has reserved; `None` if there is no such upload.
 ///
-/// One whose user was removed is an error: nothing more of it is taken.
+/// One whose user was removed is an error: nothing more of it is accepted.
 fn going_on(
     transaction: &Connection,
     cookie: &Cookie,
@@ -202,7 +202,7 @@ fn going_on(
     }
 }
 
-/// The lease of an upload that nothing can go on with.
+/// The lease of an upload that cannot be resumed.
 const ENDED: u64 = 0;
 
 /// Ends all uploads of an owner: the next sweep removes them.
@@ -238,7 +238,7 @@ pub(super) fn abandon(
     Ok(blob)
 }
 
-/// An upload is pending no more, if it was.
+/// Removes a pending upload, if there is one.
 fn end(transaction: &Connection, cookie: &Cookie) -> Result<(), Failure> {
     transaction.execute("DELETE FROM fss_checkpoint WHERE cookie = ?1", [cookie.as_str()])?;
     let delete = "DELETE FROM fss_pending WHERE cookie = ?1 RETURNING owner, reserved";
@@ -261,6 +261,6 @@ pub(super) fn all(
         let blob = row.get("blob")?;
         Ok(cookie.parse().ok().map(|cookie| Reservation { cookie, blob }))
     })?;
-    // A cookie that is none can be resumed by nobody.
+    // No client can ask for an invalid cookie.
     Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
 }

@@ -45,7 +45,7 @@ pub(super) fn sign_up(transaction: &Connection, wish: &SignUp<'_>) -> Result<Acc
     })
 }
 
-/// Uses an invite up, and gives the quota that goes with it. A failure after this rolls it back.
+/// Uses up an invite, and returns its quota. A failure after this rolls it back.
 fn use_up(transaction: &Connection, invite: &Invite, now: u64) -> Result<Option<u64>, Failure> {
     forget_old_invites(transaction, now)?;
     let delete = "DELETE FROM fss_invite WHERE token = ?1 RETURNING quota";
@@ -66,7 +66,7 @@ fn forget_old_invites(transaction: &Connection, now: u64) -> Result<(), Failure>
     Ok(())
 }
 
-/// What is kept of an invite, so that nobody can sign up with what is in the database.
+/// What is stored of an invite: a hash, so that the database does not contain usable invites.
 fn token(invite: &Invite) -> [u8; 48] {
     Sha384::digest(invite.expose()).into()
 }
@@ -112,8 +112,7 @@ pub(in crate::store) fn add(
     Ok(())
 }
 
-/// Makes a stranger of a user, and gives its key. Its uploads that are not complete are the
-/// caller's to end.
+/// Removes a user, and returns its key. The caller ends its uploads that are not complete.
 pub(in crate::store) fn remove(
     transaction: &Connection,
     name: &UserName,
