@@ -29,6 +29,8 @@
 //! # assert!(client.list()?.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [`ClientSession`]: crate::client::ClientSession
 
 mod bindings;
 #[cfg(all(unix, feature = "blocking"))]

@@ -40,7 +40,7 @@ const REFUSED: Duration = Duration::from_secs(2);
 ///
 /// let config = Config::ephemeral();
 /// let mut server = ServerEngine::new(config.clone());
-/// let mut client = ClientSession::upload(config, &Password::new("secret")?);
+/// let mut client = LegacySession::upload(config, &Password::new("secret")?);
 /// let (mut now, mut asked) = (Time::ZERO, Vec::new());
 /// let mut file = [1, 0].into_iter(); // one byte, then no more
 /// loop {

@@ -97,9 +97,9 @@ use crate::types::time::Time;
 /// println!("{last:?}");
 /// assert_eq!(store.len(), 1);
 /// # let Some(fss::client::legacy::LegacyEvent::Uploaded { cookie, .. }) = last else { panic!("{last:?}") };
-/// # let mut client = ClientSession::download(Config::ephemeral(), &cookie, &Password::new("secret")?, Some(6));
+/// # let mut client = LegacySession::download(Config::ephemeral(), &cookie, &Password::new("secret")?, Some(6));
 /// # let mut file = Vec::new();
-/// # let take = |client: &mut ClientSession, request| {
+/// # let take = |client: &mut LegacySession, request| {
 /// #     assert_eq!(request, FileRequest::Data);
 /// #     file.extend_from_slice(client.data());
 /// #     let count = client.data().len();
