@@ -16,6 +16,10 @@ deny:
 lint:
     .ci/run lint
 
+# that docs/public-api.txt lists the public API (API=overwrite just api renews it)
+api:
+    .ci/run api
+
 # tests, with the Python peer
 test:
     .ci/run test
