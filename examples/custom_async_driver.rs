@@ -9,7 +9,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use fss::client::{ClientRequest, ClientSession, Operation};
-use fss::server::ServerEngine;
+use fss::server::{ServerEngine, ServerState};
 use fss::store::transfer::{StoreRequest, Transfer};
 use fss::{Config, Machine, MemoryStore, Step, Time};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -55,7 +55,7 @@ async fn next<M: Machine>(
 }
 
 async fn serve(mut stream: TcpStream, config: Config) -> Result<(), fss::Error> {
-    let (mut engine, start) = (ServerEngine::new(config), Instant::now());
+    let (mut engine, start) = (ServerEngine::new(&ServerState::new(config)), Instant::now());
     let mut storage = Transfer::new(MemoryStore::new());
     loop {
         match next(&mut engine, &mut stream, start).await? {

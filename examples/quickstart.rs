@@ -7,12 +7,13 @@
 use std::error::Error;
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Instant;
 
-use fss::driver::blocking::Driver;
+use fss::driver::{Server, blocking::serve_listener};
 use fss::remote::{Client, Put, Trust};
 use fss::store::EmbeddedStore;
-use fss::{Config, Password, ServerSession};
+use fss::{Config, Password};
 
 const FILE: &[u8] = include_bytes!("../README.md");
 
@@ -25,17 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     writeln!(out, "A server listens on {address}, with the key {key}.")?;
-    let serving = store.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let mut session = ServerSession::with_config(&serving, config.clone());
-            if let Err(error) =
-                Driver::new(stream).run(&mut session, |_, _| Ok::<_, fss::Error>(()))
-            {
-                eprintln!("server: {error}");
-            }
-        }
-    });
+    let server = Arc::new(Server::new(config, store.clone()));
+    std::thread::spawn(move || serve_listener(listener, &server));
 
     let client = Client::new(Config::generate()?, address, Trust::Pinned(key));
     let password = Password::new("correct horse battery staple")?;

@@ -1,62 +1,58 @@
-//! **FSS, the File Saving Service**: saves people's files on a server and gives them back.
+//! **FSS, the File Saving Service**, saves people's files on a server and gives them back.
 //!
 //! A client uploads a file with a password and gets a *cookie*; cookie and password bring the file
-//! back. This crate is FSS/2, and the whole of FSS 1.0, compatible to the byte with its peers of
-//! 2019, as pure state machines: they consume and emit bytes and never touch a socket, a file or a
-//! clock. Storage and crypto plug in at their edges.
+//! back. The server sees neither password nor content. This crate has the server and the client, as
+//! pure state machines with drivers, storage and a high-level client around them.
 //!
 //! ```text
-//!         ┌ RSA channel ┐
-//! bytes ⇄ │      |      │ ⇄ frames ⇄ server or client machine ⇄ storage requests or file data
-//!         └   records   ┘                    ↑ time is passed in        ↑ Store
+//!         ┌ RSA messages ┐
+//! bytes ⇄ │      |       │ ⇄ frames ⇄ server or client machine ⇄ storage requests or file data
+//!         └   records    ┘                    ↑ time is passed in        ↑ Store
 //!                ↑ crypto provider
 //! ```
 //!
-//! Every connection begins with RSA messages. The client's first one chooses the version: FSS 1.0
-//! goes on with them, FSS/2 agrees on keys and goes on with records. A server takes both, unless
-//! [`Config::with_versions`] says otherwise.
-//!
 //! # A server and a client
 //!
-//! The server keeps its files in memory and serves each connection on a thread. A real one has
-//! `store::EmbeddedStore` for a directory, keeps its key (`key_file`), and calls
-//! [`Config::renew_transport_keys`] once a minute, so that no connection waits for a key to be
-//! made.
+//! The server keeps its files in memory; [`store::EmbeddedStore`](store) keeps them in a directory.
 //!
 #![cfg_attr(all(unix, feature = "blocking"), doc = "```")]
 #![cfg_attr(not(all(unix, feature = "blocking")), doc = "```ignore")]
-//! use fss::driver::blocking::Driver;
+//! use std::{net::TcpListener, sync::Arc, thread};
+//! use fss::driver::{Server, blocking::serve_listener};
 //! use fss::remote::{Client, Put, Trust};
-//! use fss::{Config, MemoryStore, Password, ServerSession};
+//! use fss::{Config, MemoryStore, Password};
 //!
-//! let (store, config) = (MemoryStore::new(), Config::generate()?);
+//! let config = Config::generate()?;
 //! let key = config.identity().public_key().fingerprint();
-//! let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! let (server, listener) = (Server::new(config, MemoryStore::new()), TcpListener::bind("127.0.0.1:0")?);
 //! let address = listener.local_addr()?.to_string();
-//! std::thread::spawn(move || {
-//!     for stream in listener.incoming().flatten() {
-//!         let (store, config) = (store.clone(), config.clone());
-//!         std::thread::spawn(move || {
-//!             let mut session = ServerSession::with_config(store, config);
-//!             Driver::new(stream).run(&mut session, |_, call| Ok::<_, fss::Error>(println!("{call:?}")))
-//!         });
-//!     }
-//! });
+//! thread::spawn(move || serve_listener(listener, &Arc::new(server)));
 //!
 //! let client = Client::new(Config::generate()?, address, Trust::Pinned(key));
 //! let password = Password::new("correct horse battery staple")?;
 //! let stored = client.put(&b"a file"[..], &password, &Put::named("notes.txt"))?;
+//!
 //! let mut file = Vec::new();
 //! client.get(&stored, &password, &mut file)?;
 //! assert_eq!(file, b"a file");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The machines beneath
+//! # Where to start
 //!
-//! [`ServerSession`] and [`client::ClientSession`] are [`Machine`]s: a driver asks them for the one thing to do, does it, and asks
-//! again. `fss::driver` has drivers for blocking sockets and for tokio; a driver by hand is a page long and stands with
-//! [`Machine`]. [`server::ServerEngine`] is the server for storage that answers later.
+//! | to | see |
+//! |---|---|
+//! | upload and download | [`remote`]: blocking and asynchronous clients that resume, retry and trust |
+//! | serve | [`driver`]: `Server` and `serve_listener`, on threads or on tokio |
+//! | keep files elsewhere | [`store`]: the traits, SQLite and the file system, a conformance suite |
+//! | use a transport of your own | [`Machine`]: the loop of a driver; [`driver::MessagePump`] |
+//! | read it page by page | `guide`: how-to pages |
+//!
+//! # The machines
+//!
+//! [`ServerSession`], [`server::ServerEngine`] and [`client::ClientSession`] are [`Machine`]s. They
+//! never touch a socket, a file or a clock: a driver asks them for the one thing to do, does it, and
+//! asks again. Same random numbers and same times, same bytes.
 //!
 //! ```
 //! use fss::{Machine, MemoryStore, ServerSession, Step, Time};
@@ -64,7 +60,7 @@
 //! # fn main() {
 //! let store = MemoryStore::new();
 //! let mut session = ServerSession::new(&store);
-//! // The first thing a server does is to send its public key; a driver writes it to a socket.
+//! // A server first sends its public key; a driver writes it to a socket.
 //! assert_eq!(session.poll(Time::ZERO), Ok(Step::Send));
 //! let (_, key) = session.buffers();
 //! assert!(key.starts_with(b"-----BEGIN PUBLIC KEY-----"));
@@ -75,35 +71,35 @@
 //! # }
 //! ```
 //!
-//! [`client::legacy`] speaks FSS 1.0. Neither version ever changes to the other by itself.
+//! # Versions
 //!
-//! # What FSS/2 gives
+//! FSS/2 encrypts files at the client ([`sealed`]); a change is noticed before a changed byte is
+//! released. The server proves its identity by a signature and the client its key, connections are
+//! forward secret, interrupted transfers resume, files expire, and keys sign up as users with
+//! quotas.
 //!
-//! Files are encrypted by the client ([`sealed`]); the server sees neither password nor content. A change is noticed before
-//! a changed byte is released, and a [`chain`] sums a file up for both sides. The server proves its identity by a
-//! signature and the client its key, and connections are forward secret. Uploads and downloads that broke off go on. Files
-//! expire or are limited to a number of downloads; keys can sign up as users with quotas.
-//!
-//! # What FSS 1.0 does not protect against
-//!
-//! Nothing authenticates the server, so whoever stands between can read everything. What the server sends has no
-//! forward secrecy. Equal
-//! chunks under one password are stored as equal bytes. A changed file is not noticed. The stored verifier has no salt, so
-//! whoever steals a server's directory can guess passwords fast. And a transfer costs ten RSA private operations per KiB.
-//! Use it where a 2019 peer is at the other end.
+//! FSS 1.0 is a design of 2019, supported to the byte for its peers ([`client::legacy`]). **A man in
+//! the middle can impersonate its server**, the server sees passwords and content, what it sends has
+//! no forward secrecy, and a stolen directory lets passwords be guessed fast. Use it where a peer of
+//! 2019 is at the other end. A server accepts both unless [`Config::with_versions`] restricts it;
+//! neither side ever changes the version by itself.
 //!
 //! # Features
 //!
 //! - `aws-lc` (default): the crypto provider on aws-lc-rs. Needs a C compiler.
-//! - `sqlite`, `filesystem` (default): the backends of a server directory, and the administration of its users. Unix.
-//! - `profile`: the client's local database: files, passwords, journals of what has begun, known servers; and keys. Unix.
+//! - `sqlite`, `filesystem` (default): the backends of a server directory, and the administration of
+//!   its users. Unix.
+//! - `blocking` (default): the driver and the client for blocking sockets. Unix.
+//! - `tokio`: the driver and the client for tokio.
+//! - `profile`: a client's local database of files, passwords, interrupted transfers and known
+//!   servers, and its key. Unix.
 //! - `archive`: directories as tar streams. Linux and macOS.
 //! - `compress`: zstd. Needs a C compiler.
-//! - `blocking`, `tokio`: drivers for blocking sockets (Unix) and for tokio.
 //! - `telemetry`: what happens on a server's connections, for `tracing` and `metrics`.
 //! - `conformance`: the tests that any storage backend must pass.
 //!
-//! Without any of them there is a provider in pure Rust, [`MemoryStore`], and whatever storage you bring.
+//! Without any of them there is a provider in pure Rust, [`MemoryStore`], and whatever storage you
+//! bring.
 
 #![warn(unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -151,7 +147,7 @@ pub mod protocol {
     pub use crate::wire::frame::InvalidFrame;
     pub use crate::wire::hello::InvalidHello;
     pub use crate::wire::key_exchange::InvalidKeyExchange;
-    pub use crate::wire::legacy_frame::InvalidFrame as InvalidLegacyFrame;
+    pub use crate::wire::legacy_frame::InvalidLegacyFrame;
     pub use crate::wire::message::InvalidMessage;
     pub use crate::wire::peer_message::PeerMessage;
     pub use crate::wire::reply::ServerLimits;
@@ -159,7 +155,7 @@ pub mod protocol {
 }
 
 pub use config::{Config, Versions};
-pub use error::{Blame, Error, Phase, Refusal};
+pub use error::{ApiMisuse, Blame, Error, PeerMisbehaved, Phase, Refusal};
 pub use limits::Limits;
 pub use sealed::Integrity;
 pub use server::ServerSession;
@@ -169,6 +165,7 @@ pub use types::cookie::{
     Cookie, CookieSource, InvalidCookie, OpaqueCookie, RandomCookies, SequentialCookies,
 };
 pub use types::random::SystemRng;
+pub use types::report::Report;
 pub use types::secret::{InvalidPassword, Password, Secret};
 pub use types::text;
 pub use types::time::{MonotonicClock, SystemClock, SystemMonotonicClock, Time, WallClock};

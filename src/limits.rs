@@ -40,9 +40,9 @@ pub struct Limits {
     /// How far a client of FSS/2 may send ahead of what is acknowledged, in bytes: fills a link of
     /// 1 Gbit/s with a round trip of 67 ms. At least 4 pieces of a sealed file. 8 MiB.
     pub upload_window: u64,
-    /// Records that may be on their way in or out at once, over all sessions of a
-    /// [`Config`](crate::Config): each takes 257 KiB of memory while it is. When all do, sessions
-    /// wait for each other. 512, so 128.5 MiB.
+    /// Records that may be on their way in or out at once, over all connections of a
+    /// server: each takes 257 KiB of memory while it is. When all do, connections wait for each
+    /// other. A connection of a client has 8 of its own. 512, so 128.5 MiB.
     pub record_buffers: usize,
     /// For how long new connections to a server get transport keys of the same modulus: what was
     /// sent to keys that are gone stays closed (`docs/protocol.md` §2.9). 15 minutes.

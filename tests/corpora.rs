@@ -16,6 +16,7 @@ use fss::crypto::PrivateKey;
 use fss::crypto::legacy::{FileKey, Verifier};
 use fss::crypto::proof::Proof;
 use fss::sealed::{Cost, Header, Metadata};
+use fss::server::ServerState;
 use fss::store::NewUpload;
 use fss::store::{Retention, UserName};
 use fss::wire::error_frame::{ErrorCode, ErrorFrame};
@@ -383,8 +384,8 @@ fn exchanges() -> Vec<(String, Outcome)> {
 }
 
 fn exchange(store: &MemoryStore, client: LegacySession, source: &[u8]) -> Outcome {
-    let mut server =
-        ServerSession::with_rng(store, config(&keys::server(&InsecureCrypto)), SeededRng(1));
+    let state = ServerState::new(config(&keys::server(&InsecureCrypto)));
+    let mut server = ServerSession::with_rng(store, &state, SeededRng(1));
     run(&mut server, &mut client.with_random_numbers(SeededRng(2)), source, Wire::default())
 }
 

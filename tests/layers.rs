@@ -24,36 +24,15 @@ const ORDER: &[&[(&str, &[&str])]] = &[
     &[("files", &["archive", "compress", "profile", "remote"])],
 ];
 
-/// Circles that are still to be cut: all modules of each.
-const OPEN_CIRCLES: &[&[&str]] = &[];
-
-/// Imports that are still to be turned round: from, and to. A `Config` holds what the connections
-/// of a server share.
-const OPEN_IMPORTS: &[(&str, &str)] = &[
-    ("config", "server::admission"),
-    ("config", "server::decoy"),
-    ("config", "server::throttle"),
-    ("config", "server::transport"),
-];
-
 #[test]
 fn no_imports_form_a_circle() {
     let graph = Graph::of_library();
     let circles = graph.circles();
     let mut complaints = String::new();
-    for circle in circles.iter().filter(|circle| !is_open(circle)) {
+    for circle in &circles {
         let _ = writeln!(complaints, "These modules import each other in a circle:");
         for (from, to) in graph.imports_within(circle) {
             let _ = writeln!(complaints, "    {from} -> {to}");
-        }
-    }
-    for open in OPEN_CIRCLES {
-        let is_there = circles.iter().any(|circle| circle.iter().eq(open.iter()));
-        if !is_there {
-            let _ = writeln!(
-                complaints,
-                "This circle is not there any more, or smaller: shorten OPEN_CIRCLES: {open:?}"
-            );
         }
     }
     assert!(complaints.is_empty(), "\n{complaints}");
@@ -63,28 +42,16 @@ fn no_imports_form_a_circle() {
 fn imports_point_to_lower_layers() {
     let graph = Graph::of_library();
     let mut complaints = String::new();
-    let mut found = BTreeSet::new();
     for (from, to) in graph.imports() {
         let (Some(importing), Some(imported)) = (layer(from), layer(to)) else {
             let _ = writeln!(complaints, "{from} or {to} is in no layer: give it one in ORDER");
             continue;
         };
         if importing.name != imported.name && importing.height <= imported.height {
-            found.insert((from, to));
-            if !OPEN_IMPORTS.contains(&(from, to)) {
-                let (below, above) = (importing.name, imported.name);
-                let _ = writeln!(
-                    complaints,
-                    "{from} ({below}) imports {to} ({above}), which is not below it"
-                );
-            }
-        }
-    }
-    for open in OPEN_IMPORTS {
-        if !found.contains(open) {
+            let (below, above) = (importing.name, imported.name);
             let _ = writeln!(
                 complaints,
-                "This import is not there any more: remove it from OPEN_IMPORTS: {open:?}"
+                "{from} ({below}) imports {to} ({above}), which is not below it"
             );
         }
     }
@@ -125,10 +92,6 @@ fn layer(module: &str) -> Option<Layer> {
         let (name, _) = layers.iter().find(|(_, modules)| modules.contains(&outermost))?;
         Some(Layer { name, height })
     })
-}
-
-fn is_open(circle: &[&str]) -> bool {
-    OPEN_CIRCLES.contains(&circle)
 }
 
 type Name = Vec<String>;

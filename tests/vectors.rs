@@ -10,7 +10,7 @@ use fss::crypto::legacy::{FileKey, Verifier};
 use fss::crypto::{CryptoProvider, PrivateKey, aws_lc::AwsLc, rustcrypto::RustCrypto};
 use fss::format::legacy_content::Decryptor;
 use fss::key_file::{KeyDirectory, KeyEncoding, KeyFile, KeyRole};
-use fss::server::ServerEvent;
+use fss::server::{ServerEvent, ServerState};
 use fss::store::conformance::get;
 use fss::store::{EmbeddedStore, OpenOptions, Store};
 use fss::wire::key_exchange;
@@ -271,7 +271,7 @@ fn recorded_store(directory: &Path) -> EmbeddedStore {
 
 /// A server to which the recorded messages are sealed: their key is our transport key, and our
 /// identity another one.
-fn recorded_server(provider: &Arc<dyn CryptoProvider>, key: Arc<dyn PrivateKey>) -> Config {
+fn recorded_server(provider: &Arc<dyn CryptoProvider>, key: Arc<dyn PrivateKey>) -> ServerState {
     keys::with_transport_key(Config::new(Arc::clone(provider), keys::transport(&**provider)), key)
 }
 
@@ -279,12 +279,12 @@ fn recorded_server(provider: &Arc<dyn CryptoProvider>, key: Arc<dyn PrivateKey>)
 fn our_server_answers_the_recorded_clients_as_theirs_did() {
     let transcripts = json("transcripts.json");
     for provider in providers() {
-        let config = recorded_server(&provider, keys::server(&*provider));
+        let server = recorded_server(&provider, keys::server(&*provider));
         let client = keys::client(&*provider);
         let directory = tempfile::tempdir().expect("a directory");
         let store = recorded_store(directory.path());
         for (upload, (cookie, sample)) in list(&transcripts["uploads"]).iter().zip(samples()) {
-            let mut session = ServerSession::with_config(&store, config.clone());
+            let mut session = ServerSession::with_state(&store, &server);
             let mut stored = None;
             let wire = recording(upload, "client").wire;
             let (end, _, said) = answer(
@@ -334,13 +334,13 @@ fn our_server_serves_a_directory_of_2019_in_place() {
     let key = KeyDirectory::new(directory.path(), KeyRole::Server)
         .open(&code, &*provider)
         .expect("the recorded key opens");
-    let config = recorded_server(&provider, key);
+    let server = recorded_server(&provider, key);
     let client = keys::client(&*provider);
     {
         let store = EmbeddedStore::in_directory(directory.path()).expect("it opens");
         assert_eq!(store.count(), Ok(5));
         for download in list(&transcripts["downloads"]) {
-            let mut session = ServerSession::with_config(&store, config.clone());
+            let mut session = ServerSession::with_state(&store, &server);
             let wire = recording(download, "client").wire;
             let (end, _, said) = answer(
                 &mut session,
@@ -356,8 +356,8 @@ fn our_server_serves_a_directory_of_2019_in_place() {
             let key = key_exchange::write(client.public_key().as_bytes());
             let wire = [key, hex(&refusal["client_wire"])].concat();
             // One of the recorded refusals is that of a hello, which such a server does not know.
-            let legacy = config.clone().with_versions(fss::Versions::Legacy);
-            let mut session = ServerSession::with_config(&store, legacy);
+            let legacy = server.clone().with_versions(fss::Versions::Legacy);
+            let mut session = ServerSession::with_state(&store, &legacy);
             let (end, bytes, said) = answer(
                 &mut session,
                 &wire,

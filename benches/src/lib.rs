@@ -11,7 +11,7 @@ use fss::client::legacy::{FileRequest, LegacyEvent, LegacySession};
 use fss::crypto::CryptoProvider;
 use fss::crypto::aws_lc::AwsLc;
 use fss::crypto::rustcrypto::RustCrypto;
-use fss::server::ServerEvent;
+use fss::server::{ServerEvent, ServerState};
 use fss::store::Retention;
 use fss::{
     Config, Cookie, Error, Machine, MemoryStore, Password, SequentialCookies, ServerSession, Step,
@@ -48,7 +48,7 @@ impl Direction {
 
 /// A server and a client with the recorded keys, and a file.
 pub struct Transfer {
-    server: Config,
+    server: ServerState,
     client: Config,
     password: Password,
     file: Vec<u8>,
@@ -64,7 +64,7 @@ impl Transfer {
     pub fn new(provider: &Arc<dyn CryptoProvider>, size: usize) -> Self {
         let config = |key| Config::new(Arc::clone(provider), key);
         let mut transfer = Self {
-            server: config(keys::server(&**provider)),
+            server: ServerState::new(config(keys::server(&**provider))),
             client: config(keys::client(&**provider)),
             password: Password::new("correct horse battery staple").expect("it is short"),
             file: (0_u8..=250).cycle().take(size).collect(),
@@ -88,7 +88,7 @@ impl Transfer {
     }
 
     fn upload_to(&self, store: &MemoryStore) {
-        let mut server = ServerSession::with_rng(store, self.server.clone(), SystemRng);
+        let mut server = ServerSession::with_rng(store, &self.server, SystemRng);
         let mut client = LegacySession::upload(self.client.clone(), &self.password);
         let mut rest = self.file.as_slice();
         let uploaded = join(&mut server, &mut client, |client, request| match request {
@@ -105,7 +105,7 @@ impl Transfer {
     }
 
     fn download(&self) {
-        let mut server = ServerSession::with_rng(&self.stored, self.server.clone(), SystemRng);
+        let mut server = ServerSession::with_rng(&self.stored, &self.server, SystemRng);
         let cookie = Cookie::from_index(1).into();
         let mut client = LegacySession::download(
             self.client.clone(),

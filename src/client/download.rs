@@ -7,7 +7,7 @@ use super::{ClientEvent, Download, Received};
 use crate::chain::{CHECKPOINT, Chain, ChainDigest, SEALED_CHUNK_LEN};
 use crate::crypto::aead::NONCE_LENGTH;
 use crate::crypto::proof::Proof;
-use crate::error::{Error, Refusal};
+use crate::error::{ApiMisuse, Error, Refusal};
 use crate::sealed::{
     ChunkOpener, Header, Integrity, Key, MAX_SEALED_CHUNK, Metadata, content_length,
 };
@@ -70,7 +70,7 @@ impl Wanted {
         let Download { cookie, header, key, earlier, chain } = download;
         if earlier.as_ref().is_some_and(|earlier| !earlier.offset.is_multiple_of(SEALED_CHUNK_LEN))
         {
-            return Err(Error::Misuse("a download goes on in the middle of a piece"));
+            return Err(ApiMisuse::OffsetWithinChunk.into());
         }
         Ok(Self { cookie, header, key, earlier, chain })
     }
@@ -178,10 +178,10 @@ impl Receiving {
     pub(super) fn consumed(&mut self, count: usize) -> Result<Vec<ClientEvent>, Error> {
         let (Lent::InRecord { start, end, .. } | Lent::InPiece { start, end }) = &mut self.lent
         else {
-            return Err(Error::Misuse("file bytes were taken when there were none"));
+            return Err(ApiMisuse::ConsumedUnasked.into());
         };
         if count > *end - *start {
-            return Err(Error::Misuse("more file bytes were taken than there were"));
+            return Err(ApiMisuse::ConsumedTooMuch.into());
         }
         *start += count;
         let used_up = start == end;

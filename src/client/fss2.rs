@@ -24,10 +24,11 @@ use super::{ClientEvent, ClientRequest, Operation};
 use crate::config::Config;
 use crate::crypto::proof::Proof;
 use crate::crypto::{Fingerprint, PublicKeyDer};
-use crate::error::{Error, Phase};
+use crate::error::{ApiMisuse, Error, PeerMisbehaved, Phase};
 use crate::session::{Beginning, Context, Farewell, Greeting, Link, Message, Protocol, Waiting};
 use crate::store::LISTED_AT_ONCE;
 use crate::wire::error_frame::{ErrorCode, ErrorFrame};
+use crate::wire::frame_kind::FrameKind;
 use crate::wire::hello::Role;
 use crate::wire::key_schedule::{Binding, Handshake};
 use crate::wire::reply::{Reply, ReplyContext, Welcome};
@@ -119,10 +120,11 @@ impl Client {
         operation: Operation,
         context: &mut Context<'_, ClientEvent>,
     ) -> Result<(), Error> {
-        if self.finishing || self.next.is_some() {
-            return Err(Error::Misuse(
-                "an operation was started when another one waits, or after the last",
-            ));
+        if self.finishing {
+            return Err(ApiMisuse::OperationAfterFinish.into());
+        }
+        if self.next.is_some() {
+            return Err(ApiMisuse::OperationWaits.into());
         }
         self.next = Some(operation);
         self.begin_next(context)
@@ -158,7 +160,7 @@ impl Client {
     ) -> Result<(), Error> {
         let room = self.supply(context.link).len();
         let State::Supplying(mut file) = std::mem::replace(&mut self.state, State::Gone) else {
-            return Err(Error::Misuse("file bytes were supplied when none were needed"));
+            return Err(ApiMisuse::SuppliedUnasked.into());
         };
         file.supplied(count, room)?;
         self.state = seal_if_filled(file, context)?;
@@ -189,7 +191,7 @@ impl Client {
                 file.consumed(count, context)?;
                 if file.data().is_empty() { whole(file, context) } else { State::HandingOut(file) }
             }
-            _ => return Err(Error::Misuse("file bytes were taken when there were none")),
+            _ => return Err(ApiMisuse::ConsumedUnasked.into()),
         };
         Ok(())
     }
@@ -210,7 +212,7 @@ impl Client {
             match Reply::parse(message.as_slice(), ReplyContext::Other)? {
                 Reply::Welcome(welcome) => welcome,
                 Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
-                _ => return Err(unexpected("another frame", "the server's identity")),
+                other => return Err(unexpected(other.kind(), FrameKind::Identity)),
             };
         let identity = PublicKeyDer::parse(&identity).map_err(|_| Error::ServerNotProved)?;
         let own = context.link.config().identity().public_key();
@@ -248,7 +250,7 @@ fn on_greeting(
         return Err(Error::PeerRefused(refused));
     }
     let (records, handshake) = greeting.agree(message.as_slice(), context.link)?;
-    let transport_key = context.link.peer_key().ok_or(Error::Misuse("no key has come"))?.clone();
+    let transport_key = context.link.peer_key().ok_or(Error::Internal)?.clone();
     context.link.use_records(records);
     Ok(State::Unproved { handshake: Box::new(handshake), transport_key })
 }
@@ -361,12 +363,28 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// What the server is to send.
+    fn expected(&self) -> FrameKind {
+        match self {
+            Self::Upload(_) => FrameKind::Cookie,
+            Self::Challenge => FrameKind::Challenge,
+            Self::Download(_) | Self::LegacyDownload(_) => FrameKind::Approval,
+            Self::List { left: 0 } => FrameKind::EndOfList,
+            Self::List { .. } => FrameKind::ListEntry,
+            Self::Deletion => FrameKind::Deletion,
+            Self::SignUp | Self::Information => FrameKind::Information,
+        }
+    }
+}
+
 /// The answer to a request.
 fn on_answer(
     asked: Asked,
     reply: Reply<'_>,
     context: &mut Context<'_, ClientEvent>,
 ) -> Result<State, Error> {
+    let (got, expected) = (reply.kind(), asked.expected());
     match (asked, reply) {
         (
             Asked::Upload(file),
@@ -407,11 +425,10 @@ fn on_answer(
             context.events.push_back(ClientEvent::Listed(entry));
             Ok(State::Requested(Asked::List { left: left - 1 }))
         }
-        // A list that promises more and gives nothing would be asked for again for ever.
-        (Asked::List { left: LISTED_AT_ONCE }, Reply::EndOfList { more: true }) => Err(unexpected(
-            "the end of an empty part of a list, and more",
-            "a file, or the end of the list",
-        )),
+        // It would be asked for again for ever.
+        (Asked::List { left: LISTED_AT_ONCE }, Reply::EndOfList { more: true }) => {
+            Err(PeerMisbehaved::EmptyListPart.into())
+        }
         (Asked::List { .. }, Reply::EndOfList { more }) => {
             context.events.push_back(ClientEvent::EndOfList { more });
             Ok(State::Resting)
@@ -425,7 +442,7 @@ fn on_answer(
             context.events.push_back(ClientEvent::Account { limits, account });
             Ok(State::Resting)
         }
-        _ => Err(unexpected("a reply to something else", "the reply to the request")),
+        _ => Err(unexpected(got, expected)),
     }
 }
 
@@ -467,7 +484,7 @@ fn on_acknowledgement(
     match Reply::parse(message.as_slice(), ReplyContext::Upload)? {
         Reply::Received { offset, chain } => file.acknowledge(offset).map(|()| chain),
         Reply::Refusal(refused) => Err(Error::PeerRefused(refused)),
-        _ => Err(unexpected("another reply", "an acknowledgement")),
+        other => Err(unexpected(other.kind(), FrameKind::Acknowledgement)),
     }
 }
 
@@ -507,7 +524,7 @@ fn on_download(
         }
         Reply::Data(_) => {}
         Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
-        _ => return Err(unexpected("another reply", "a part of a file, or its end")),
+        other => return Err(unexpected(other.kind(), FrameKind::Data)),
     }
     file.on_data(message, context)?;
     Ok(State::Receiving(file))
@@ -581,7 +598,7 @@ impl Protocol for Client {
 
     fn on_key(&mut self, context: &mut Context<'_, ClientEvent>) -> Result<(), Error> {
         let Some(key) = context.link.peer_key() else {
-            return Err(Error::Misuse("no key has come"));
+            return Err(Error::Internal);
         };
         if key == context.link.config().identity().public_key() {
             return Err(Error::OwnKey);
@@ -598,7 +615,7 @@ impl Protocol for Client {
         match beginning {
             [b'R', 0, ..] => Ok(Beginning::Hello),
             [b'E'] | [b'E', 0, ..] => Ok(Beginning::Message),
-            _ => Err(unexpected("another message", "the server's hello")),
+            _ => Err(PeerMisbehaved::NotAHello.into()),
         }
     }
 
@@ -615,11 +632,7 @@ impl Protocol for Client {
             State::Requested(asked) => {
                 let reply = Reply::parse(message.as_slice(), asked.awaited())?;
                 match reply {
-                    // A code that is not known ends the connection, like `protocol` (§20.1).
-                    Reply::Refusal(refused)
-                        if self.continues
-                            && refused.code.is_some_and(|code| !code.ends_connection()) =>
-                    {
+                    Reply::Refusal(refused) if self.continues && !refused.ends_connection() => {
                         context.events.push_back(ClientEvent::Refused(refused));
                         State::Resting
                     }
@@ -629,15 +642,17 @@ impl Protocol for Client {
             }
             State::Supplying(mut file) => match on_acknowledgement(&mut file, &message)? {
                 None => State::Supplying(file),
-                Some(_) => return Err(unexpected("the end of the file", "an acknowledgement")),
+                Some(_) => {
+                    return Err(unexpected(FrameKind::EndOfFile, FrameKind::Acknowledgement));
+                }
             },
             State::Committing(file) => on_commitment(file, &message, context)?,
             State::Receiving(file) => on_download(file, message, context)?,
             State::Resting => match Reply::parse(message.as_slice(), ReplyContext::Other)? {
                 Reply::Refusal(refused) => return Err(Error::PeerRefused(refused)),
-                _ => return Err(unexpected("a frame", "nothing")),
+                _ => return Err(PeerMisbehaved::UnsolicitedFrame.into()),
             },
-            _ => return Err(unexpected("a frame", "nothing")),
+            _ => return Err(PeerMisbehaved::UnsolicitedFrame.into()),
         };
         Ok(())
     }
@@ -671,8 +686,24 @@ impl Protocol for Client {
         let code = match error {
             Error::PeerRefused(_) | Error::Disconnected(_) => return None,
             Error::TimedOut(_) => ErrorCode::Idle,
-            Error::Store(_) | Error::Misuse(_) | Error::Crypto => ErrorCode::Storage,
-            _ => ErrorCode::Protocol,
+            Error::Store(_) | Error::Misuse(_) | Error::Crypto | Error::Internal => {
+                ErrorCode::Storage
+            }
+            Error::InvalidKeyExchange(_)
+            | Error::KeyRejected(_)
+            | Error::BlockDoesNotOpen
+            | Error::BlockAfterShortBlock
+            | Error::MessageTooLong { .. }
+            | Error::InvalidLegacyFrame(_)
+            | Error::RecordDoesNotOpen
+            | Error::InvalidHello(_)
+            | Error::InvalidMessage(_)
+            | Error::ServerNotProved
+            | Error::ServerKeyChanged { .. }
+            | Error::OwnKey
+            | Error::Misbehaved(_)
+            | Error::Refused(_)
+            | Error::Integrity(_) => ErrorCode::Protocol,
         };
         Some(Farewell::Sealed(ErrorFrame::new(code, None).encode()))
     }
@@ -682,6 +713,6 @@ fn send(link: &mut Link, request: &Request<'_>) -> Result<(), Error> {
     link.send(&request.encode())
 }
 
-fn unexpected(got: &'static str, expected: &'static str) -> Error {
-    Error::UnexpectedFrame { got, expected }
+fn unexpected(got: FrameKind, expected: FrameKind) -> Error {
+    PeerMisbehaved::UnexpectedFrame { got, expected }.into()
 }

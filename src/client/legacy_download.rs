@@ -8,7 +8,7 @@ use super::download::ACKNOWLEDGE;
 use crate::chain::{Chain, ChainDigest};
 use crate::crypto::legacy::FileKey;
 use crate::crypto::proof::Proof;
-use crate::error::{Error, Refusal};
+use crate::error::{ApiMisuse, Error, Refusal};
 use crate::format::legacy_content::Decryptor;
 use crate::sealed::Integrity;
 use crate::session::Message;
@@ -132,7 +132,7 @@ impl ReceivingLegacy {
 
     pub(super) fn consumed(&mut self, count: usize) -> Result<(), Error> {
         if count > self.data().len() {
-            return Err(Error::Misuse("more file bytes were taken than there were"));
+            return Err(ApiMisuse::ConsumedTooMuch.into());
         }
         self.consumed += count;
         self.handed_out += count as u64;

@@ -8,7 +8,7 @@ use super::{Resume, Upload};
 use crate::chain::{CHECKPOINT, Chain, ChainDigest, SEALED_CHUNK_LEN};
 use crate::crypto::aead::NONCE_LENGTH;
 use crate::crypto::proof::Proof;
-use crate::error::Error;
+use crate::error::{ApiMisuse, Error, PeerMisbehaved};
 use crate::format::NewUpload;
 use crate::sealed::{
     CHUNK, CHUNK_OVERHEAD, ChunkSealer, Header, Integrity, Key, MAX_SEALED_CHUNK, stored_length,
@@ -65,7 +65,7 @@ impl ActiveUpload {
     pub(super) fn new(upload: Upload) -> Result<Self, Error> {
         let Upload { header, key, metadata, size, keep, downloads } = upload;
         if size.is_some_and(|size| size > LARGEST) {
-            return Err(Error::Misuse("an upload has more bytes than any file"));
+            return Err(ApiMisuse::UploadTooLarge.into());
         }
         let metadata = Zeroizing::new(metadata.encode().map_err(Integrity::Metadata)?);
         let total = size.map(|size| size.saturating_add(metadata.len() as u64));
@@ -106,10 +106,7 @@ impl ActiveUpload {
         chain: Option<ChainDigest>,
     ) -> Result<Sending, Error> {
         if window < SEALED_CHUNK_LEN {
-            return Err(Error::UnexpectedFrame {
-                got: "a window of less than a piece",
-                expected: "one of 64 KiB at least",
-            });
+            return Err(PeerMisbehaved::SmallWindow.into());
         }
         let known = match (&self.earlier, offset) {
             (Some((asked, _)), _) if *asked != cookie => false,
@@ -125,7 +122,7 @@ impl ActiveUpload {
         let pieces = offset.div_ceil(SEALED_CHUNK_LEN);
         let position = offset.saturating_sub(pieces * CHUNK_OVERHEAD as u64);
         if self.total.is_some_and(|total| position > total) {
-            return Err(Error::Misuse("the upload has fewer bytes than the server has of it"));
+            return Err(ApiMisuse::SourceTooShort.into());
         }
         let chain = chain.map_or_else(
             || Chain::new(&self.header.to_bytes()),
@@ -184,10 +181,7 @@ impl Sending {
 
     pub(super) fn acknowledge(&mut self, offset: u64) -> Result<(), Error> {
         if !(self.acknowledged..=self.sent()).contains(&offset) {
-            return Err(Error::UnexpectedFrame {
-                got: "an offset out of turn",
-                expected: "one of what was sent",
-            });
+            return Err(PeerMisbehaved::AcknowledgedOutOfOrder.into());
         }
         self.acknowledged = offset;
         Ok(())
@@ -239,11 +233,11 @@ impl Sending {
     /// So many bytes of the slot, which has `room`, were filled.
     pub(super) fn supplied(&mut self, count: usize, room: usize) -> Result<(), Error> {
         if count > room {
-            return Err(Error::Misuse("more file bytes were supplied than there was room for"));
+            return Err(ApiMisuse::SuppliedTooMuch.into());
         }
         if count == 0 {
             if self.left().is_some() {
-                return Err(Error::Misuse("the file has fewer bytes than were announced"));
+                return Err(ApiMisuse::SuppliedTooLittle.into());
             }
             self.ended = true;
         } else if self.is_full() {

@@ -141,7 +141,6 @@ pub struct CryptoFailure;
 
 /// Why an RSA key is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum KeyRejected {
     /// It is not an RSA key in a form that FSS reads.
     #[error("it is not an RSA key in the expected form")]

@@ -11,9 +11,9 @@ use super::observer::{Incident, Observer};
 use super::shutdown::Shutdown;
 #[cfg(feature = "tokio")]
 use super::tokio::StorageThreads;
-use crate::config::Config;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::server::ServerState;
 use crate::store::Store;
 
 /// How long connections get to finish after the shutdown has started, unless said otherwise. Most
@@ -46,7 +46,7 @@ pub(super) const RENEWAL: Duration = Duration::from_secs(30);
 /// # Ok::<(), fss::crypto::KeyRejected>(())
 /// ```
 pub struct Server<S, O = ()> {
-    config: Mutex<Config>,
+    state: Mutex<ServerState>,
     pub(super) store: Arc<S>,
     pub(super) observer: O,
     trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
@@ -58,9 +58,10 @@ pub struct Server<S, O = ()> {
 
 impl<S: Store> Server<S> {
     /// A server that trusts no proxy and is not observed.
-    pub fn new(config: Config, store: S) -> Self {
+    /// `state` is what its connections share, or its [`Config`](crate::Config).
+    pub fn new(state: impl Into<ServerState>, store: S) -> Self {
         Self {
-            config: Mutex::new(config),
+            state: Mutex::new(state.into()),
             store: Arc::new(store),
             observer: (),
             trusts: Box::new(|_| false),
@@ -77,7 +78,7 @@ impl<S, O> Server<S, O> {
     #[must_use]
     pub fn with_observer<P: Observer>(self, observer: P) -> Server<S, P> {
         Server {
-            config: self.config,
+            state: self.state,
             store: self.store,
             observer,
             trusts: self.trusts,
@@ -127,16 +128,16 @@ impl<S, O> Server<S, O> {
         &self.shutdown
     }
 
-    /// The configuration for a connection that begins now.
-    pub fn config(&self) -> Config {
+    /// What the connections share, with the limits for one that begins now.
+    pub fn state(&self) -> ServerState {
         self.current().clone()
     }
 
     /// Replaces the limits, for connections that begin from now on. Those that run keep theirs, and
     /// continue to be counted.
     pub fn set_limits(&self, limits: Limits) {
-        let mut config = self.current();
-        *config = config.clone().with_limits(limits);
+        let mut state = self.current();
+        *state = state.clone().with_limits(limits);
     }
 
     /// How many connections there are, without those that are one too many.
@@ -149,15 +150,15 @@ impl<S, O> Server<S, O> {
         (self.trusts)(peer.ip().to_canonical())
     }
 
-    fn current(&self) -> MutexGuard<'_, Config> {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    fn current(&self) -> MutexGuard<'_, ServerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<S, O: Observer> Server<S, O> {
     /// Makes a new transport key if the present one is half used up.
     pub(super) fn renew_transport_keys(&self) {
-        if let Err(error) = self.config().renew_transport_keys() {
+        if let Err(error) = self.state().renew_transport_keys() {
             self.observer.incident(&Incident::RenewalFailed(error));
         }
     }
@@ -173,7 +174,7 @@ impl<S, O: Observer> Server<S, O> {
 impl<S, O> fmt::Debug for Server<S, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("config", &*self.current())
+            .field("state", &*self.current())
             .field("drain", &self.drain)
             .field("shutdown", &self.shutdown)
             .finish_non_exhaustive()

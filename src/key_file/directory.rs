@@ -250,7 +250,7 @@ impl fmt::Display for KeyFileError {
             KeyFileErrorKind::WrongCode => write!(f, "the {code} does not open {path}"),
             KeyFileErrorKind::Damaged(what) => write!(f, "the key file {path} is damaged: {what}"),
             KeyFileErrorKind::Locking => write!(f, "the key cannot be locked into {path}"),
-            KeyFileErrorKind::Io(error) => write!(f, "cannot use the key file {path}: {error}"),
+            KeyFileErrorKind::Io(_) => write!(f, "cannot use the key file {path}"),
         }
     }
 }
@@ -259,7 +259,11 @@ impl std::error::Error for KeyFileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
             KeyFileErrorKind::Io(error) => Some(error),
-            _ => None,
+            KeyFileErrorKind::Missing
+            | KeyFileErrorKind::Exists
+            | KeyFileErrorKind::WrongCode
+            | KeyFileErrorKind::Damaged(_)
+            | KeyFileErrorKind::Locking => None,
         }
     }
 }

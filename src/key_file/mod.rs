@@ -153,7 +153,6 @@ impl KeyFile {
 
 /// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum KeyFileErrorKind {
     /// There is no key file in the directory.
     #[error("there is no key file")]
@@ -171,8 +170,8 @@ pub enum KeyFileErrorKind {
     #[error("the key cannot be locked into a file")]
     Locking,
     /// An error of the operating system.
-    #[error("cannot use the key file: {0}")]
-    Io(io::Error),
+    #[error("cannot use the key file")]
+    Io(#[source] io::Error),
 }
 
 /// Fails for a length that no key file has, so that nothing else is read into memory.

@@ -8,15 +8,13 @@
 //!
 //! ```
 //! use fss::remote::{Client, Put, Trust};
-//! # use fss::{Config, MemoryStore, Password, ServerSession, driver::blocking::Driver};
-//! # let (store, server) = (MemoryStore::new(), Config::generate()?);
-//! # let key = server.identity().public_key().fingerprint();
+//! # use fss::{Config, MemoryStore, Password, driver::{Server, blocking::serve_listener}};
+//! # let config = Config::generate()?;
+//! # let key = config.identity().public_key().fingerprint();
 //! # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
 //! # let address = listener.local_addr()?.to_string();
-//! # std::thread::spawn(move || for stream in listener.incoming().flatten() {
-//! #     let mut session = ServerSession::with_config(&store, server.clone());
-//! #     let _ = Driver::new(stream).run(&mut session, |_, _| Ok::<_, fss::Error>(()));
-//! # });
+//! # let server = std::sync::Arc::new(Server::new(config, MemoryStore::new()));
+//! # std::thread::spawn(move || serve_listener(listener, &server));
 //! let client = Client::new(Config::generate()?, address, Trust::Pinned(key));
 //! let password = Password::new("correct horse battery staple")?;
 //! let stored = client.put(&b"a file"[..], &password, &Put::named("notes.txt"))?;

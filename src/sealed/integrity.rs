@@ -7,7 +7,6 @@ pub(super) const MAX_LENGTH: usize = 32 * 1024;
 
 /// Why a download is not the file that was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Integrity {
     /// Stored chunks are whole AES blocks, at most 1024 bytes, and only the last may be shorter.
     #[error("the server sent a chunk of an impossible length ({length} bytes)")]
@@ -44,7 +43,7 @@ pub enum Integrity {
         got: u64,
     },
     /// The metadata that is sealed with the file cannot be understood.
-    #[error("{0}")]
+    #[error(transparent)]
     Metadata(InvalidMetadata),
     /// A chunk of sealed content is not what was sealed at its position (`docs/protocol.md` §21.6).
     #[error(
@@ -64,7 +63,6 @@ impl From<NotWholeBlocks> for Integrity {
 
 /// Why metadata cannot be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum InvalidMetadata {
     /// It has more than 32 KiB.
     #[error("the metadata has more than {MAX_LENGTH} bytes")]

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::PeerAddress;
 use crate::limits::Limits;
 
-/// The connections of all sessions that share a [`crate::Config`].
+/// The connections of all sessions that share a [`super::ServerState`].
 #[derive(Default)]
-pub(crate) struct Connections(Mutex<Counts>);
+pub(super) struct Connections(Mutex<Counts>);
 
 #[derive(Default)]
 struct Counts {
@@ -23,7 +23,7 @@ struct Counts {
 
 /// What becomes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
+pub(super) enum Admission {
     Admitted,
     /// It is told that the server is busy.
     Refused,
@@ -33,12 +33,12 @@ pub(crate) enum Admission {
 
 impl Connections {
     /// How many there are that were admitted.
-    pub(crate) fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.counts().admitted
     }
 
     /// Counts a connection, for as long as its place is held.
-    pub(crate) fn enter(self: &Arc<Self>, limits: &Limits) -> ConnectionPermit {
+    pub(super) fn admit(self: &Arc<Self>, limits: &Limits) -> ConnectionPermit {
         let mut counts = self.counts();
         let mut permit = ConnectionPermit {
             connections: Arc::clone(self),
@@ -67,7 +67,7 @@ impl fmt::Debug for Connections {
 }
 
 /// A connection's place among the others. It is given up when it is dropped.
-pub(crate) struct ConnectionPermit {
+pub(super) struct ConnectionPermit {
     connections: Arc<Connections>,
     peer: Option<PeerAddress>,
     admission: Admission,
@@ -75,7 +75,7 @@ pub(crate) struct ConnectionPermit {
 
 impl ConnectionPermit {
     /// Counts the connection for where it comes from, too.
-    pub(crate) fn set_peer(&mut self, peer: PeerAddress, limits: &Limits) {
+    pub(super) fn set_peer(&mut self, peer: PeerAddress, limits: &Limits) {
         let connections = Arc::clone(&self.connections);
         let mut counts = connections.counts();
         self.leave_peer(&mut counts);
@@ -92,7 +92,7 @@ impl ConnectionPermit {
         self.refuse(&mut counts, limits);
     }
 
-    pub(crate) fn admission(&self) -> Admission {
+    pub(super) fn admission(&self) -> Admission {
         self.admission
     }
 
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn enter(connections: &Arc<Connections>, limits: &Limits, peer: &str) -> ConnectionPermit {
-        let mut permit = connections.enter(limits);
+        let mut permit = connections.admit(limits);
         permit.set_peer(peer.parse::<IpAddr>().unwrap().into(), limits);
         permit
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rand_core::CryptoRng;
 
+use super::admission::Admission;
 use super::negotiation::Server;
-use super::{Admission, PeerAddress, ServerEvent};
-use crate::config::Config;
+use super::state::ServerState;
+use super::{PeerAddress, ServerEvent};
 use crate::error::{Error, Refusal};
 use crate::session::{Link, Runner, machine_with_runner};
 use crate::store::StoreError;
@@ -27,7 +28,7 @@ const REFUSED: Duration = Duration::from_secs(2);
 ///
 /// ```
 /// use fss::client::legacy::LegacySession;
-/// use fss::server::ServerEngine;
+/// use fss::server::{ServerEngine, ServerState};
 /// use fss::store::transfer::{StoreOperation, StoreReply};
 /// use fss::{Config, Machine, Password, Step, Time};
 ///
@@ -39,7 +40,7 @@ const REFUSED: Duration = Duration::from_secs(2);
 /// }
 ///
 /// let config = Config::ephemeral();
-/// let mut server = ServerEngine::new(config.clone());
+/// let mut server = ServerEngine::new(&ServerState::new(config.clone()));
 /// let mut client = LegacySession::upload(config, &Password::new("secret")?);
 /// let (mut now, mut asked) = (Time::ZERO, Vec::new());
 /// let mut file = [1, 0].into_iter(); // one byte, then no more
@@ -75,20 +76,20 @@ pub struct ServerEngine {
 }
 
 impl ServerEngine {
-    /// A new connection, with the operating system's random numbers.
-    pub fn new(config: Config) -> Self {
-        Self::with_rng(config, SystemRng)
+    /// A new connection of a server, with the operating system's random numbers.
+    pub fn new(server: &ServerState) -> Self {
+        Self::with_rng(server, SystemRng)
     }
 
-    /// A new connection with random numbers of your own.
-    pub fn with_rng(config: Config, rng: impl CryptoRng + Send + 'static) -> Self {
-        let key = config.next_transport_key();
+    /// A new connection of a server, with random numbers of your own.
+    pub fn with_rng(server: &ServerState, rng: impl CryptoRng + Send + 'static) -> Self {
+        let key = server.next_transport_key();
         let has_key = key.is_ok();
         // Without a key nothing is sent, and nothing opened.
-        let key = key.unwrap_or_else(|_| Arc::clone(config.identity()));
-        let server = Server::new(config.enter());
-        let mut engine =
-            Self { runner: Runner::new(server, Link::new(config, key, Box::new(rng))) };
+        let key = key.unwrap_or_else(|_| Arc::clone(server.config().identity()));
+        let pool = Arc::clone(server.pool());
+        let link = Link::new(server.config().clone(), pool, key, Box::new(rng));
+        let mut engine = Self { runner: Runner::new(Server::new(server.clone()), link) };
         if !has_key {
             engine.runner.fail_at_once(Error::Crypto);
         }

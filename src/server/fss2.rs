@@ -23,13 +23,14 @@
 //! An error before the first `R` or `S Approved` of an operation ends only that (§20.2). States are
 //! structs moved by value: a state that is left cannot be used again.
 
-use super::refusal::refusal_code;
+use super::error_reply::error_frame;
+use super::state::ServerState;
 use super::{AttemptGuard, PeerAddress, RequestKind, ServerEvent};
 use crate::chain::{ChainDigest, SEALED_CHUNK_LEN};
 use crate::crypto::Fingerprint;
 use crate::crypto::legacy::Verifier;
 use crate::crypto::proof::Proof;
-use crate::error::{Error, Phase, Refusal};
+use crate::error::{ApiMisuse, Error, PeerMisbehaved, Phase, Refusal};
 use crate::limits::Limits;
 use crate::sealed::Header;
 use crate::session::{Context, Farewell, Lease, Message, Protocol, Waiting};
@@ -39,8 +40,8 @@ use crate::store::{
 };
 use crate::types::cookie::Cookie;
 use crate::types::user::Account;
-use crate::wire::error_frame::ErrorFrame;
 use crate::wire::frame::Frame;
+use crate::wire::frame_kind::FrameKind;
 use crate::wire::key_schedule::Binding;
 use crate::wire::legacy_frame;
 use crate::wire::reply::{Reply, ServerLimits};
@@ -71,6 +72,7 @@ pub(super) fn server_limits(context: &Context<'_, ServerEvent>) -> ServerLimits 
 
 /// The server's side of a connection of FSS/2, from its first record on.
 pub(super) struct Fss2Server {
+    shared: ServerState,
     state: State,
     client: Fingerprint,
     /// Whether a record of the client has opened: only then it has shown that the key is its own
@@ -186,8 +188,13 @@ impl ActiveDownload {
 }
 
 impl Fss2Server {
-    pub(super) fn new(client: Fingerprint, binding: Binding, peer: Option<PeerAddress>) -> Self {
-        Self { state: State::Ready, client, proved: false, binding, peer, requests: 0 }
+    pub(super) fn new(
+        shared: ServerState,
+        client: Fingerprint,
+        binding: Binding,
+        peer: Option<PeerAddress>,
+    ) -> Self {
+        Self { shared, state: State::Ready, client, proved: false, binding, peer, requests: 0 }
     }
 
     fn ask(&mut self, operation: StoreOperation, asked: Asked) -> State {
@@ -213,12 +220,12 @@ impl Fss2Server {
                         StoreErrorKind::NameTaken,
                     ) = (asked, error.kind())
                     {
-                        context.link.config().throttle().succeeded(attempt);
+                        self.shared.throttle().succeeded(attempt);
                     }
                     Err(error.into())
                 }
             },
-            _ => Err(Error::Misuse("an answer to a storage request that was not made")),
+            _ => Err(ApiMisuse::NoStorageRequest.into()),
         };
         self.go_on(next, is_answer, context)
     }
@@ -232,15 +239,14 @@ impl Fss2Server {
     ) -> Result<(), Error> {
         self.state = match next {
             Ok(state) => state,
-            Err(error) => match refusal_code(&error) {
-                Some((code, retry)) if is_answer && !code.ends_connection() => {
-                    context.link.send(&ErrorFrame::new(code, retry).encode())?;
-                    context.link.budget.spend();
-                    context.events.push_back(ServerEvent::Refused { why: error });
-                    State::Ready
-                }
-                _ => return Err(error),
-            },
+            Err(error) => {
+                let told = error_frame(&error).filter(|told| is_answer && !told.ends_connection());
+                let Some(told) = told else { return Err(error) };
+                context.link.send(&told.encode())?;
+                context.link.budget.spend();
+                context.events.push_back(ServerEvent::Refused { why: error });
+                State::Ready
+            }
         };
         Ok(())
     }
@@ -302,7 +308,7 @@ impl Fss2Server {
             Request::SignUp { name, invite } => {
                 // An invite could be guessed: that is an attempt (§16.3).
                 let attempt = match &invite {
-                    Some(_) => Some(self.attempt(None, context)?),
+                    Some(_) => Some(self.attempt(None)?),
                     None => None,
                 };
                 self.ask(
@@ -315,17 +321,13 @@ impl Fss2Server {
             }
             Request::Refusal(refused) => return Err(Error::PeerRefused(refused)),
             Request::Data(_) | Request::Taken { .. } => {
-                return Err(unexpected("a part of a file", "a request"));
+                return Err(unexpected(request.kind(), FrameKind::Request));
             }
         })
     }
 
-    fn attempt(
-        &self,
-        cookie: Option<&Cookie>,
-        context: &Context<'_, ServerEvent>,
-    ) -> Result<AttemptGuard, Error> {
-        let attempt = context.link.config().throttle().attempt(self.peer, cookie);
+    fn attempt(&self, cookie: Option<&Cookie>) -> Result<AttemptGuard, Error> {
+        let attempt = self.shared.throttle().attempt(self.peer, cookie);
         attempt.map_err(|retry| Refusal::TooManyAttempts { retry }.into())
     }
 
@@ -336,19 +338,18 @@ impl Fss2Server {
         cookie: &Cookie,
         found: Option<(&Verifier, Option<Fingerprint>)>,
         proof: Option<&Proof>,
-        context: &Context<'_, ServerEvent>,
     ) -> Result<(), Error> {
         // The delay that strangers cause is not the owner's (§16.8).
         let is_owner = found.is_some_and(|(_, owner)| owner == Some(self.client));
-        let attempt = self.attempt((!is_owner).then_some(cookie), context)?;
-        let decoy = context.link.config().decoys().map_err(|_| Error::Crypto)?.verifier(cookie);
+        let attempt = self.attempt((!is_owner).then_some(cookie))?;
+        let decoy = self.shared.decoys().map_err(|_| Error::Crypto)?.verifier(cookie);
         let verifier = found.map_or(&decoy, |(verifier, _)| verifier);
         let good = proof.is_some_and(|proof| Proof::new(verifier, &self.binding, cookie) == *proof);
         match found {
             None => Err(Refusal::UnknownCookie.into()),
             Some(_) if !good => Err(Refusal::WrongPassword.into()),
             Some(_) => {
-                context.link.config().throttle().succeeded(attempt);
+                self.shared.throttle().succeeded(attempt);
                 Ok(())
             }
         }
@@ -364,7 +365,7 @@ impl Fss2Server {
         let length = match Request::parse(message.as_slice())? {
             Request::Data(data) => data.len() as u64,
             Request::Refusal(refused) => return Err(Error::PeerRefused(refused)),
-            _ => return Err(unexpected("a request", "a part of a file, or its end")),
+            other => return Err(unexpected(other.kind(), FrameKind::Data)),
         };
         if length == 0 {
             if file.size.is_some_and(|size| size != file.received) {
@@ -406,8 +407,9 @@ impl Fss2Server {
                 }
                 Ok(self.ask(StoreOperation::Delivered, Asked::Delivering(file)))
             }
+            Request::Taken { .. } => Err(PeerMisbehaved::AcknowledgedOutOfOrder.into()),
             Request::Refusal(refused) => Err(Error::PeerRefused(refused)),
-            _ => Err(unexpected("another frame", "an acknowledgement of what was sent")),
+            other => Err(unexpected(other.kind(), FrameKind::Acknowledgement)),
         }
     }
 
@@ -427,7 +429,7 @@ impl Fss2Server {
                 StoreReply::FoundUpload(found),
             ) => {
                 let key = found.as_ref().map(|key| (&key.verifier, key.owner));
-                self.check(&cookie, key, Some(&proof), context)?;
+                self.check(&cookie, key, Some(&proof))?;
                 if found.is_some_and(|key| key.header != header) {
                     return Err(Refusal::OtherHeader.into());
                 }
@@ -450,11 +452,11 @@ impl Fss2Server {
                 stored(file, chain, context)
             }
             (Asked::Challenging { cookie }, StoreReply::Format(format)) => {
-                challenge(&cookie, format, context)
+                challenge(&self.shared, &cookie, format, context)
             }
             (Asked::Opening { cookie, proof, offset }, StoreReply::Opened { file }) => {
                 let key = file.as_ref().map(|file| (&file.verifier, file.owner));
-                self.check(&cookie, key, Some(&proof), context)?;
+                self.check(&cookie, key, Some(&proof))?;
                 self.claim(cookie, *file.ok_or(Refusal::UnknownCookie)?, offset)
             }
             // Another was faster.
@@ -494,7 +496,7 @@ impl Fss2Server {
             }
             (Asked::FindingToRemove { cookie, proof }, StoreReply::Opened { file }) => {
                 let key = file.as_ref().map(|file| (&file.verifier, file.owner));
-                self.check(&cookie, key, proof.as_ref(), context)?;
+                self.check(&cookie, key, proof.as_ref())?;
                 let operation = StoreOperation::Remove { cookie: cookie.clone() };
                 Ok(self.ask(operation, Asked::Removing { cookie }))
             }
@@ -502,7 +504,7 @@ impl Fss2Server {
                 list(listing.ok_or(Refusal::UnknownEntry)?, context)
             }
             (Asked::SigningUp { attempt }, StoreReply::Account(Some(account))) => {
-                signed_up(attempt, account, context)
+                signed_up(&self.shared, attempt, account, context)
             }
             (Asked::FindingAccount, StoreReply::Account(account)) => {
                 let limits = Some(server_limits(context));
@@ -510,7 +512,7 @@ impl Fss2Server {
                 send(context, &Reply::Information { limits, account })?;
                 Ok(State::Ready)
             }
-            _ => Err(Error::Misuse("an answer that does not fit the storage request")),
+            _ => Err(ApiMisuse::WrongStorageReply.into()),
         }
     }
 
@@ -542,12 +544,13 @@ fn stored(
 }
 
 fn signed_up(
+    shared: &ServerState,
     attempt: Option<AttemptGuard>,
     account: Account,
     context: &mut Context<'_, ServerEvent>,
 ) -> Result<State, Error> {
     if let Some(attempt) = attempt {
-        context.link.config().throttle().succeeded(attempt);
+        shared.throttle().succeeded(attempt);
     }
     context.events.push_back(ServerEvent::SignedUp { name: account.name.clone() });
     context.link.budget.spend();
@@ -573,7 +576,7 @@ fn send_part(
     context: &mut Context<'_, ServerEvent>,
 ) -> Result<State, Error> {
     let room = context.link.data_room().get_mut(..data.len());
-    room.ok_or(Error::Misuse("data without a buffer"))?.copy_from_slice(data);
+    room.ok_or(Error::Internal)?.copy_from_slice(data);
     context.link.send_data(data.len())?;
     file.sent += data.len() as u64;
     end_if_sent(&file, context)?;
@@ -656,11 +659,12 @@ fn list(listing: Listing, context: &mut Context<'_, ServerEvent>) -> Result<Stat
 }
 
 fn challenge(
+    shared: &ServerState,
     cookie: &Cookie,
     format: Option<StoredFormat>,
     context: &mut Context<'_, ServerEvent>,
 ) -> Result<State, Error> {
-    let decoy = context.link.config().decoys().map_err(|_| Error::Crypto)?.header(cookie);
+    let decoy = shared.decoys().map_err(|_| Error::Crypto)?.header(cookie);
     let format = match format {
         None => StoredFormat::Sealed(decoy),
         Some(StoredFormat::Sealed(header)) => StoredFormat::Sealed(header),
@@ -695,8 +699,7 @@ impl Protocol for Fss2Server {
     fn proceed(&mut self, _turn: &mut Context<'_, ServerEvent>) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
             State::Sending(file) => {
-                let length = usize::try_from(file.next_length())
-                    .map_err(|_| Error::Misuse("a record of no length"))?;
+                let length = usize::try_from(file.next_length()).map_err(|_| Error::Internal)?;
                 self.ask(
                     StoreOperation::Read { offset: file.sent, length },
                     Asked::Reading(file, length),
@@ -724,7 +727,7 @@ impl Protocol for Fss2Server {
             State::Uploading(file) => self.on_upload(file, message, context),
             State::Complete(file, chain) => on_complete(&file, chain, &message, context),
             State::Sending(file) => self.on_taken(file, &message),
-            State::Asking(..) | State::Gone => Err(unexpected("a frame", "nothing")),
+            State::Asking(..) | State::Gone => Err(PeerMisbehaved::UnsolicitedFrame.into()),
         };
         self.go_on(next, is_answer, context)
     }
@@ -752,8 +755,7 @@ impl Protocol for Fss2Server {
     }
 
     fn farewell(&self, error: &Error) -> Option<Farewell> {
-        let (code, retry) = refusal_code(error)?;
-        Some(Farewell::Sealed(ErrorFrame::new(code, retry).encode()))
+        Some(Farewell::Sealed(error_frame(error)?.encode()))
     }
 }
 
@@ -771,7 +773,7 @@ fn on_complete(
         }
         Request::Data(_) => Err(Refusal::OtherSize.into()),
         Request::Refusal(refused) => Err(Error::PeerRefused(refused)),
-        _ => Err(unexpected("a request", "the end of a file")),
+        other => Err(unexpected(other.kind(), FrameKind::EndOfFile)),
     }
 }
 
@@ -779,6 +781,6 @@ fn send(context: &mut Context<'_, ServerEvent>, reply: &Reply<'_>) -> Result<(),
     context.link.send(&reply.encode())
 }
 
-fn unexpected(got: &'static str, expected: &'static str) -> Error {
-    Error::UnexpectedFrame { got, expected }
+fn unexpected(got: FrameKind, expected: FrameKind) -> Error {
+    PeerMisbehaved::UnexpectedFrame { got, expected }.into()
 }

@@ -20,23 +20,26 @@
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::refusal::{Operation, RefusalText, refusal_text};
+use super::error_reply::{LegacyErrorText, LegacyOperation, legacy_error_text};
+use super::state::ServerState;
 use super::{AttemptGuard, PeerAddress, RequestKind, ServerEvent};
 use crate::crypto::legacy::{FileKey, Verifier};
-use crate::error::{Error, Phase, Refusal};
+use crate::error::{ApiMisuse, Error, PeerMisbehaved, Phase, Refusal};
 use crate::session::{Context, Farewell, Message, Protocol, Waiting};
 use crate::store::transfer::{RequestId, StoreOperation, StoreReply, StoreRequest};
 use crate::store::{NewFile, StoreError};
 use crate::types::cookie::Cookie;
 use crate::types::secret::Password;
 use crate::wire::error_frame::ErrorFrame;
-use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, InvalidFrame, ServerFrame};
+use crate::wire::frame_kind::FrameKind;
+use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, InvalidLegacyFrame, ServerFrame};
 use crate::wire::peer_message::PeerMessage;
 
 /// The server's side of a connection of FSS 1.0, from its first message on.
 pub(super) struct LegacyServer {
+    shared: ServerState,
     state: State,
-    operation: Operation,
+    operation: LegacyOperation,
     requests: u64,
     peer: Option<PeerAddress>,
 }
@@ -82,8 +85,8 @@ struct ActiveDownload {
 }
 
 impl LegacyServer {
-    pub(super) fn new(peer: Option<PeerAddress>) -> Self {
-        Self { state: State::Request, operation: Operation::None, requests: 0, peer }
+    pub(super) fn new(shared: ServerState, peer: Option<PeerAddress>) -> Self {
+        Self { shared, state: State::Request, operation: LegacyOperation::None, requests: 0, peer }
     }
 
     fn ask(&mut self, operation: StoreOperation, asked: Asked) -> State {
@@ -104,7 +107,7 @@ impl LegacyServer {
                     cookie: None,
                 });
                 let key = FileKey::derive(&Password::new(password)?);
-                self.operation = Operation::Upload;
+                self.operation = LegacyOperation::Upload;
                 let file = Box::new(NewFile::Legacy { verifier: key.verifier() });
                 Ok(self.ask(StoreOperation::Create { file }, Asked::Creating { key }))
             }
@@ -118,7 +121,7 @@ impl LegacyServer {
                 let password = password
                     .and_then(|password| Password::new(password).ok())
                     .ok_or(Refusal::WrongPassword)?;
-                let attempt = context.link.config().throttle().attempt(self.peer, Some(&cookie));
+                let attempt = self.shared.throttle().attempt(self.peer, Some(&cookie));
                 let attempt = attempt.map_err(|retry| Refusal::TooManyAttempts { retry })?;
                 let verifier = FileKey::derive(&password).verifier();
                 Ok(self.ask(
@@ -129,7 +132,7 @@ impl LegacyServer {
             ClientFrame::Error { details } => {
                 Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(details))))
             }
-            other => Err(unexpected(other, "a request")),
+            other => Err(unexpected(&other, FrameKind::Request)),
         }
     }
 
@@ -161,7 +164,7 @@ impl LegacyServer {
             ClientFrame::Error { details } => {
                 Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(details))))
             }
-            other => Err(unexpected(other, "a chunk or the end of a file")),
+            other => Err(unexpected(&other, FrameKind::Data)),
         }
     }
 
@@ -193,7 +196,7 @@ impl LegacyServer {
             State::Asking(request, asked) if request.id == id => {
                 self.on_answer(asked, reply?, context)?
             }
-            _ => return Err(Error::Misuse("an answer to a storage request that was not made")),
+            _ => return Err(ApiMisuse::NoStorageRequest.into()),
         };
         Ok(())
     }
@@ -230,8 +233,8 @@ impl LegacyServer {
                 if file.verifier != verifier {
                     return Err(Refusal::WrongPassword.into());
                 }
-                context.link.config().throttle().succeeded(attempt);
-                self.operation = Operation::Download;
+                self.shared.throttle().succeeded(attempt);
+                self.operation = LegacyOperation::Download;
                 send(context, ServerFrame::Approved)?;
                 context.events.push_back(ServerEvent::DownloadStarted {
                     cookie: cookie.clone(),
@@ -254,7 +257,7 @@ impl LegacyServer {
                 });
                 Ok(State::Finished)
             }
-            _ => Err(Error::Misuse("an answer that does not fit the storage request")),
+            _ => Err(ApiMisuse::WrongStorageReply.into()),
         }
     }
 }
@@ -299,7 +302,7 @@ impl Protocol for LegacyServer {
             (_, ClientFrame::Error { details }) => {
                 return Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(details))));
             }
-            (_, other) => return Err(unexpected(other, "an acknowledgement")),
+            (_, other) => return Err(unexpected(&other, FrameKind::Acknowledgement)),
         };
         Ok(())
     }
@@ -312,13 +315,13 @@ impl Protocol for LegacyServer {
                 | State::Asking(_, Asked::Committing(_) | Asked::Delivering(_)),
                 _,
             ) => Phase::Finish,
-            (_, Operation::None) => Phase::Request,
-            (_, Operation::Upload | Operation::Download) => Phase::Transfer,
+            (_, LegacyOperation::None) => Phase::Request,
+            (_, LegacyOperation::Upload | LegacyOperation::Download) => Phase::Transfer,
         }
     }
 
     fn farewell(&self, error: &Error) -> Option<Farewell> {
-        legacy_words(refusal_text(error, self.operation, self.phase())?)
+        legacy_farewell(legacy_error_text(error, self.operation, self.phase())?)
     }
 }
 
@@ -329,7 +332,7 @@ pub(super) fn check_beginning(beginning: &[u8]) -> Result<(), Error> {
         [flag, ..] if !b"UDE".contains(flag) => return Err(Refusal::UnknownRequest.into()),
         [] | [_] => return Ok(()),
         [flag, 0, arguments @ ..] => (flag, arguments),
-        _ => return Err(InvalidFrame::UnknownFlag.into()),
+        _ => return Err(InvalidLegacyFrame::UnknownFlag.into()),
     };
     match flag {
         b'E' => {
@@ -350,7 +353,7 @@ pub(super) fn check_beginning(beginning: &[u8]) -> Result<(), Error> {
 fn check_password(bytes: &[u8], refusal: Refusal) -> Result<(), Error> {
     match argument(bytes) {
         ([], None) => Ok(()),
-        (_, Some([_, ..])) => Err(InvalidFrame::ExtraArgument.into()),
+        (_, Some([_, ..])) => Err(InvalidLegacyFrame::ExtraArgument.into()),
         (password, _) => Password::new(password).map(drop).map_err(|_| refusal.into()),
     }
 }
@@ -363,11 +366,11 @@ fn argument(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// A refusal as an error frame.
-pub(super) fn legacy_words(refusal: RefusalText) -> Option<Farewell> {
+/// The error frame.
+pub(super) fn legacy_farewell(told: LegacyErrorText) -> Option<Farewell> {
     let mut plaintext = Vec::new();
-    ServerFrame::Error { details: refusal.text.as_bytes() }.encode(&mut plaintext).ok()?;
-    Some(if refusal.in_clear { Farewell::InClear(plaintext) } else { Farewell::Sealed(plaintext) })
+    ServerFrame::Error { details: told.text.as_bytes() }.encode(&mut plaintext).ok()?;
+    Some(if told.in_clear { Farewell::InClear(plaintext) } else { Farewell::Sealed(plaintext) })
 }
 
 fn send(context: &mut Context<'_, ServerEvent>, frame: ServerFrame<'_>) -> Result<(), Error> {
@@ -376,6 +379,6 @@ fn send(context: &mut Context<'_, ServerEvent>, frame: ServerFrame<'_>) -> Resul
     context.link.send(&plaintext)
 }
 
-fn unexpected(frame: ClientFrame<'_>, expected: &'static str) -> Error {
-    Error::UnexpectedFrame { got: frame.name(), expected }
+fn unexpected(frame: &ClientFrame<'_>, expected: FrameKind) -> Error {
+    PeerMisbehaved::UnexpectedFrame { got: frame.kind(), expected }.into()
 }

@@ -3,25 +3,25 @@
 mod admission;
 mod decoy;
 mod engine;
+mod error_reply;
 mod fss2;
 mod legacy;
 #[cfg(feature = "telemetry")]
 mod log_limit;
 mod negotiation;
-mod refusal;
 mod session;
+mod state;
 #[cfg(feature = "telemetry")]
 mod telemetry;
 mod throttle;
 mod transport;
 
-pub(crate) use admission::{Admission, ConnectionPermit, Connections};
 pub use decoy::Decoys;
 pub use engine::ServerEngine;
 #[cfg(feature = "telemetry")]
 pub use log_limit::LogLimit;
-pub use refusal::{Operation, RefusalText, refusal_code, refusal_text};
 pub use session::ServerSession;
+pub use state::ServerState;
 #[cfg(feature = "telemetry")]
 pub use telemetry::{Telemetry, without_cookies};
 pub use throttle::{AttemptGuard, PasswordThrottle};

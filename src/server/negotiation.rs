@@ -10,24 +10,26 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::admission::{Admission, ConnectionPermit};
+use super::error_reply::{LegacyOperation, error_frame, legacy_error_text};
 use super::fss2::{Fss2Server, server_limits};
-use super::legacy::{LegacyServer, check_beginning, legacy_words};
-use super::refusal::{Operation, refusal_code, refusal_text};
-use super::{Admission, ConnectionPermit, PeerAddress, ServerEvent};
+use super::legacy::{LegacyServer, check_beginning, legacy_farewell};
+use super::state::ServerState;
+use super::{PeerAddress, ServerEvent};
 use crate::config::{Config, Versions};
 use crate::crypto::Fingerprint;
-use crate::error::{Error, Phase, Refusal};
+use crate::error::{ApiMisuse, Error, Phase, Refusal};
 use crate::limits::Limits;
 use crate::session::{Beginning, Context, Farewell, Greeting, Message, Protocol, Records, Waiting};
 use crate::store::StoreError;
 use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
-use crate::wire::error_frame::ErrorFrame;
 use crate::wire::hello::{Hello, Role};
 use crate::wire::key_schedule::Transcript;
 use crate::wire::reply::{Reply, Welcome};
 
 /// The server's side of a connection.
 pub(super) struct Server {
+    shared: ServerState,
     permit: ConnectionPermit,
     peer: Option<PeerAddress>,
     phase: Stage,
@@ -51,8 +53,8 @@ struct Signing {
 }
 
 impl Server {
-    pub(super) fn new(permit: ConnectionPermit) -> Self {
-        Self { permit, peer: None, phase: Stage::KeyExchange }
+    pub(super) fn new(shared: ServerState) -> Self {
+        Self { permit: shared.admit(), shared, peer: None, phase: Stage::KeyExchange }
     }
 
     pub(super) fn set_peer(&mut self, peer: PeerAddress, limits: &Limits) {
@@ -73,7 +75,7 @@ impl Server {
     ) -> Result<(), Error> {
         match &mut self.phase {
             Stage::KeyExchange | Stage::FirstMessage | Stage::Signing(_) => {
-                Err(Error::Misuse("an answer to a storage request that was not made"))
+                Err(ApiMisuse::NoStorageRequest.into())
             }
             Stage::Legacy(server) => server.on_reply(id, reply, context),
             Stage::Fss2(server) => server.on_reply(id, reply, context),
@@ -93,7 +95,7 @@ impl Server {
         if versions == Versions::Fss2 {
             return Err(Refusal::LegacyNotSpoken.into());
         }
-        let mut legacy = LegacyServer::new(self.peer);
+        let mut legacy = LegacyServer::new(self.shared.clone(), self.peer);
         let taken = legacy.on_message(message, context);
         self.phase = Stage::Legacy(legacy);
         taken
@@ -107,11 +109,7 @@ fn greet(hello: &[u8], context: &mut Context<'_, ServerEvent>) -> Result<Signing
     let greeting = Greeting::new(Role::Server, context.link);
     let plaintext = greeting.plaintext().to_vec().into();
     let (records, handshake) = greeting.agree(hello, context.link)?;
-    let client = context
-        .link
-        .peer_key()
-        .ok_or(Error::Misuse("a hello before the key exchange"))?
-        .fingerprint();
+    let client = context.link.peer_key().ok_or(Error::Internal)?.fingerprint();
     let transcript = handshake
         .with_identity(context.link.config().identity().public_key())
         .map_err(|_| Error::Crypto)?;
@@ -121,6 +119,7 @@ fn greet(hello: &[u8], context: &mut Context<'_, ServerEvent>) -> Result<Signing
 /// Answers a hello, and proves in the first record who the server is. Both go out together.
 fn welcome(
     signing: Signing,
+    shared: ServerState,
     peer: Option<PeerAddress>,
     context: &mut Context<'_, ServerEvent>,
 ) -> Result<Fss2Server, Error> {
@@ -134,7 +133,7 @@ fn welcome(
     let welcome =
         Welcome { identity: identity.public_key().as_bytes().to_vec(), signature, limits };
     context.link.send(&Reply::Welcome(welcome).encode())?;
-    Ok(Fss2Server::new(client, transcript.binding, peer))
+    Ok(Fss2Server::new(shared, client, transcript.binding, peer))
 }
 
 impl Protocol for Server {
@@ -154,7 +153,8 @@ impl Protocol for Server {
         match &mut self.phase {
             Stage::Signing(signing) => {
                 if let Some(signing) = signing.take() {
-                    self.phase = Stage::Fss2(welcome(*signing, self.peer, context)?);
+                    let shared = self.shared.clone();
+                    self.phase = Stage::Fss2(welcome(*signing, shared, self.peer, context)?);
                 }
                 Ok(())
             }
@@ -227,12 +227,9 @@ impl Protocol for Server {
                 Stage::FirstMessage,
                 Error::InvalidHello(_)
                 | Error::Refused(Refusal::KeyNotCanonical | Refusal::TooManyConnections),
-            ) => {
-                let (code, retry) = refusal_code(error)?;
-                Some(Farewell::Sealed(ErrorFrame::new(code, retry).encode()))
-            }
+            ) => Some(Farewell::Sealed(error_frame(error)?.encode())),
             (Stage::KeyExchange | Stage::FirstMessage, _) => {
-                legacy_words(refusal_text(error, Operation::None, self.phase())?)
+                legacy_farewell(legacy_error_text(error, LegacyOperation::None, self.phase())?)
             }
         }
     }

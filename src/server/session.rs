@@ -5,8 +5,7 @@ use std::task::Waker;
 
 use rand_core::CryptoRng;
 
-use super::{PeerAddress, ServerEngine, ServerEvent};
-use crate::config::Config;
+use super::{PeerAddress, ServerEngine, ServerEvent, ServerState};
 use crate::error::Error;
 use crate::session::{Machine, Step};
 use crate::store::Store;
@@ -24,19 +23,19 @@ pub struct ServerSession<S> {
 }
 
 impl<S: Store> ServerSession<S> {
-    /// A new connection that needs nothing else: with [`Config::ephemeral`].
+    /// A new connection that needs nothing else: with [`ServerState::ephemeral`].
     pub fn new(store: S) -> Self {
-        Self::with_config(store, Config::ephemeral())
+        Self::with_state(store, &ServerState::ephemeral())
     }
 
-    /// A new connection of a server that has a key of its own.
-    pub fn with_config(store: S, config: Config) -> Self {
-        Self { engine: ServerEngine::new(config), transfer: Transfer::new(store) }
+    /// A new connection of a server.
+    pub fn with_state(store: S, server: &ServerState) -> Self {
+        Self { engine: ServerEngine::new(server), transfer: Transfer::new(store) }
     }
 
-    /// A new connection with random numbers of your own, for tests.
-    pub fn with_rng(store: S, config: Config, rng: impl CryptoRng + Send + 'static) -> Self {
-        Self { engine: ServerEngine::with_rng(config, rng), transfer: Transfer::new(store) }
+    /// A new connection of a server, with random numbers of your own, for tests.
+    pub fn with_rng(store: S, server: &ServerState, rng: impl CryptoRng + Send + 'static) -> Self {
+        Self { engine: ServerEngine::with_rng(server, rng), transfer: Transfer::new(store) }
     }
 
     /// As [`ServerEngine::with_peer`].

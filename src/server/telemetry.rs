@@ -15,6 +15,8 @@
 //! | `fss_bytes_total` | counter | `direction`: `in`, `out`; stored bytes that came or went in operations that were completed |
 //! | `fss_refusals_total` | counter | `code`: those of `docs/protocol.md` §20, or `legacy` |
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,11 +24,13 @@ use std::sync::Arc;
 use metrics::{counter, gauge, histogram};
 use tracing::{Span, field, info, info_span, warn};
 
+use super::error_reply::error_frame;
 use super::log_limit::{Allowance, LogLimit, Rate};
-use super::{RequestKind, ServerEvent, refusal_code};
-use crate::error::{Blame, Error};
+use super::{RequestKind, ServerEvent};
+use crate::error::Error;
 use crate::store::{StoreErrorKind, UserName};
 use crate::types::cookie::Cookie;
+use crate::types::report::Report;
 use crate::types::time::Time;
 
 /// Refusals and sign-ups of one connection that get a line each: enough to see what it is about.
@@ -156,10 +160,10 @@ impl Telemetry {
             Ok(()) => "ok",
             Err(why) => {
                 count_refusal(why);
-                match why {
+                match side_of(why) {
                     // Clients are stopped, lose their line, or just look at a server's key.
-                    Error::Disconnected(_) | Error::TimedOut(_) => {
-                        let text = without_cookies(&why.to_string());
+                    Side::Left => {
+                        let text = without_cookies(&Report(why).to_string());
                         self.limit.of_peer(|| {
                             span.in_scope(|| {
                                 if begun {
@@ -171,9 +175,9 @@ impl Telemetry {
                         });
                         "left"
                     }
-                    _ => {
+                    side @ (Side::Server | Side::Storage | Side::Client) => {
                         self.tell(why, || span.in_scope(|| tell_refusal(why)));
-                        if is_failure(why) { "failed" } else { "refused" }
+                        if side == Side::Client { "refused" } else { "failed" }
                     }
                 }
             }
@@ -183,12 +187,10 @@ impl Telemetry {
 
     /// Writes a line about an error, if there are not too many about such ones.
     fn tell(&self, why: &Error, write: impl FnOnce()) {
-        match why {
-            Error::Store(error) if error.kind() == StoreErrorKind::Full => {
-                self.limit.of_full_storage(write);
-            }
-            why if is_failure(why) => self.limit.of_failure(write),
-            _ => self.limit.of_peer(write),
+        match side_of(why) {
+            Side::Storage => self.limit.of_full_storage(write),
+            Side::Server => self.limit.of_failure(write),
+            Side::Client | Side::Left => self.limit.of_peer(write),
         }
     }
 
@@ -254,20 +256,63 @@ fn span_of(connection: &Span, request: RequestKind, cookie: Option<&Cookie>) -> 
 }
 
 fn tell_refusal(why: &Error) {
-    let text = without_cookies(&why.to_string());
-    if is_failure(why) { warn!(why = text, "failed") } else { info!(why = text, "refused") }
+    let text = without_cookies(&Report(why).to_string());
+    match side_of(why) {
+        Side::Server | Side::Storage => warn!(why = text, "failed"),
+        Side::Client | Side::Left => info!(why = text, "refused"),
+    }
 }
 
-/// Whether an operator has to do something about it, rather than a client.
-fn is_failure(why: &Error) -> bool {
-    use StoreErrorKind::{Damaged, Denied, Foreign, Full, Misuse, Stopped, Unavailable};
+/// Who has to do something about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    /// The operator.
+    Server,
+    /// The operator, who is told often enough that the disk is full.
+    Storage,
+    Client,
+    /// The client, which is gone.
+    Left,
+}
+
+fn side_of(why: &Error) -> Side {
     match why {
-        Error::Store(error) => matches!(
-            error.kind(),
-            Full | Damaged | Denied | Foreign | Unavailable | Misuse | Stopped
-        ),
-        Error::Disconnected(_) | Error::TimedOut(_) => false,
-        _ => why.blame() != Blame::Peer,
+        Error::Store(error) => match error.kind() {
+            StoreErrorKind::Full => Side::Storage,
+            StoreErrorKind::Damaged
+            | StoreErrorKind::Denied
+            | StoreErrorKind::Foreign
+            | StoreErrorKind::Unavailable
+            | StoreErrorKind::Misuse
+            | StoreErrorKind::Stopped => Side::Server,
+            StoreErrorKind::Exists
+            | StoreErrorKind::Busy
+            | StoreErrorKind::Quota
+            | StoreErrorKind::NotAMember
+            | StoreErrorKind::NameTaken
+            | StoreErrorKind::BadInvite
+            | StoreErrorKind::TooManyUploads
+            | StoreErrorKind::TooManyFiles
+            | StoreErrorKind::Superseded => Side::Client,
+        },
+        Error::Disconnected(_) | Error::TimedOut(_) => Side::Left,
+        Error::Crypto | Error::Misuse(_) | Error::Internal => Side::Server,
+        Error::InvalidKeyExchange(_)
+        | Error::KeyRejected(_)
+        | Error::BlockDoesNotOpen
+        | Error::BlockAfterShortBlock
+        | Error::MessageTooLong { .. }
+        | Error::InvalidLegacyFrame(_)
+        | Error::RecordDoesNotOpen
+        | Error::InvalidHello(_)
+        | Error::InvalidMessage(_)
+        | Error::ServerNotProved
+        | Error::ServerKeyChanged { .. }
+        | Error::OwnKey
+        | Error::Misbehaved(_)
+        | Error::Refused(_)
+        | Error::PeerRefused(_)
+        | Error::Integrity(_) => Side::Client,
     }
 }
 
@@ -308,7 +353,7 @@ pub fn without_cookies(text: &str) -> String {
 }
 
 fn count_refusal(why: &Error) {
-    if let Some((code, _)) = refusal_code(why) {
+    if let Some(code) = error_frame(why).and_then(|told| told.code) {
         counter!("fss_refusals_total", "code" => code.as_str()).increment(1);
     }
 }

@@ -37,8 +37,8 @@ const DRAWS: usize = 10_000;
 ///
 /// A connection that begins when the present modulus is used up makes the next one, which takes a
 /// noticeable part of a second. A server that calls
-/// [`Config::renew_transport_keys`](crate::Config::renew_transport_keys) now and then spares its
-/// connections that.
+/// [`ServerState::renew_transport_keys`](super::ServerState::renew_transport_keys) now and then
+/// spares its connections that.
 pub struct TransportKeys {
     clock: Box<dyn MonotonicClock>,
     /// One key for all connections.

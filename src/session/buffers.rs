@@ -1,6 +1,6 @@
 //! The byte buffers of a session. Neither grows with what a peer says: small ones belong to a
-//! session, and big ones, each for one record, come from a pool that all sessions of a
-//! [`crate::Config`] share.
+//! session, and big ones, each for one record, come from a pool: all connections of
+//! a server share one, and each of a client has its own.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;

@@ -70,7 +70,7 @@ impl Greeting {
 /// The peer's key, if it is in the one form that FSS/2 takes: a client's is its identity, a
 /// server's is for this connection.
 fn peer_key(link: &Link, peer: Role) -> Result<&PublicKeyDer, Error> {
-    let key = link.peer_key().ok_or(Error::Misuse("a hello before the key exchange"))?;
+    let key = link.peer_key().ok_or(Error::Internal)?;
     let is_good = match peer {
         Role::Client => key.is_identity(),
         Role::Server => key.is_canonical(),

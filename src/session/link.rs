@@ -12,7 +12,7 @@ use std::time::Duration;
 use rand_core::CryptoRng;
 
 use super::budget::Budget;
-use super::buffers::{Input, Message, Output, RecordBuffer, Ticket};
+use super::buffers::{Input, Message, Output, Pool, RecordBuffer, Ticket};
 use super::pace::{OnItsWay, Pace};
 use crate::config::Config;
 use crate::crypto::aead::TAG_LENGTH;
@@ -33,8 +33,15 @@ const WOKEN: Duration = Duration::from_secs(1);
 /// The same by whoever is not woken.
 const NOT_WOKEN: Duration = Duration::from_millis(10);
 
+/// Buffers for the long records of one connection of a client: one that is sent, one that comes,
+/// and one that the caller takes bytes from. The rest is so that they never seem scarce, for a
+/// client has nobody to share them with.
+const BUFFERS_OF_A_CLIENT: usize = 8;
+
 pub(crate) struct Link {
     config: Config,
+    /// Where buffers for long records come from.
+    pool: Arc<Pool>,
     rng: Box<dyn CryptoRng + Send>,
     pub(crate) input: Input,
     pub(crate) output: Output,
@@ -100,12 +107,14 @@ impl Link {
     /// For a client, which opens messages with its identity.
     pub(crate) fn of_client(config: Config, rng: Box<dyn CryptoRng + Send>) -> Self {
         let key = Arc::clone(config.identity());
-        Self { rsa_lifetime: None, ..Self::new(config, key, rng) }
+        let pool = Pool::new(BUFFERS_OF_A_CLIENT);
+        Self { rsa_lifetime: None, ..Self::new(config, pool, key, rng) }
     }
 
     /// The key that opens messages is the first thing to be sent.
     pub(crate) fn new(
         config: Config,
+        pool: Arc<Pool>,
         key: Arc<dyn PrivateKey>,
         rng: Box<dyn CryptoRng + Send>,
     ) -> Self {
@@ -117,6 +126,7 @@ impl Link {
         let (input, peer, patience, peer_address, unread) = (Input::new(), None, None, None, 0);
         Self {
             config,
+            pool,
             rng,
             input,
             output,
@@ -176,7 +186,7 @@ impl Link {
     pub(crate) fn own_key(&self) -> Result<&PublicKeyDer, Error> {
         match &self.channel {
             Channel::Rsa(receiver) => Ok(receiver.public_key()),
-            Channel::Records(_) => Err(Error::Misuse("a key exchange after it")),
+            Channel::Records(_) => Err(Error::Internal),
         }
     }
 
@@ -192,7 +202,7 @@ impl Link {
     /// (`docs/protocol.md` §13.6).
     pub(crate) fn take_hello(&mut self) -> Result<Message, Error> {
         let Channel::Rsa(receiver) = &mut self.channel else {
-            return Err(Error::Misuse("a hello after the first"));
+            return Err(Error::Internal);
         };
         self.unread = receiver.public_key().block_length();
         Ok(Message::small(receiver.take_hello()))
@@ -247,13 +257,8 @@ impl Link {
                 )?
             }
             Channel::Records(records) => {
-                let lend = || {
-                    self.config.pool().lend(
-                        self.peer_address,
-                        &mut self.ticket,
-                        self.waker.as_ref(),
-                    )
-                };
+                let lend =
+                    || self.pool.lend(self.peer_address, &mut self.ticket, self.waker.as_ref());
                 next_record(&mut records.receive, &mut self.input, in_transfer, lend)?
             }
         };
@@ -269,8 +274,7 @@ impl Link {
     pub(crate) fn send(&mut self, plaintext: &[u8]) -> Result<(), Error> {
         match &mut self.channel {
             Channel::Rsa(_) => {
-                let peer =
-                    self.peer.as_ref().ok_or(Error::Misuse("a message before the key exchange"))?;
+                let peer = self.peer.as_ref().ok_or(Error::Internal)?;
                 Ok(seal_message(&*peer.key, plaintext, &mut *self.rng, self.output.append())?)
             }
             Channel::Records(records) => {
@@ -286,8 +290,7 @@ impl Link {
 
     /// Takes a buffer to compose an `F` in, and says whether there was one.
     pub(crate) fn begin_data(&mut self) -> bool {
-        let lent =
-            self.config.pool().lend(self.peer_address, &mut self.ticket, self.waker.as_ref());
+        let lent = self.pool.lend(self.peer_address, &mut self.ticket, self.waker.as_ref());
         let Some(mut buffer) = lent else { return false };
         let start = PREFIX + Frame::DATA_PREFIX.len();
         buffer.as_mut()[PREFIX..start].copy_from_slice(Frame::DATA_PREFIX);
@@ -315,14 +318,11 @@ impl Link {
     /// Seals the `F` that was begun, with `length` bytes, where it lies.
     pub(crate) fn send_data(&mut self, length: usize) -> Result<(), Error> {
         let Channel::Records(records) = &mut self.channel else {
-            return Err(Error::Misuse("a record before the hello"));
+            return Err(Error::Internal);
         };
         let whole = PREFIX + Frame::DATA_PREFIX.len() + length + TAG_LENGTH;
         let record = self.output.record().and_then(|room| room.get_mut(..whole));
-        records
-            .send
-            .seal(record.ok_or(Error::Misuse("data without a buffer"))?)
-            .map_err(|_| Error::Crypto)?;
+        records.send.seal(record.ok_or(Error::Internal)?).map_err(|_| Error::Crypto)?;
         self.output.finish_record(whole);
         Ok(())
     }
@@ -393,7 +393,7 @@ impl Link {
 
     /// A poll begins: what was waited for has come, or not.
     pub(crate) fn wait_is_over(&mut self, now: Time) {
-        self.pace.look(now, || self.config.pool().is_short(), self.config.limits());
+        self.pace.look(now, || self.pool.is_short(), self.config.limits());
     }
 
     /// A poll ends, and the peer is waited for.

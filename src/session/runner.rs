@@ -11,7 +11,7 @@ use super::ending::Ending;
 use super::link::Progress;
 use super::{Link, Step};
 use crate::config::Config;
-use crate::error::{Error, Phase};
+use crate::error::{ApiMisuse, Error, Phase};
 use crate::types::time::Time;
 
 /// How often a request may be repeated within [`SPAN`] without an answer. A driver that answers
@@ -195,9 +195,7 @@ impl<S: Protocol> Runner<S> {
                 let (count, since) =
                     self.repeated.filter(|(_, since)| now < *since + SPAN).unwrap_or((0, now));
                 if count >= REPEATED {
-                    return Err(Error::Misuse(
-                        "what the machine needs was asked for again and again, and not answered",
-                    ));
+                    return Err(ApiMisuse::RequestNotAnswered.into());
                 }
                 self.repeated = Some((count + 1, since));
                 self.waits_for_caller = true;
@@ -271,8 +269,7 @@ impl<S: Protocol> Runner<S> {
             Progress::Key => self.protocol.on_key(&mut context)?,
             Progress::Beginning => {
                 *worked = true;
-                let beginning =
-                    context.link.beginning().ok_or(Error::Misuse("no message has begun"))?;
+                let beginning = context.link.beginning().ok_or(Error::Internal)?;
                 if self.protocol.on_beginning(beginning, context.link.config())? == Beginning::Hello
                 {
                     let hello = context.link.take_hello()?;

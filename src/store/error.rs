@@ -11,7 +11,6 @@ pub struct StoreError {
 
 /// The kinds of errors that a program may want to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum StoreErrorKind {
     /// No space is left.
     Full,

@@ -19,7 +19,6 @@ const STRIDE: usize = 256 * 1024;
 
 /// The result of verifying one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Finding {
     /// Its bytes are those that were acknowledged.
     Intact,

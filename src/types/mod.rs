@@ -4,6 +4,7 @@ pub(crate) mod cookie;
 pub(crate) mod entry;
 pub(crate) mod peer_address;
 pub(crate) mod random;
+pub(crate) mod report;
 pub(crate) mod secret;
 pub mod text;
 pub(crate) mod time;

@@ -2,7 +2,6 @@
 
 /// Why a request is refused, as a code for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum ErrorCode {
     /// Unknown cookie, wrong password, wrong owner or wrong header, which must be
     /// indistinguishable.

@@ -27,6 +27,12 @@ impl ErrorFrame {
         Self { code: None, text, retry: None }
     }
 
+    /// Whether it ends the connection, not only the operation. One whose code is not known does,
+    /// like [`ErrorCode::Protocol`] (§20.1).
+    pub fn ends_connection(&self) -> bool {
+        self.code.is_none_or(ErrorCode::ends_connection)
+    }
+
     pub(super) fn from_arguments(arguments: &Arguments<'_>) -> Result<Self, InvalidMessage> {
         let [text] = arguments.positional() else { return Err(InvalidMessage::Arguments) };
         let code = ErrorCode::parse(arguments.value("code").ok_or(InvalidMessage::Arguments)?);

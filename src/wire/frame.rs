@@ -201,7 +201,6 @@ pub fn write(
 
 /// Why a record is not a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum InvalidFrame {
     /// It does not begin with a letter and NUL.
     #[error("it does not begin with a flag")]

@@ -101,10 +101,9 @@ impl std::fmt::Debug for Hello {
 
 /// Why a message is not a valid hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum InvalidHello {
     /// It is not a frame.
-    #[error("the hello is not valid: {0}")]
+    #[error("the hello is not valid")]
     Frame(#[from] InvalidFrame),
     /// It has other arguments than those of a hello.
     #[error("the hello does not have exactly a version, a share and a secret")]

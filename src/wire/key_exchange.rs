@@ -11,7 +11,6 @@ pub const MAX_WHITE_SPACE: usize = 16;
 
 /// Why a peer's key exchange is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum InvalidKeyExchange {
     /// The first bytes are not those of a public key in PEM: the peer may use another protocol.
     #[error("it does not begin with a public key in PEM")]

@@ -7,9 +7,10 @@
 //! use fss::wire::legacy_frame::ClientFrame;
 //! let frame = ClientFrame::parse(b"D\0092071145115023\0secret\0")?;
 //! assert_eq!(frame, ClientFrame::Download { cookie: b"092071145115023", password: Some(b"secret") });
-//! # Ok::<(), fss::wire::legacy_frame::InvalidFrame>(())
+//! # Ok::<(), fss::wire::legacy_frame::InvalidLegacyFrame>(())
 //! ```
 
+use super::frame_kind::FrameKind;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -82,19 +83,19 @@ impl<'a> Base64<'a> {
     /// Writes the chunk's bytes into `chunk` and returns how many they are.
     ///
     /// # Errors
-    /// [`InvalidFrame::Base64`] if the text is not base64 as above, or of more than 1024 bytes.
-    pub fn decode(self, chunk: &mut [u8; CHUNK]) -> Result<usize, InvalidFrame> {
+    /// [`InvalidLegacyFrame::Base64`] if the text is not base64 as above, or of more than 1024 bytes.
+    pub fn decode(self, chunk: &mut [u8; CHUNK]) -> Result<usize, InvalidLegacyFrame> {
         // A text of 1368 characters may encode 1026 bytes, for which the slice is too short.
-        STANDARD.decode_slice(self.0, chunk).map_err(|_| InvalidFrame::Base64)
+        STANDARD.decode_slice(self.0, chunk).map_err(|_| InvalidLegacyFrame::Base64)
     }
 
     /// Encodes up to 1024 bytes into `text`, which it clears first.
     ///
     /// # Errors
-    /// [`InvalidFrame::ArgumentTooLong`] if there are more.
-    pub fn encode(chunk: &[u8], text: &'a mut String) -> Result<Self, InvalidFrame> {
+    /// [`InvalidLegacyFrame::ArgumentTooLong`] if there are more.
+    pub fn encode(chunk: &[u8], text: &'a mut String) -> Result<Self, InvalidLegacyFrame> {
         if chunk.len() > CHUNK {
-            return Err(InvalidFrame::ArgumentTooLong);
+            return Err(InvalidLegacyFrame::ArgumentTooLong);
         }
         text.clear();
         STANDARD.encode_string(chunk, text);
@@ -110,20 +111,19 @@ impl std::fmt::Debug for Base64<'_> {
 
 impl std::fmt::Debug for ServerFrame<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ServerFrame({})", self.name())
+        write!(f, "ServerFrame({})", self.kind())
     }
 }
 
 impl std::fmt::Debug for ClientFrame<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ClientFrame({})", self.name())
+        write!(f, "ClientFrame({})", self.kind())
     }
 }
 
 /// What is wrong with the plaintext of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidFrame {
+pub enum InvalidLegacyFrame {
     /// An empty message.
     #[error("it is empty")]
     Empty,
@@ -160,36 +160,36 @@ struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    fn only(self) -> Result<&'a [u8], InvalidFrame> {
+    fn only(self) -> Result<&'a [u8], InvalidLegacyFrame> {
         match self.second {
             None => Ok(self.first),
-            Some(_) => Err(InvalidFrame::ExtraArgument),
+            Some(_) => Err(InvalidLegacyFrame::ExtraArgument),
         }
     }
 }
 
 /// Splits a frame with one of the `flags`. No frame has more than two arguments.
-fn split<'a>(plaintext: &'a [u8], flags: &[u8]) -> Result<(u8, Arguments<'a>), InvalidFrame> {
+fn split<'a>(plaintext: &'a [u8], flags: &[u8]) -> Result<(u8, Arguments<'a>), InvalidLegacyFrame> {
     let (flag, rest) = match plaintext {
-        [] => return Err(InvalidFrame::Empty),
+        [] => return Err(InvalidLegacyFrame::Empty),
         [flag, rest @ ..] if !flags.contains(flag) || rest.first().is_some_and(|&end| end != 0) => {
-            return Err(InvalidFrame::UnknownFlag);
+            return Err(InvalidLegacyFrame::UnknownFlag);
         }
-        [_] => return Err(InvalidFrame::MissingArgument),
+        [_] => return Err(InvalidLegacyFrame::MissingArgument),
         [flag, _, rest @ ..] => (*flag, rest),
     };
     let rest = match rest {
-        [] => return Err(InvalidFrame::MissingArgument),
+        [] => return Err(InvalidLegacyFrame::MissingArgument),
         [body @ .., 0] => body,
         // Clients of 2019 omit the last NUL of this one frame.
         b"OK" if flag == b'D' => rest,
-        _ => return Err(InvalidFrame::Unterminated),
+        _ => return Err(InvalidLegacyFrame::Unterminated),
     };
     let mut arguments = rest.split(|&byte| byte == 0);
     let arguments = (arguments.next(), arguments.next(), arguments.next());
     match arguments {
         (Some(first), second, None) => Ok((flag, Arguments { first, second })),
-        _ => Err(InvalidFrame::ExtraArgument),
+        _ => Err(InvalidLegacyFrame::ExtraArgument),
     }
 }
 
@@ -197,10 +197,10 @@ fn chunk_or_finish<'a, F>(
     argument: &'a [u8],
     chunk: impl FnOnce(Base64<'a>) -> F,
     finish: F,
-) -> Result<F, InvalidFrame> {
+) -> Result<F, InvalidLegacyFrame> {
     match argument {
         FINISH => Ok(finish),
-        text if text.len() > Base64::MAX_LENGTH => Err(InvalidFrame::ArgumentTooLong),
+        text if text.len() > Base64::MAX_LENGTH => Err(InvalidLegacyFrame::ArgumentTooLong),
         text => Ok(chunk(Base64(text))),
     }
 }
@@ -209,8 +209,8 @@ impl<'a> ClientFrame<'a> {
     /// Reads the plaintext of a message from a client.
     ///
     /// # Errors
-    /// [`InvalidFrame`] for anything that is not exactly one frame of the table in §4.
-    pub fn parse(plaintext: &'a [u8]) -> Result<Self, InvalidFrame> {
+    /// [`InvalidLegacyFrame`] for anything that is not exactly one frame of the table in §4.
+    pub fn parse(plaintext: &'a [u8]) -> Result<Self, InvalidLegacyFrame> {
         let (flag, arguments) = split(plaintext, b"UDFE")?;
         match flag {
             b'U' => Ok(Self::Upload { password: arguments.only()? }),
@@ -220,15 +220,15 @@ impl<'a> ClientFrame<'a> {
             }),
             b'F' => chunk_or_finish(arguments.only()?, Self::Chunk, Self::Finish),
             b'E' => Ok(Self::Error { details: arguments.only()? }),
-            _ => Err(InvalidFrame::UnknownFlag),
+            _ => Err(InvalidLegacyFrame::UnknownFlag),
         }
     }
 
     /// Appends the frame to `plaintext`.
     ///
     /// # Errors
-    /// [`InvalidFrame::NulInArgument`] if an argument contains NUL.
-    pub fn encode(&self, plaintext: &mut Vec<u8>) -> Result<(), InvalidFrame> {
+    /// [`InvalidLegacyFrame::NulInArgument`] if an argument contains NUL.
+    pub fn encode(&self, plaintext: &mut Vec<u8>) -> Result<(), InvalidLegacyFrame> {
         match *self {
             Self::Upload { password } => join(plaintext, b'U', &[password]),
             Self::Download { cookie, password: None } => join(plaintext, b'D', &[cookie]),
@@ -242,15 +242,14 @@ impl<'a> ClientFrame<'a> {
         }
     }
 
-    /// The frame's name, for errors and logs.
-    pub fn name(&self) -> &'static str {
+    /// What it is, for errors and logs.
+    pub fn kind(&self) -> FrameKind {
         match self {
-            Self::Upload { .. } => "an upload request",
-            Self::Download { .. } => "a download request",
-            Self::Chunk(_) => "a chunk",
-            Self::Finish => "the end of a file",
-            Self::Received => "an acknowledgement",
-            Self::Error { .. } => "an error",
+            Self::Upload { .. } | Self::Download { .. } => FrameKind::Request,
+            Self::Chunk(_) => FrameKind::Data,
+            Self::Finish => FrameKind::EndOfFile,
+            Self::Received => FrameKind::Acknowledgement,
+            Self::Error { .. } => FrameKind::Error,
         }
     }
 }
@@ -259,26 +258,26 @@ impl<'a> ServerFrame<'a> {
     /// Reads the plaintext of a message from a server.
     ///
     /// # Errors
-    /// [`InvalidFrame`] for anything that is not exactly one frame of the table in §4.
-    pub fn parse(plaintext: &'a [u8]) -> Result<Self, InvalidFrame> {
+    /// [`InvalidLegacyFrame`] for anything that is not exactly one frame of the table in §4.
+    pub fn parse(plaintext: &'a [u8]) -> Result<Self, InvalidLegacyFrame> {
         let (flag, arguments) = split(plaintext, b"RSFE")?;
         let argument = arguments.only()?;
         match (flag, argument) {
             (b'R', OK) => Ok(Self::Received),
             (b'R', cookie) => Ok(Self::Accepted { cookie }),
             (b'S', APPROVED) => Ok(Self::Approved),
-            (b'S', _) => Err(InvalidFrame::UnknownWord),
+            (b'S', _) => Err(InvalidLegacyFrame::UnknownWord),
             (b'F', argument) => chunk_or_finish(argument, Self::Chunk, Self::Finish),
             (b'E', details) => Ok(Self::Error { details }),
-            _ => Err(InvalidFrame::UnknownFlag),
+            _ => Err(InvalidLegacyFrame::UnknownFlag),
         }
     }
 
     /// Appends the frame to `plaintext`.
     ///
     /// # Errors
-    /// [`InvalidFrame::NulInArgument`] if an argument contains NUL.
-    pub fn encode(&self, plaintext: &mut Vec<u8>) -> Result<(), InvalidFrame> {
+    /// [`InvalidLegacyFrame::NulInArgument`] if an argument contains NUL.
+    pub fn encode(&self, plaintext: &mut Vec<u8>) -> Result<(), InvalidLegacyFrame> {
         match *self {
             Self::Accepted { cookie } => join(plaintext, b'R', &[cookie]),
             Self::Received => join(plaintext, b'R', &[OK]),
@@ -289,22 +288,22 @@ impl<'a> ServerFrame<'a> {
         }
     }
 
-    /// The frame's name, for errors and logs.
-    pub fn name(&self) -> &'static str {
+    /// What it is, for errors and logs.
+    pub fn kind(&self) -> FrameKind {
         match self {
-            Self::Accepted { .. } => "a cookie",
-            Self::Received => "an acknowledgement",
-            Self::Approved => "an approval",
-            Self::Chunk(_) => "a chunk",
-            Self::Finish => "the end of a file",
-            Self::Error { .. } => "an error",
+            Self::Accepted { .. } => FrameKind::Cookie,
+            Self::Received => FrameKind::Acknowledgement,
+            Self::Approved => FrameKind::Approval,
+            Self::Chunk(_) => FrameKind::Data,
+            Self::Finish => FrameKind::EndOfFile,
+            Self::Error { .. } => FrameKind::Error,
         }
     }
 }
 
-fn join(plaintext: &mut Vec<u8>, flag: u8, arguments: &[&[u8]]) -> Result<(), InvalidFrame> {
+fn join(plaintext: &mut Vec<u8>, flag: u8, arguments: &[&[u8]]) -> Result<(), InvalidLegacyFrame> {
     if arguments.iter().any(|argument| argument.contains(&0)) {
-        return Err(InvalidFrame::NulInArgument);
+        return Err(InvalidLegacyFrame::NulInArgument);
     }
     plaintext.extend_from_slice(&[flag, 0]);
     for argument in arguments {
@@ -323,26 +322,26 @@ mod tests {
     fn each_mistake_has_its_own_error() {
         let long = [b"F\0".as_slice(), &[b'A'; 1372], b"\0"].concat();
         for (plaintext, error) in [
-            (b"".as_slice(), InvalidFrame::Empty),
-            (b"Q\0x\0", InvalidFrame::UnknownFlag),
-            (b"H\0FSS/2\0share=AAAA\0secret=AAAA\0", InvalidFrame::UnknownFlag),
-            (b"Q", InvalidFrame::UnknownFlag),
-            (b"Up\0x\0", InvalidFrame::UnknownFlag),
-            (b"U\0x", InvalidFrame::Unterminated),
-            (b"D\0OK\0extra", InvalidFrame::Unterminated),
-            (b"U", InvalidFrame::MissingArgument),
-            (b"U\0", InvalidFrame::MissingArgument),
-            (b"U\0a\0b\0", InvalidFrame::ExtraArgument),
-            (b"D\0a\0b\0c\0", InvalidFrame::ExtraArgument),
-            (&long, InvalidFrame::ArgumentTooLong),
+            (b"".as_slice(), InvalidLegacyFrame::Empty),
+            (b"Q\0x\0", InvalidLegacyFrame::UnknownFlag),
+            (b"H\0FSS/2\0share=AAAA\0secret=AAAA\0", InvalidLegacyFrame::UnknownFlag),
+            (b"Q", InvalidLegacyFrame::UnknownFlag),
+            (b"Up\0x\0", InvalidLegacyFrame::UnknownFlag),
+            (b"U\0x", InvalidLegacyFrame::Unterminated),
+            (b"D\0OK\0extra", InvalidLegacyFrame::Unterminated),
+            (b"U", InvalidLegacyFrame::MissingArgument),
+            (b"U\0", InvalidLegacyFrame::MissingArgument),
+            (b"U\0a\0b\0", InvalidLegacyFrame::ExtraArgument),
+            (b"D\0a\0b\0c\0", InvalidLegacyFrame::ExtraArgument),
+            (&long, InvalidLegacyFrame::ArgumentTooLong),
         ] {
             assert_eq!(ClientFrame::parse(plaintext), Err(error), "{plaintext:?}");
         }
-        assert_eq!(ServerFrame::parse(b"S\0Denied\0"), Err(InvalidFrame::UnknownWord));
+        assert_eq!(ServerFrame::parse(b"S\0Denied\0"), Err(InvalidLegacyFrame::UnknownWord));
         let mut out = Vec::new();
         assert_eq!(
             ClientFrame::Upload { password: b"a\0b" }.encode(&mut out),
-            Err(InvalidFrame::NulInArgument)
+            Err(InvalidLegacyFrame::NulInArgument)
         );
         assert!(out.is_empty());
     }
@@ -357,7 +356,7 @@ mod tests {
         for bad in [too_long.as_str(), "QQ", "QR==", "QQ=", "Q===", "QQ==\n", "-_==", "FIN", " "] {
             assert_eq!(
                 Base64(bad.as_bytes()).decode(&mut chunk),
-                Err(InvalidFrame::Base64),
+                Err(InvalidLegacyFrame::Base64),
                 "{bad:?}"
             );
         }

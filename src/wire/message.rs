@@ -7,11 +7,10 @@ use crate::types::user::InvalidUserName;
 
 /// Why a frame is not a valid request or reply. Each reason has its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum InvalidMessage {
     /// It is not a frame.
-    #[error("it is not a frame of the protocol: {0}")]
-    Frame(InvalidFrame),
+    #[error("it is not a frame of the protocol")]
+    Frame(#[source] InvalidFrame),
     /// Its flag is not one of the sending side.
     #[error("its flag is not known")]
     Flag,

@@ -6,6 +6,7 @@
 mod error_code;
 pub mod error_frame;
 pub mod frame;
+pub mod frame_kind;
 pub mod hello;
 pub mod key_exchange;
 pub mod key_schedule;

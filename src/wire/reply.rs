@@ -3,6 +3,7 @@
 
 use super::error_frame::ErrorFrame;
 use super::frame::{Arguments, Frame};
+use super::frame_kind::FrameKind;
 use super::message::{InvalidMessage, Named, cookie};
 use crate::chain::ChainDigest;
 use crate::format::StoredFormat;
@@ -116,6 +117,24 @@ pub enum ReplyContext {
 }
 
 impl<'a> Reply<'a> {
+    /// What it is, for errors and logs.
+    pub fn kind(&self) -> FrameKind {
+        match self {
+            Self::Welcome(_) => FrameKind::Identity,
+            Self::Accepted { .. } => FrameKind::Cookie,
+            Self::Received { .. } => FrameKind::Acknowledgement,
+            Self::Challenge(_) => FrameKind::Challenge,
+            Self::Approved { .. } => FrameKind::Approval,
+            Self::Data([]) => FrameKind::EndOfFile,
+            Self::Data(_) => FrameKind::Data,
+            Self::Entry(_) => FrameKind::ListEntry,
+            Self::EndOfList { .. } => FrameKind::EndOfList,
+            Self::Deleted => FrameKind::Deletion,
+            Self::Information { .. } => FrameKind::Information,
+            Self::Refusal(_) => FrameKind::Error,
+        }
+    }
+
     /// Parses a frame from a server.
     ///
     /// # Errors

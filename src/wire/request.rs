@@ -10,6 +10,7 @@
 
 use super::error_frame::ErrorFrame;
 use super::frame::{Arguments, Frame};
+use super::frame_kind::FrameKind;
 use super::message::{InvalidMessage, Named, cookie};
 use crate::crypto::legacy::Verifier;
 use crate::crypto::proof::Proof;
@@ -82,6 +83,24 @@ pub enum Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// What it is, for errors and logs.
+    pub fn kind(&self) -> FrameKind {
+        match self {
+            Self::Upload(_)
+            | Self::Resume { .. }
+            | Self::Challenge { .. }
+            | Self::Download { .. }
+            | Self::List { .. }
+            | Self::Delete { .. }
+            | Self::SignUp { .. }
+            | Self::Information => FrameKind::Request,
+            Self::Taken { .. } => FrameKind::Acknowledgement,
+            Self::Data([]) => FrameKind::EndOfFile,
+            Self::Data(_) => FrameKind::Data,
+            Self::Refusal(_) => FrameKind::Error,
+        }
+    }
+
     /// Parses a frame from a client.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ fn needing() -> ServerEngine {
         .run(store(), vec![Operation::List { after: None }], b"", Wire::default())
         .from_client;
     let (mut engine, mut rest) =
-        (ServerEngine::with_rng(scenario.server.clone(), SeededRng(scenario.seed)), &recorded[..]);
+        (ServerEngine::with_rng(&scenario.server, SeededRng(scenario.seed)), &recorded[..]);
     loop {
         match engine.poll(Time::ZERO).expect("it goes well") {
             Step::Request(_) => return engine,

@@ -421,7 +421,7 @@ mod uploads {
     fn a_window_that_holds_no_piece_is_refused_and_one_without_end_is_not() {
         for window in [0, 1, SEALED_CHUNK_LEN - 1] {
             let mut scripted = uploading(b"tiny", window);
-            assert!(matches!(scripted.leave(), Err(Error::UnexpectedFrame { .. })), "{window}");
+            assert!(matches!(scripted.leave(), Err(Error::Misbehaved(_))), "{window}");
             assert_eq!(frames_said(&mut scripted), [broken()]);
         }
         let source = file(1_000_000);
@@ -464,7 +464,7 @@ mod uploads {
             for &offset in &offsets {
                 scripted.say(&received(offset, None));
             }
-            assert!(matches!(scripted.leave(), Err(Error::UnexpectedFrame { .. })), "{offsets:?}");
+            assert!(matches!(scripted.leave(), Err(Error::Misbehaved(_))), "{offsets:?}");
             assert_eq!(frames_said(&mut scripted).last(), Some(&broken()));
         }
     }
@@ -486,7 +486,7 @@ mod uploads {
             scripted.say(&received(offset, Some(chain)));
             assert!(matches!(
                 scripted.leave(),
-                Err(Error::Integrity(Integrity::Chain) | Error::UnexpectedFrame { .. })
+                Err(Error::Integrity(Integrity::Chain) | Error::Misbehaved(_))
             ));
             assert!(!claims_success(&scripted));
             assert_eq!(frames_said(&mut scripted), [broken()]);
@@ -499,7 +499,7 @@ mod uploads {
         let mut scripted = uploading(&source, SEALED_CHUNK_LEN);
         let sealed = sent(&mut scripted);
         scripted.say(&received(sealed.len() as u64, Some(chain_of(&sealed))));
-        assert!(matches!(scripted.leave(), Err(Error::UnexpectedFrame { .. })));
+        assert!(matches!(scripted.leave(), Err(Error::Misbehaved(_))));
         assert!(!claims_success(&scripted));
     }
 
@@ -642,7 +642,7 @@ fn a_list_that_does_not_end_is_refused() {
     (0..most).for_each(|number| scripted.say(&entry(number)));
     assert_eq!(scripted.end(), None);
     scripted.say(&entry(most));
-    assert!(matches!(scripted.leave(), Err(Error::UnexpectedFrame { .. })));
+    assert!(matches!(scripted.leave(), Err(Error::Misbehaved(_))));
     let listed =
         scripted.events.iter().filter(|event| matches!(event, ClientEvent::Listed(_))).count();
     assert_eq!((listed, frames_said(&mut scripted)), (LISTED_AT_ONCE, vec![broken()]));
@@ -654,7 +654,7 @@ fn a_list_that_gives_nothing_and_promises_more_is_refused() {
     let mut scripted = Scenario::fast().with_server_by_hand(Operation::List { after: None }, &[]);
     scripted.hear();
     scripted.say(&Reply::EndOfList { more: true }.encode());
-    assert!(matches!(scripted.leave(), Err(Error::UnexpectedFrame { .. })));
+    assert!(matches!(scripted.leave(), Err(Error::Misbehaved(_))));
 }
 
 #[test]
@@ -662,7 +662,11 @@ fn each_answer_to_a_list_may_be_full() {
     let operations =
         vec![Operation::List { after: None }, Operation::List { after: Some(cookie()) }];
     let scenario = Scenario::fast();
-    let mut scripted = ScriptedPeer::as_server(scenario.scripted(operations), scenario.server, &[]);
+    let mut scripted = ScriptedPeer::as_server(
+        scenario.scripted(operations),
+        scenario.server.config().clone(),
+        &[],
+    );
     for more in [true, false] {
         (0..LISTED_AT_ONCE as u64).for_each(|number| scripted.say(&entry(number)));
         scripted.say(&Reply::EndOfList { more }.encode());

@@ -26,12 +26,16 @@ fn meet(client: ClientSession, transport: &PublicKeyDer) -> ScriptedPeer<'static
 /// it.
 fn hand(client: ClientSession) -> ScriptedPeer<'static, Scripted> {
     let operations = VecDeque::from([Operation::Upload(upload(Some(4)))]);
-    ScriptedPeer::new_server(Scripted { client, operations }, Scenario::fast().server, b"tiny")
+    ScriptedPeer::new_server(
+        Scripted { client, operations },
+        Scenario::fast().server.config().clone(),
+        b"tiny",
+    )
 }
 
 fn expecting_the_server() -> ClientSession {
     let scenario = Scenario::fast();
-    scenario.client().expecting(scenario.server.identity().public_key().fingerprint())
+    scenario.client().expecting(scenario.server.config().identity().public_key().fingerprint())
 }
 
 /// How a client ends that hears this as the server's first record. It must say and report nothing.
@@ -52,7 +56,7 @@ fn ends_silently(mut scripted: ScriptedPeer<'_, Scripted>, welcome: Welcome) -> 
 #[test]
 fn a_server_with_another_identity_than_the_pinned_one_gets_no_record() {
     let (expected, impostor) =
-        (Scenario::fast().server.identity().public_key().fingerprint(), identity(9));
+        (Scenario::fast().server.config().identity().public_key().fingerprint(), identity(9));
     let mut scripted = hand(expecting_the_server()).greeted();
     let signed = scripted.know(impostor.public_key());
     let signature = impostor.sign(&signed, &mut SeededRng(1)).expect("it signs");
@@ -80,7 +84,7 @@ fn an_identity_that_has_not_signed_for_this_connection_gets_no_record() {
         // Another client hello would do; here another transport key.
         let mut elsewhere = hand(Scenario { seed: 50, ..Scenario::fast() }.client()).greeted();
         let elsewhere = elsewhere.welcome();
-        let signed = greeted().know(scenario.server.identity().public_key());
+        let signed = greeted().know(scenario.server.config().identity().public_key());
         let [by_client, by_transport] =
             [client, &transport].map(|key| key.sign(&signed, &mut SeededRng(1)).expect("it signs"));
         let mut flipped = honest.signature.clone();
@@ -115,7 +119,8 @@ fn the_identity_is_neither_the_transport_key_nor_the_clients_and_has_its_one_for
             Err(Error::ServerNotProved)
         );
     }
-    for identity in versions::keys_of_other_forms(scenario.server.identity().public_key()) {
+    for identity in versions::keys_of_other_forms(scenario.server.config().identity().public_key())
+    {
         let key = PublicKeyDer::parse(&identity).expect("FSS 1.0 takes it");
         let mut scripted = hand(scenario.client()).greeted();
         let signed = scripted.know(&key);
@@ -143,7 +148,7 @@ fn the_identity_is_reported_before_the_first_record_goes_out() {
     let client = &mut scripted.machine;
     client.buffers().0[..record.len()].copy_from_slice(&record);
     client.received(record.len());
-    let expected = Scenario::fast().server.identity().public_key().fingerprint();
+    let expected = Scenario::fast().server.config().identity().public_key().fingerprint();
     assert_eq!(client.poll(Time::ZERO), Ok(Step::Event(ClientEvent::ServerKey(expected))));
     assert!(client.buffers().1.is_empty());
 }
@@ -252,7 +257,7 @@ fn a_proof_is_worth_nothing_on_another_connection() {
     let mut first = scenario.with_client_by_hand(&store);
     let proof = download_by_hand(&first, 1, &cookie());
     let mut second = ScriptedPeer::as_client(
-        ServerSession::with_rng(&store, scenario.server.clone(), SeededRng(5)),
+        ServerSession::with_rng(&store, &scenario.server, SeededRng(5)),
         scenario.client.clone(),
     );
     second.say(&proof.encode());
@@ -265,7 +270,8 @@ fn a_proof_is_worth_nothing_on_another_connection() {
 #[test]
 fn who_sends_the_key_of_somebody_else_cannot_say_a_word() {
     let scenario = Scenario::with(&fss::crypto::rustcrypto::RustCrypto);
-    let mut scripted = ScriptedPeer::new(scenario.server(store()), scenario.server.clone(), &[]);
+    let mut scripted =
+        ScriptedPeer::new(scenario.server(store()), scenario.server.config().clone(), &[]);
     scripted.exchange_key_for(scenario.client.identity().public_key().as_bytes());
     let share = scenario.client.provider().share(&[3; 32]);
     scripted
@@ -311,10 +317,11 @@ impl PrivateKey for InDevice {
 fn an_identity_that_only_signs_is_enough_for_a_server() {
     let provider = fss::crypto::aws_lc::AwsLc;
     let identity = Arc::new(InDevice(keys::server(&provider)));
-    let server =
-        Config::new(Arc::new(provider), identity).with_decoys(Decoys::from_secret([9; 32]));
+    let server = ServerState::new(Config::new(Arc::new(provider), identity))
+        .with_decoys(Decoys::from_secret([9; 32]));
     let scenario = Scenario { server, ..Scenario::with(&provider) };
-    let client = scenario.client().expecting(scenario.server.identity().public_key().fingerprint());
+    let client =
+        scenario.client().expecting(scenario.server.config().identity().public_key().fingerprint());
     let operations = [Operation::Upload(upload(Some(4))), Operation::Download(download())].into();
     let outcome = run(
         &mut scenario.server(store()),

@@ -142,7 +142,7 @@ fn what_cannot_become_a_first_message_costs_one_private_operation() {
         let scenario = Scenario::with(&counting);
         let server = scenario.server.clone().with_versions(versions);
         let mut scripted = ScriptedPeer::new(
-            ServerSession::with_rng(store(), server, SeededRng(1)),
+            ServerSession::with_rng(store(), &server, SeededRng(1)),
             scenario.client.clone(),
             &[],
         );

@@ -28,7 +28,7 @@ use fss::client::{ClientEvent, ClientSession, Download, Operation, Upload};
 use fss::crypto::CryptoProvider;
 use fss::crypto::proof::Proof;
 use fss::sealed::{Cost, Header, Key, Metadata};
-use fss::server::Decoys;
+use fss::server::{Decoys, ServerState};
 use fss::store::{NewFile, NewUpload, Retention, Store, UserName};
 use fss::wire::error_frame::ErrorCode;
 use fss::wire::request::Request;
@@ -132,7 +132,7 @@ fn proof(password: u8, binding: &[u8; 32], cookie: &Cookie) -> Proof {
 
 /// A client and a server with the recorded keys.
 struct Scenario {
-    server: Config,
+    server: ServerState,
     client: Config,
     seed: u64,
 }
@@ -142,7 +142,7 @@ impl Scenario {
         let provider: Arc<dyn CryptoProvider> = Arc::new(provider.clone());
         let client = Config::new(Arc::clone(&provider), keys::client(&*provider));
         Self {
-            server: keys::server_config(provider).with_decoys(Decoys::from_secret([9; 32])),
+            server: keys::server_state(provider).with_decoys(Decoys::from_secret([9; 32])),
             client,
             seed: 1,
         }
@@ -158,7 +158,7 @@ impl Scenario {
     }
 
     fn server<S: Store>(&self, store: S) -> ServerSession<S> {
-        ServerSession::with_rng(store, self.server.clone(), SeededRng(self.seed))
+        ServerSession::with_rng(store, &self.server, SeededRng(self.seed))
     }
 
     fn client(&self) -> ClientSession {
@@ -201,7 +201,11 @@ impl Scenario {
         operation: Operation,
         source: &'a [u8],
     ) -> ScriptedPeer<'a, Scripted> {
-        ScriptedPeer::as_server(self.scripted(vec![operation]), self.server.clone(), source)
+        ScriptedPeer::as_server(
+            self.scripted(vec![operation]),
+            self.server.config().clone(),
+            source,
+        )
     }
 }
 

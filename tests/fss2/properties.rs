@@ -348,7 +348,7 @@ fn p12_the_same_seed_gives_the_same_bytes() {
 fn p13_a_session_is_an_engine_answered_by_hand() {
     for size in [0, 1000, 300_000] {
         let scenario = Scenario::fast();
-        let engine = ServerEngine::with_rng(scenario.server.clone(), SeededRng(scenario.seed));
+        let engine = ServerEngine::with_rng(&scenario.server, SeededRng(scenario.seed));
         let mut client = scenario.scripted(everything(Some(size)));
         let by_hand =
             run(&mut Answered::new(engine, store()), &mut client, &file(size), Wire::default());
@@ -396,7 +396,9 @@ fn events_come_in_order() {
     let kinds =
         |events: &[ClientEvent]| events.iter().map(std::mem::discriminant).collect::<Vec<_>>();
     let expected = [
-        ClientEvent::ServerKey(Scenario::fast().server.identity().public_key().fingerprint()),
+        ClientEvent::ServerKey(
+            Scenario::fast().server.config().identity().public_key().fingerprint(),
+        ),
         ClientEvent::Connected(fss_test_support::scripted_peer::LIMITS),
         ClientEvent::UploadStarted {
             cookie: cookie(),

@@ -329,7 +329,11 @@ fn unknown_codes_end_the_connection() {
 fn a_server_may_refuse_at_any_time() {
     for code in [ErrorCode::Idle, ErrorCode::Busy, ErrorCode::Protocol] {
         let scenario = Scenario::fast();
-        let mut client = ScriptedPeer::up_to_hello(scenario.scripted(vec![]), scenario.server, &[]);
+        let mut client = ScriptedPeer::up_to_hello(
+            scenario.scripted(vec![]),
+            scenario.server.config().clone(),
+            &[],
+        );
         client.say(&ErrorFrame::new(code, None).encode());
         assert_eq!(super::code(client.leave()), Some(code));
         assert_eq!(client.hear_raw(), b"");
@@ -342,7 +346,7 @@ fn a_server_may_refuse_at_any_time() {
 fn a_client_that_gives_up_tells_the_server() {
     for (error, code) in [
         (Error::Crypto, ErrorCode::Storage),
-        (Error::Misuse("a test"), ErrorCode::Storage),
+        (fss::ApiMisuse::SuppliedTooLittle.into(), ErrorCode::Storage),
         (fss::Integrity::Format.into(), ErrorCode::Protocol),
     ] {
         let mut scripted = Scenario::fast().with_server_by_hand(Operation::Information, &[]);

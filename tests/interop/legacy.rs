@@ -18,7 +18,7 @@ use fss::client::legacy::{FileRequest, LegacyEvent, LegacySession};
 use fss::crypto::{Fingerprint, PrivateKey, default_provider};
 use fss::key_file::{KeyEncoding, KeyRole};
 use fss::profile::{FileRecord, Profile};
-use fss::server::ServerEvent;
+use fss::server::{ServerEvent, ServerState};
 use fss::store::EmbeddedStore;
 use fss::wire::key_exchange;
 use fss::{
@@ -274,7 +274,7 @@ impl OurServer {
     fn start(directory: &Path) -> Self {
         let store = EmbeddedStore::in_directory(directory).expect("the store opens");
         // Each connection has a key of its own, which a peer of 2019 must be able to use.
-        let config = config(keys::server(&*default_provider()));
+        let state = ServerState::new(config(keys::server(&*default_provider())));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
         let (sender, served) = channel();
@@ -288,7 +288,7 @@ impl OurServer {
                     .take_while(|_| !stop.load(Ordering::Relaxed))
                 {
                     let (sender, session) =
-                        (sender.clone(), ServerSession::with_config(&store, config.clone()));
+                        (sender.clone(), ServerSession::with_state(&store, &state));
                     // The test may have failed meanwhile, and listen no more.
                     scope.spawn(move || sender.send(serve(session, &stream)));
                 }

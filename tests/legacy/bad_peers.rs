@@ -4,10 +4,12 @@
 use fss::client::legacy::LegacySession;
 use fss::crypto::rustcrypto::RustCrypto;
 use fss::crypto::{CryptoProvider as _, KeyRejected};
+use fss::server::ServerState;
 use fss::store::{Store as _, StoreErrorKind};
 use fss::wire::frame::to_base64;
+use fss::wire::frame_kind::FrameKind;
 use fss::wire::key_exchange::{self, InvalidKeyExchange};
-use fss::wire::legacy_frame::{CHUNK, InvalidFrame, ServerFrame};
+use fss::wire::legacy_frame::{CHUNK, InvalidLegacyFrame, ServerFrame};
 use fss::{
     Config, Error, Integrity, Machine, MemoryStore, Phase, Refusal, ServerSession, Step, Time,
 };
@@ -33,7 +35,7 @@ struct Answer {
 
 fn server_hears(wire: &[u8]) -> Answer {
     let store = store();
-    let mut server = ServerSession::with_config(store.clone(), Scenario::fast().server);
+    let mut server = ServerSession::with_state(store.clone(), &Scenario::fast().server);
     let (end, said) = hear(&mut server, wire, |_, request| match request {});
     Answer { end, said, store }
 }
@@ -98,27 +100,27 @@ fn requests_that_are_refused_hear_the_text_of_the_protocol() {
         ),
         (
             b"U\0a\0b\0",
-            Error::InvalidFrame(InvalidFrame::ExtraArgument),
+            Error::InvalidLegacyFrame(InvalidLegacyFrame::ExtraArgument),
             "Failed to proceed with the selected operation",
         ),
         (
             b"U\0",
-            Error::InvalidFrame(InvalidFrame::MissingArgument),
+            Error::InvalidLegacyFrame(InvalidLegacyFrame::MissingArgument),
             "Failed to proceed with the selected operation",
         ),
         (
             b"U\0a",
-            Error::InvalidFrame(InvalidFrame::Unterminated),
+            Error::InvalidLegacyFrame(InvalidLegacyFrame::Unterminated),
             "Failed to proceed with the selected operation",
         ),
         (
             b"D\x001\0b\0c\0",
-            Error::InvalidFrame(InvalidFrame::ExtraArgument),
+            Error::InvalidLegacyFrame(InvalidLegacyFrame::ExtraArgument),
             "Failed to proceed with the selected operation",
         ),
         (
             b"",
-            Error::InvalidFrame(InvalidFrame::Empty),
+            Error::InvalidLegacyFrame(InvalidLegacyFrame::Empty),
             "Failed to proceed with the selected operation",
         ),
         (b"D\0OK\0", Error::Refused(Refusal::InvalidCookie), "Invalid cookie"),
@@ -143,24 +145,12 @@ fn a_request_that_is_none_is_refused_in_clear() {
 fn uploads_that_go_wrong_store_nothing() {
     let long_chunk = [b"F\0".as_slice(), "QUFB".repeat(342).as_bytes(), b"\0"].concat();
     for (frames, error) in [
-        (vec![b"F\0Q\0".as_slice()], Error::InvalidFrame(InvalidFrame::Base64)),
+        (vec![b"F\0Q\0".as_slice()], Error::InvalidLegacyFrame(InvalidLegacyFrame::Base64)),
         (vec![b"F\0QQ==\0", b"F\0QQ==\0"], Error::Refused(Refusal::ChunkAfterShortChunk)),
-        (vec![&long_chunk], Error::InvalidFrame(InvalidFrame::Base64)),
-        (
-            vec![b"D\0OK\0"],
-            Error::UnexpectedFrame {
-                got: "an acknowledgement",
-                expected: "a chunk or the end of a file",
-            },
-        ),
-        (
-            vec![b"U\0again\0"],
-            Error::UnexpectedFrame {
-                got: "an upload request",
-                expected: "a chunk or the end of a file",
-            },
-        ),
-        (vec![b"Q\0x\0"], Error::InvalidFrame(InvalidFrame::UnknownFlag)),
+        (vec![&long_chunk], Error::InvalidLegacyFrame(InvalidLegacyFrame::Base64)),
+        (vec![b"D\0OK\0"], unexpected(FrameKind::Acknowledgement, FrameKind::Data)),
+        (vec![b"U\0again\0"], unexpected(FrameKind::Request, FrameKind::Data)),
+        (vec![b"Q\0x\0"], Error::InvalidLegacyFrame(InvalidLegacyFrame::UnknownFlag)),
     ] {
         let frames = [vec![b"U\0secret\0".as_slice()], frames].concat();
         let answer = server_hears(&[client_key(), messages(&frames)].concat());
@@ -218,7 +208,7 @@ fn give<'a>(machine: &mut impl Machine, bytes: &'a [u8], most: usize) -> &'a [u8
 #[test]
 fn slow_storage_is_not_charged_to_the_peer() {
     let scenario = Scenario::fast();
-    let mut server = ServerSession::with_config(store(), scenario.server.clone());
+    let mut server = ServerSession::with_state(store(), &scenario.server);
     let wire = [client_key(), messages(&[b"U\0secret\0", b"F\0QQ==\0", b"F\0FIN\0"])].concat();
     let (mut rest, mut now, mut slow) = (wire.as_slice(), Time::ZERO, 0);
     let end = loop {
@@ -247,8 +237,8 @@ fn an_upload_that_goes_on_for_ever_ends() {
     let scenario = Scenario::fast();
     let mut limits = fss::Limits::default();
     limits.legacy_connection = Duration::from_secs(600);
-    let config = scenario.server.clone().with_limits(limits);
-    let mut server = ServerSession::with_config(store(), config);
+    let state = scenario.server.clone().with_limits(limits);
+    let mut server = ServerSession::with_state(store(), &state);
     let chunk = format!("F\0{}\0", to_base64(&[7; 1024]));
     let wire = [
         client_key(),
@@ -296,7 +286,7 @@ fn the_end_is_for_ever_whatever_the_caller_does() {
 fn last_words_do_not_wait_for_the_idle_time() {
     let scenario = Scenario::fast();
     let failing = FaultStore::failing_at(store(), 0);
-    let mut server = ServerSession::with_config(&failing, scenario.server.clone());
+    let mut server = ServerSession::with_state(&failing, &scenario.server);
     let wire = [client_key(), message(b"U\0secret\0")].concat();
     let (mut rest, mut now, mut asked) = (wire.as_slice(), Time::ZERO, false);
     loop {
@@ -455,7 +445,7 @@ fn silent_peers_are_let_go_at_their_deadlines() {
         ),
         ([client_key(), message(b"U\0secret\0")].concat(), limits.idle, Phase::Transfer),
     ] {
-        let mut server = ServerSession::with_config(store(), Scenario::fast().server);
+        let mut server = ServerSession::with_state(store(), &Scenario::fast().server);
         let (mut now, mut rest) = (Time::ZERO, wire.as_slice());
         let error = loop {
             match server.poll(now) {
@@ -490,7 +480,7 @@ fn silent_peers_are_let_go_at_their_deadlines() {
 /// A peer that sends a byte now and then is no better off than a silent one.
 #[test]
 fn dribbling_does_not_prolong_a_deadline() {
-    let mut server = ServerSession::with_config(store(), Scenario::fast().server);
+    let mut server = ServerSession::with_state(store(), &Scenario::fast().server);
     let wire = [client_key(), message(b"U\0secret\0"), vec![0; 200]].concat();
     let (mut now, mut sent) = (Time::ZERO, 0);
     loop {
@@ -553,20 +543,12 @@ fn a_client_names_what_a_server_did_wrong() {
     let approved: &[u8] = b"S\0Approved\0";
     let (short, long) = (chunk(32), chunk(CHUNK));
     for (client, frames, error) in vec![
-        (
-            upload(),
-            vec![approved],
-            Error::UnexpectedFrame { got: "an approval", expected: "a cookie" },
-        ),
-        (
-            upload(),
-            vec![b"R\0OK\0"],
-            Error::UnexpectedFrame { got: "an acknowledgement", expected: "a cookie" },
-        ),
+        (upload(), vec![approved], unexpected(FrameKind::Approval, FrameKind::Cookie)),
+        (upload(), vec![b"R\0OK\0"], unexpected(FrameKind::Acknowledgement, FrameKind::Cookie)),
         (
             upload(),
             vec![b"R\x001\0", b"R\x002\0"],
-            Error::UnexpectedFrame { got: "a cookie", expected: "an acknowledgement" },
+            unexpected(FrameKind::Cookie, FrameKind::Acknowledgement),
         ),
         (upload(), vec![b"R\0\x1b[2J\0"], Error::Refused(Refusal::InvalidCookie)),
         // A recorded chunk that was sealed to this client, between a flag and a NUL of a man in the
@@ -575,9 +557,13 @@ fn a_client_names_what_a_server_did_wrong() {
         (
             download(None),
             vec![b"R\0OK\0"],
-            Error::UnexpectedFrame { got: "an acknowledgement", expected: "an approval" },
+            unexpected(FrameKind::Acknowledgement, FrameKind::Approval),
         ),
-        (download(None), vec![b"S\0Denied\0"], Error::InvalidFrame(InvalidFrame::UnknownWord)),
+        (
+            download(None),
+            vec![b"S\0Denied\0"],
+            Error::InvalidLegacyFrame(InvalidLegacyFrame::UnknownWord),
+        ),
         (
             download(None),
             vec![approved, b"F\0QQ==\0"],
@@ -669,11 +655,12 @@ fn misuse_is_an_error_and_not_a_panic() {
 fn a_block_for_another_key_does_not_open() {
     let provider = RustCrypto;
     let config = Config::new(std::sync::Arc::new(provider), keys::server(&provider));
+    let state = ServerState::new(config);
     let other = provider.load_public_key(keys::client(&provider).public_key()).expect("valid");
     let mut wire = client_key();
     fss::wire::rsa_message::seal_message(&*other, b"U\0a\0", &mut fss::SystemRng, &mut wire)
         .expect("short");
-    let mut server = ServerSession::with_config(store(), config);
+    let mut server = ServerSession::with_state(store(), &state);
     assert_eq!(
         replay(&mut server, &wire, |_, request| match request {}, drop).end,
         Err(Error::BlockDoesNotOpen)
@@ -736,4 +723,8 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
         }
         frame
     })
+}
+
+fn unexpected(got: FrameKind, expected: FrameKind) -> Error {
+    fss::PeerMisbehaved::UnexpectedFrame { got, expected }.into()
 }

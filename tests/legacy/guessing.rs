@@ -32,8 +32,7 @@ impl Guesser {
     fn ask(&self, from: [u8; 4], cookie: &OpaqueCookie, password: &str) -> Outcome {
         let source: IpAddr = Ipv4Addr::from(from).into();
         let mut server =
-            ServerSession::with_config(self.store.clone(), self.scenario.server.clone())
-                .with_peer(source);
+            ServerSession::with_state(self.store.clone(), &self.scenario.server).with_peer(source);
         let password = Password::new(password).expect("valid");
         let mut client =
             LegacySession::download(self.scenario.client.clone(), cookie, &password, None);

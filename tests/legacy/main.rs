@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use fss::client::legacy::LegacySession;
 use fss::crypto::CryptoProvider;
+use fss::server::ServerState;
 use fss::store::Store;
 use fss::{Config, Cookie, MemoryStore, OpaqueCookie, Password, ServerSession};
 use fss_test_support::insecure_crypto::InsecureCrypto;
@@ -50,7 +51,7 @@ fn cookie() -> OpaqueCookie {
 
 /// A client and a server with the recorded keys.
 struct Scenario {
-    server: Config,
+    server: ServerState,
     client: Config,
     seed: u64,
 }
@@ -59,7 +60,7 @@ impl Scenario {
     fn with(provider: &(impl CryptoProvider + Clone + 'static)) -> Self {
         let provider: Arc<dyn CryptoProvider> = Arc::new(provider.clone());
         let client = Config::new(Arc::clone(&provider), keys::client(&*provider));
-        Self { server: keys::server_config(provider), client, seed: 1 }
+        Self { server: keys::server_state(provider), client, seed: 1 }
     }
 
     fn fast() -> Self {
@@ -67,14 +68,14 @@ impl Scenario {
     }
 
     fn upload(&self, store: impl Store, source: &[u8], wire: Wire) -> Outcome {
-        let mut server = ServerSession::with_rng(store, self.server.clone(), SeededRng(self.seed));
+        let mut server = ServerSession::with_rng(store, &self.server, SeededRng(self.seed));
         let mut client = LegacySession::upload(self.client.clone(), &password())
             .with_random_numbers(SeededRng(self.seed + 1));
         run(&mut server, &mut client, source, wire)
     }
 
     fn download(&self, store: impl Store, size: Option<u64>, wire: Wire) -> Outcome {
-        let mut server = ServerSession::with_rng(store, self.server.clone(), SeededRng(self.seed));
+        let mut server = ServerSession::with_rng(store, &self.server, SeededRng(self.seed));
         let client = LegacySession::download(self.client.clone(), &cookie(), &password(), size);
         run(&mut server, &mut client.with_random_numbers(SeededRng(self.seed + 1)), &[], wire)
     }

@@ -200,7 +200,7 @@ fn p13_a_session_is_an_engine_answered_by_hand() {
         let client =
             fss::client::legacy::LegacySession::upload(scenario.client.clone(), &password());
         let mut client = client.with_random_numbers(SeededRng(scenario.seed + 1));
-        let engine = ServerEngine::with_rng(scenario.server.clone(), SeededRng(scenario.seed));
+        let engine = ServerEngine::with_rng(&scenario.server, SeededRng(scenario.seed));
         let mut engine = Answered::new(engine, by_hand.clone());
         assert_eq!(run(&mut engine, &mut client, &file(size), Wire::default()), expected);
 
@@ -212,7 +212,7 @@ fn p13_a_session_is_an_engine_answered_by_hand() {
             None,
         );
         let mut client = client.with_random_numbers(SeededRng(scenario.seed + 1));
-        let engine = ServerEngine::with_rng(scenario.server.clone(), SeededRng(scenario.seed));
+        let engine = ServerEngine::with_rng(&scenario.server, SeededRng(scenario.seed));
         let mut engine = Answered::new(engine, by_hand);
         assert_eq!(run(&mut engine, &mut client, &[], Wire::default()), expected);
     }
@@ -244,7 +244,7 @@ fn a_poll_does_one_private_operation() {
     let counting = Counting::new(InsecureCrypto);
     let scenario = Scenario::with(&counting);
     let recorded = scenario.upload(store(), &file(3000), Wire::default()).from_client;
-    let mut server = fss::ServerSession::with_config(store(), scenario.server.clone());
+    let mut server = fss::ServerSession::with_state(store(), &scenario.server);
     let (mut rest, mut yields, mut before) = (recorded.as_slice(), 0, counting.opened());
     for tick in 0..1000_u64 {
         let step = server.poll(fss::Time::ZERO + std::time::Duration::from_millis(tick));
@@ -308,7 +308,7 @@ fn white_space_after_a_key_is_told_from_ciphertext() {
             let wire = [key.as_slice(), space.as_bytes(), &request].concat();
             // Each as a server of its own, for so many wrong passwords would be slowed down.
             let config = scenario.server.clone().with_throttle(Arc::default());
-            let mut server = fss::ServerSession::with_config(store(), config);
+            let mut server = fss::ServerSession::with_state(store(), &config);
             assert_eq!(
                 replay(&mut server, &wire, |_, request| match request {}, drop).end,
                 Err(Error::Refused(fss::Refusal::UnknownCookie)),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fss::crypto::aws_lc::AwsLc;
 use fss::crypto::{CryptoProvider as _, PrivateKey, PublicKeyDer};
-use fss::server::{ServerEvent, TransportKeys};
+use fss::server::{ServerEvent, ServerState, TransportKeys};
 use fss::store::{Retention, Store as _};
 use fss::wire::key_exchange;
 use fss::wire::rsa_message::seal_message;
@@ -27,7 +27,7 @@ const KEY: usize = 450;
 
 /// A server as it is by default, with transport keys of its own.
 fn scenario() -> Scenario {
-    let server = Config::new(Arc::new(AwsLc), keys::server(&AwsLc));
+    let server = ServerState::new(Config::new(Arc::new(AwsLc), keys::server(&AwsLc)));
     Scenario { server, ..Scenario::with(&AwsLc) }
 }
 
@@ -168,7 +168,7 @@ fn a_recorded_upload_opens_on_no_other_connection() {
     let (scenario, store) = (scenario(), super::store());
     let recorded = recorded_upload(&scenario, &store);
     for (name, say) in attacks(&recorded) {
-        let mut server = ServerSession::with_config(&store, scenario.server.clone());
+        let mut server = ServerSession::with_state(&store, &scenario.server);
         assert_worthless(name, &attack(&mut server, say), &store, 1);
     }
 }
@@ -181,19 +181,19 @@ fn a_recording_opens_neither_in_parallel_nor_after_the_modulus_is_renewed() {
     scenario.server =
         scenario.server.with_transport_keys(Arc::new(TransportKeys::new(clock.clone())));
     let store = super::store();
-    let mut parallel = ServerSession::with_config(&store, scenario.server.clone());
+    let mut parallel = ServerSession::with_state(&store, &scenario.server);
     let recorded = recorded_upload(&scenario, &store);
     let mut attacks = attacks(&recorded).into_iter();
     let (name, say) = attacks.next().expect("there are some");
     assert_worthless(name, &attack(&mut parallel, say), &store, 1);
     clock.advance(15 * 60);
     for (name, say) in attacks {
-        let mut server = ServerSession::with_config(&store, scenario.server.clone());
+        let mut server = ServerSession::with_state(&store, &scenario.server);
         assert_worthless(name, &attack(&mut server, say), &store, 1);
     }
     // Another process with the same identity.
     let other = self::scenario();
-    let mut server = ServerSession::with_config(&store, other.server);
+    let mut server = ServerSession::with_state(&store, &other.server);
     assert_worthless("elsewhere", &attack(&mut server, move |_| recorded), &store, 1);
 }
 
@@ -203,12 +203,12 @@ fn a_recording_opens_neither_in_parallel_nor_after_the_modulus_is_renewed() {
 fn what_was_never_opened_opens_on_no_other_connection_either() {
     let (scenario, store) = (scenario(), super::store());
     for request in [b"U\0secret\0".as_slice(), b"D\x001\0secret\0"] {
-        let mut left = ServerSession::with_config(&store, scenario.server.clone());
+        let mut left = ServerSession::with_state(&store, &scenario.server);
         assert_eq!(left.poll(Time::ZERO), Ok(Step::Send));
         let (der, _) = key_exchange::read(left.buffers().1).expect("a key").expect("it is whole");
         let unopened = own_message(&PublicKeyDer::parse(&der).expect("a key"), request);
         drop(left);
-        let mut server = ServerSession::with_config(&store, scenario.server.clone());
+        let mut server = ServerSession::with_state(&store, &scenario.server);
         assert_worthless("a request", &attack(&mut server, move |_| unopened), &store, 0);
     }
 }
@@ -228,7 +228,7 @@ fn a_recorded_download_gets_no_bytes_and_deletes_nothing() {
     for (name, say) in
         attacks(&recorded).into_iter().filter(|(name, _)| *name != "chunks after his own request")
     {
-        let mut server = ServerSession::with_config(&store, scenario.server.clone());
+        let mut server = ServerSession::with_state(&store, &scenario.server);
         let attack = attack(&mut server, say);
         assert_worthless(name, &attack, &store, 1);
         assert!(attack.said.len() <= KEY + 4 * BLOCK, "no more than a refusal");
@@ -241,7 +241,7 @@ fn a_recorded_download_gets_no_bytes_and_deletes_nothing() {
 fn the_identity_opens_nothing_that_was_recorded() {
     let (scenario, store) = (scenario(), super::store());
     let recorded = recorded_upload(&scenario, &store);
-    let identity = scenario.server.identity();
+    let identity = scenario.server.config().identity();
     for block in recorded.chunks(BLOCK) {
         assert!(identity.open(block, &mut SystemRng, &mut Vec::new()).is_err());
     }
@@ -252,9 +252,9 @@ fn the_identity_opens_nothing_that_was_recorded() {
 #[test]
 fn no_two_connections_have_the_same_key() {
     let (scenario, store) = (scenario(), super::store());
-    let mut seen = vec![scenario.server.identity().public_key().as_bytes().to_vec()];
+    let mut seen = vec![scenario.server.config().identity().public_key().as_bytes().to_vec()];
     for _ in 0..50 {
-        let mut server = ServerSession::with_config(&store, scenario.server.clone());
+        let mut server = ServerSession::with_state(&store, &scenario.server);
         assert_eq!(server.poll(Time::ZERO), Ok(Step::Send));
         let pem = server.buffers().1.to_vec();
         assert_eq!(pem.len(), KEY);
@@ -281,10 +281,10 @@ impl MonotonicClock for Hands {
     }
 }
 
-fn modulus(config: &Config) -> Vec<u8> {
-    let mut server = ServerSession::with_config(MemoryStore::new(), config.clone());
-    assert_eq!(server.poll(Time::ZERO), Ok(Step::Send));
-    let (der, _) = key_exchange::read(server.buffers().1).expect("a key").expect("it is whole");
+fn modulus(server: &ServerState) -> Vec<u8> {
+    let mut session = ServerSession::with_state(MemoryStore::new(), server);
+    assert_eq!(session.poll(Time::ZERO), Ok(Step::Send));
+    let (der, _) = key_exchange::read(session.buffers().1).expect("a key").expect("it is whole");
     // Without the exponent's three bytes.
     der[..der.len() - 3].to_vec()
 }
@@ -295,17 +295,17 @@ fn a_modulus_is_renewed_by_time_by_count_and_by_the_driver() {
     let mut limits = fss::Limits::default();
     limits.transport_keys = 4;
     let keys = Arc::new(TransportKeys::new(clock.clone()));
-    let config = scenario().server.with_limits(limits).with_transport_keys(keys);
-    let first = modulus(&config);
-    assert!((0..3).all(|_| modulus(&config) == first));
-    let second = modulus(&config);
+    let server = scenario().server.with_limits(limits).with_transport_keys(keys);
+    let first = modulus(&server);
+    assert!((0..3).all(|_| modulus(&server) == first));
+    let second = modulus(&server);
     assert_ne!(second, first, "by count");
     clock.advance(15 * 60);
-    let third = modulus(&config);
+    let third = modulus(&server);
     assert_ne!(third, second, "by time");
-    config.renew_transport_keys().expect("it can be made");
-    assert_eq!(modulus(&config), third, "nothing is due");
+    server.renew_transport_keys().expect("it can be made");
+    assert_eq!(modulus(&server), third, "nothing is due");
     clock.advance(8 * 60);
-    config.renew_transport_keys().expect("it can be made");
-    assert_ne!(modulus(&config), third, "by the driver, before a connection has to wait");
+    server.renew_transport_keys().expect("it can be made");
+    assert_ne!(modulus(&server), third, "by the driver, before a connection has to wait");
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use fss::chain::{CHECKPOINT, SEALED_CHUNK_LEN};
 use fss::crypto::Fingerprint;
 use fss::sealed::{Cost, Header};
+use fss::server::ServerState;
 use fss::store::{
     Account, Entry, FileReader, FileWriter, Invite, Listing, NewFile, Removal, Resumed, Store,
     StoreError, StoreErrorKind, StoredFile, StoredFormat, UploadKey, UserName,
@@ -50,10 +51,11 @@ impl Liar {
     fn serve(&self) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
-        let (config, store) = (Config::generate().expect("there are random numbers"), self.clone());
+        let config = Config::generate().expect("there are random numbers");
+        let (server, store) = (ServerState::new(config), self.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let mut session = ServerSession::with_config(&store, config.clone());
+                let mut session = ServerSession::with_state(&store, &server);
                 // How it ended is what the client tells.
                 let _ = fss::driver::blocking::Driver::new(stream)
                     .run(&mut session, |_, _| Ok::<_, fss::Error>(()));

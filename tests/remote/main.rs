@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use fss::driver::blocking::Driver;
+use fss::driver::{self, blocking::serve_listener};
 use fss::remote::{Client, Error, Trust};
 use fss::wire::error_frame::ErrorCode;
-use fss::{Config, MemoryStore, Password, ServerSession};
+use fss::{Config, MemoryStore, Password};
 use fss_test_support::rng::SeededRng;
 use rand_core::Rng as _;
 
@@ -30,14 +30,8 @@ impl Server {
             (Config::generate().expect("there are random numbers"), MemoryStore::new());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
-        let (serving, kept) = (config.clone(), store.clone());
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let mut session = ServerSession::with_config(&kept, serving.clone());
-                // How it ended is what the client tells.
-                let _ = Driver::new(stream).run(&mut session, |_, _| Ok::<_, fss::Error>(()));
-            }
-        });
+        let server = Arc::new(driver::Server::new(config.clone(), store.clone()));
+        thread::spawn(move || serve_listener(listener, &server));
         Self { config, store, address }
     }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use fss::crypto::default_provider;
 use fss::key_file::{KeyEncoding, KeyFileErrorKind};
 use fss::profile::{FileRecord, Format, PasswordId, Passwords, Profile, ProfileError};
-use fss::{Config, Password};
+use fss::{Config, Password, Report};
 use serde_json::json;
 
 use crate::client::listing;
@@ -215,7 +215,9 @@ impl From<ProfileError> for Failure {
                 other.to_string(),
                 "another new password",
             ),
-            other => Self::new(code::OTHER, "cannot use the profile", other.to_string(), ""),
+            other => {
+                Self::new(code::OTHER, "cannot use the profile", Report(&other).to_string(), "")
+            }
         }
     }
 }

@@ -146,11 +146,10 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         (_, Some((size, guessed))) => report(account, &transfer.path, size, guessed),
         (Err(stopped), None) => {
             if let Some(partial) = transfer.partial.take() {
-                match &stopped {
-                    Stopped::Session(fss::Error::Integrity(_)) => {
-                        partial.give_up(&account.profile)?;
-                    }
-                    _ => partial.ended(&account.profile)?,
+                if let Stopped::Session(fss::Error::Integrity(_)) = &stopped {
+                    partial.give_up(&account.profile)?;
+                } else {
+                    partial.ended(&account.profile)?;
                 }
             }
             Err(stopped.failure(&transfer.what))

@@ -99,15 +99,13 @@ pub fn upload(
 /// FSS 1.0.
 fn not_uploaded(stopped: Stopped, path: &Path) -> Failure {
     let what = format!("cannot upload {}", path.display());
-    match &stopped {
-        Stopped::Session(fss::Error::PeerRefused(refusal))
-            if refusal.text.as_str() == NOT_PROCEEDED =>
-        {
-            let why = format!("the server says: {NOT_PROCEEDED}; perhaps it does not take FSS 1.0");
-            Failure::new(code::OTHER, what, why, "no --protocol 1.0")
-        }
-        _ => stopped.failure(&what),
+    if let Stopped::Session(fss::Error::PeerRefused(refusal)) = &stopped
+        && refusal.text.as_str() == NOT_PROCEEDED
+    {
+        let why = format!("the server says: {NOT_PROCEEDED}; perhaps it does not take FSS 1.0");
+        return Failure::new(code::OTHER, what, why, "no --protocol 1.0");
     }
+    stopped.failure(&what)
 }
 
 pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result<(), Failure> {

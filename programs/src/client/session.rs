@@ -1,10 +1,10 @@
 //! A session with a server in FSS/2: which server, whether it is the one that is known, and what is
 //! told if it fails.
 
-use fss::Phase;
 use fss::client::{ClientEvent, ClientSession};
 use fss::crypto::Fingerprint;
 use fss::profile::ProtocolVersion;
+use fss::{Phase, Report};
 
 use crate::client::account::{Account, Unlocked};
 use crate::client::drive;
@@ -116,21 +116,14 @@ impl<'a> Session<'a> {
     /// What only is known here: which server it is, and what it has spoken before.
     fn explain(&self, stopped: Stopped, connected: bool) -> Stopped {
         let Stopped::Session(error) = &stopped else { return stopped };
-        match error {
-            fss::Error::ServerKeyChanged { expected, got }
-                if self.options.fingerprint == Some(*expected) =>
-            {
-                other_key(&self.server, *expected, *got).into()
-            }
-            fss::Error::ServerKeyChanged { expected, got } => {
-                key_changed(&self.server, *expected, *got).into()
-            }
-            fss::Error::PeerRefused(refusal) if refusal.code.is_none() && !connected => {
-                self.no_fss2(error).into()
-            }
-            fss::Error::Disconnected(Phase::Request) if !connected => self.no_fss2(error).into(),
-            _ => stopped,
+        if let fss::Error::ServerKeyChanged { expected, got } = error {
+            let tell =
+                if self.options.fingerprint == Some(*expected) { other_key } else { key_changed };
+            return tell(&self.server, *expected, *got).into();
         }
+        let refused = matches!(error, fss::Error::PeerRefused(refusal) if refusal.code.is_none());
+        let left = matches!(error, fss::Error::Disconnected(Phase::Request));
+        if (refused || left) && !connected { self.no_fss2(error).into() } else { stopped }
     }
 
     /// The server did not take the hello.
@@ -138,8 +131,10 @@ impl<'a> Session<'a> {
         let what = format!("{} does not speak FSS/2", self.server);
         let spoken = self.account.profile.known_servers().get(&self.server).ok().flatten();
         if spoken.is_some_and(|known| known.version >= ProtocolVersion::Fss2) {
-            let why =
-                format!("{error}; but it has spoken FSS/2 before, so somebody may be in between");
+            let why = format!(
+                "{}; but it has spoken FSS/2 before, so somebody may be in between",
+                Report(error)
+            );
             return Failure::new(
                 code::NETWORK,
                 what,
@@ -147,7 +142,7 @@ impl<'a> Session<'a> {
                 "the same command again; if it stays so, ask its operator",
             );
         }
-        let why = format!("{error}; perhaps it speaks only FSS 1.0");
+        let why = format!("{}; perhaps it speaks only FSS 1.0", Report(error));
         Failure::new(code::OTHER, what, why, "--protocol 1.0, if you trust the network between")
     }
 }

@@ -1,10 +1,12 @@
 //! How sessions that failed are told: by what the user can do.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::io;
 
 use fss::crypto::Fingerprint;
 use fss::protocol::{ErrorCode, ErrorFrame};
-use fss::{Phase, Refusal};
+use fss::{Phase, Refusal, Report};
 
 use crate::terminal::failure::{Failure, code, typed};
 
@@ -68,7 +70,7 @@ impl Stopped {
             Self::Stranger => return invalid_response("nobody knows it"),
             Self::Session(error) => error,
         };
-        let why = error.to_string();
+        let why = Report(&error).to_string();
         match &error {
             fss::Error::PeerRefused(refusal) => refused(what, refusal),
             fss::Error::Integrity(_) => Failure::new(
@@ -94,8 +96,22 @@ impl Stopped {
             ),
             fss::Error::Refused(Refusal::FileTooLarge { .. })
             | fss::Error::Crypto
-            | fss::Error::Misuse(_) => Failure::new(code::OTHER, what, why, ""),
-            _ => invalid_response(&why),
+            | fss::Error::Misuse(_)
+            | fss::Error::Internal => Failure::new(code::OTHER, what, why, ""),
+            fss::Error::InvalidKeyExchange(_)
+            | fss::Error::KeyRejected(_)
+            | fss::Error::BlockDoesNotOpen
+            | fss::Error::BlockAfterShortBlock
+            | fss::Error::MessageTooLong { .. }
+            | fss::Error::InvalidLegacyFrame(_)
+            | fss::Error::RecordDoesNotOpen
+            | fss::Error::InvalidHello(_)
+            | fss::Error::InvalidMessage(_)
+            | fss::Error::ServerNotProved
+            | fss::Error::ServerKeyChanged { .. }
+            | fss::Error::Misbehaved(_)
+            | fss::Error::Refused(_)
+            | fss::Error::Store(_) => invalid_response(&why),
         }
     }
 }
@@ -145,7 +161,9 @@ pub fn refused(what: &str, refusal: &ErrorFrame) -> Failure {
         Some(ErrorCode::BadInvite) => {
             (code::OTHER, "ask its operator for a new invite, and have it asked for with --invite")
         }
-        Some(_) => (
+        Some(
+            ErrorCode::Version | ErrorCode::BadRequest | ErrorCode::Storage | ErrorCode::Protocol,
+        ) => (
             code::OTHER,
             "the same command later; if it stays so, one of both programs has a fault",
         ),

@@ -182,11 +182,10 @@ impl Tally {
 }
 
 fn not_listed(path: &Path, record: &FileRecord, error: &StoreError) -> Failure {
-    let why = match error.kind() {
-        StoreErrorKind::Exists => {
-            "another of your files has the same cookie, on another server".to_owned()
-        }
-        _ => error.to_string(),
+    let why = if error.kind() == StoreErrorKind::Exists {
+        "another of your files has the same cookie, on another server".to_owned()
+    } else {
+        error.to_string()
     };
     let what = format!("{} is on the server, but not on your list", path.display());
     let size = record.size.unwrap_or(0);

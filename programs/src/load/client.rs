@@ -64,10 +64,10 @@ impl std::error::Error for Trouble {}
 
 impl From<fss::Error> for Trouble {
     fn from(error: fss::Error) -> Self {
-        match error {
-            fss::Error::PeerRefused(refused) => Self::Refused(refused),
-            error => Self::Failed(error.into()),
+        if let fss::Error::PeerRefused(refused) = error {
+            return Self::Refused(refused);
         }
+        Self::Failed(error.into())
     }
 }
 

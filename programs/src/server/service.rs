@@ -204,7 +204,7 @@ impl Service {
                     "a file cannot be read"
                 );
             }
-            _ => {}
+            Finding::Intact | Finding::Unrecorded => {}
         });
         match verified {
             Ok(Verified { whole, damaged, orphans, unreadable, .. }) => {

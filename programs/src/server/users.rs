@@ -45,15 +45,15 @@ fn valid(name: &str) -> Result<UserName, Failure> {
 }
 
 fn not_added(name: &str, error: StoreError) -> Failure {
-    match error.kind() {
-        StoreErrorKind::Exists | StoreErrorKind::NameTaken => Failure::new(
-            code::OTHER,
-            format!("{name} is not added"),
-            error.to_string(),
-            format!("to see all: {}", typed("users list")),
-        ),
-        _ => error.into(),
+    if !matches!(error.kind(), StoreErrorKind::Exists | StoreErrorKind::NameTaken) {
+        return error.into();
     }
+    Failure::new(
+        code::OTHER,
+        format!("{name} is not added"),
+        error.to_string(),
+        format!("to see all: {}", typed("users list")),
+    )
 }
 
 fn known(there: bool, name: &str) -> Result<(), Failure> {

@@ -25,7 +25,7 @@ pub fn run(data: &Path) -> Result<(), Failure> {
             Finding::Damaged(error) => format!("damaged: {}", printable(&error.to_string())),
             Finding::Orphan => format!("without a record: F-{cookie}"),
             Finding::Unreadable(error) => format!("unreadable: {}", printable(&error.to_string())),
-            _ => return,
+            Finding::Intact | Finding::Unrecorded => return,
         };
         if told.is_ok() {
             told = print::line(line);

@@ -1,11 +1,14 @@
 //! A failure as it is shown: what failed, why, and what to do next, with an exit code that scripts
 //! can rely on.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use fss::Report;
 use fss::text::printable;
 
 /// Exit codes: documented in the README, and only ever extended.
@@ -74,10 +77,8 @@ pub fn program() -> String {
 /// The exit code of what the operating system refused: a full disk has its own, whatever was
 /// written there.
 pub fn io_code(error: &io::Error) -> u8 {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => code::NO_ROOM,
-        _ => code::OTHER,
-    }
+    let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    if is_full { code::NO_ROOM } else { code::OTHER }
 }
 
 impl From<fss::store::StoreError> for Failure {
@@ -93,7 +94,19 @@ impl From<fss::store::StoreError> for Failure {
             StoreErrorKind::Denied => {
                 (code::OTHER, "run it as the user that the directory belongs to")
             }
-            _ => (code::OTHER, "check that the directory exists and that you may write to it"),
+            StoreErrorKind::Exists
+            | StoreErrorKind::Unavailable
+            | StoreErrorKind::Misuse
+            | StoreErrorKind::Quota
+            | StoreErrorKind::NotAMember
+            | StoreErrorKind::NameTaken
+            | StoreErrorKind::BadInvite
+            | StoreErrorKind::TooManyUploads
+            | StoreErrorKind::TooManyFiles
+            | StoreErrorKind::Superseded
+            | StoreErrorKind::Stopped => {
+                (code::OTHER, "check that the directory exists and that you may write to it")
+            }
         };
         Self::new(code, "cannot use the stored data", error.to_string(), hint)
     }
@@ -122,10 +135,12 @@ impl From<fss::key_file::KeyFileError> for Failure {
                 code::OTHER,
                 "restore the key file from a backup; without it nobody can recognise this key's owner",
             ),
-            _ => (code::OTHER, "check that the directory exists and that you may write to it"),
+            (KeyFileErrorKind::Locking | KeyFileErrorKind::Io(_), _) => {
+                (code::OTHER, "check that the directory exists and that you may write to it")
+            }
         };
         let what =
             if code == code::WRONG_PASSWORD { "Wrong Password" } else { "cannot use the key" };
-        Self::new(code, what, error.to_string(), hint)
+        Self::new(code, what, Report(&error).to_string(), hint)
     }
 }

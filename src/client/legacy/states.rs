@@ -23,12 +23,13 @@ use zeroize::Zeroizing;
 
 use super::{FileRequest, LegacyEvent};
 use crate::crypto::legacy::FileKey;
-use crate::error::{Error, Phase, Refusal};
+use crate::error::{ApiMisuse, Error, PeerMisbehaved, Phase, Refusal};
 use crate::format::legacy_content::Decryptor;
 use crate::session::{Context, Farewell, Message, Protocol, Waiting};
 use crate::types::cookie::{Cookie, OpaqueCookie};
 use crate::types::secret::Password;
 use crate::wire::error_frame::ErrorFrame;
+use crate::wire::frame_kind::FrameKind;
 use crate::wire::legacy_frame::{Base64, CHUNK, ClientFrame, ServerFrame};
 use crate::wire::peer_message::PeerMessage;
 
@@ -98,10 +99,10 @@ impl Client {
         context: &mut Context<'_, LegacyEvent>,
     ) -> Result<(), Error> {
         let State::Supplying(mut file) = std::mem::replace(&mut self.state, State::Gone) else {
-            return Err(Error::Misuse("file bytes were supplied when none were needed"));
+            return Err(ApiMisuse::SuppliedUnasked.into());
         };
         if count > CHUNK - file.filled {
-            return Err(Error::Misuse("more file bytes were supplied than there was room for"));
+            return Err(ApiMisuse::SuppliedTooMuch.into());
         }
         file.filled += count;
         file.ended = count == 0;
@@ -136,10 +137,10 @@ impl Client {
         context: &mut Context<'_, LegacyEvent>,
     ) -> Result<(), Error> {
         let State::Delivering(mut file) = std::mem::replace(&mut self.state, State::Gone) else {
-            return Err(Error::Misuse("file bytes were taken when there were none"));
+            return Err(ApiMisuse::ConsumedUnasked.into());
         };
         if count > file.data.len() - file.consumed {
-            return Err(Error::Misuse("more file bytes were taken than there were"));
+            return Err(ApiMisuse::ConsumedTooMuch.into());
         }
         file.consumed += count;
         file.size += count as u64;
@@ -223,7 +224,7 @@ fn on_download(
             file.decryptor.finish(&mut file.data)?;
             file.ended = true;
         }
-        other => return Err(unexpected(other, "a chunk or the end of a file")),
+        other => return Err(unexpected(&other, FrameKind::Data)),
     }
     if file.data.is_empty() { delivered(file, context) } else { Ok(State::Delivering(file)) }
 }
@@ -301,13 +302,13 @@ impl Protocol for Client {
                 on_accepted(cookie, context)?
             }
             (State::Requested(Request::Upload { .. }), other) => {
-                return Err(unexpected(other, "a cookie"));
+                return Err(unexpected(&other, FrameKind::Cookie));
             }
             (State::Requested(Request::Download { password, size, .. }), ServerFrame::Approved) => {
                 on_approved(&password, size, context)
             }
             (State::Requested(Request::Download { .. }), other) => {
-                return Err(unexpected(other, "an approval"));
+                return Err(unexpected(&other, FrameKind::Approval));
             }
             (State::Unacknowledged(file), ServerFrame::Received) if file.ended => {
                 send(context, ClientFrame::Finish)?;
@@ -321,7 +322,7 @@ impl Protocol for Client {
                 State::Finished
             }
             (State::Receiving(file), frame) => on_download(file, frame, context)?,
-            (_, other) => return Err(unexpected(other, "an acknowledgement")),
+            (_, other) => return Err(unexpected(&other, FrameKind::Acknowledgement)),
         };
         Ok(())
     }
@@ -342,18 +343,33 @@ impl Protocol for Client {
     /// A server that broke the protocol hears so; one that refused, fell silent or went away does
     /// not.
     fn farewell(&self, error: &Error) -> Option<Farewell> {
-        let told = matches!(
-            error,
+        match error {
             Error::BlockDoesNotOpen
-                | Error::MessageTooLong { .. }
-                | Error::InvalidFrame(_)
-                | Error::UnexpectedFrame { .. }
-                | Error::Refused(_)
-                | Error::Integrity(_)
-        );
+            | Error::MessageTooLong { .. }
+            | Error::InvalidLegacyFrame(_)
+            | Error::Misbehaved(_)
+            | Error::Refused(_)
+            | Error::Integrity(_) => {}
+            Error::InvalidKeyExchange(_)
+            | Error::KeyRejected(_)
+            | Error::BlockAfterShortBlock
+            | Error::RecordDoesNotOpen
+            | Error::InvalidHello(_)
+            | Error::InvalidMessage(_)
+            | Error::ServerNotProved
+            | Error::ServerKeyChanged { .. }
+            | Error::OwnKey
+            | Error::PeerRefused(_)
+            | Error::Disconnected(_)
+            | Error::TimedOut(_)
+            | Error::Store(_)
+            | Error::Crypto
+            | Error::Misuse(_)
+            | Error::Internal => return None,
+        }
         let mut plaintext = Vec::new();
         ClientFrame::Error { details: b"Invalid server response" }.encode(&mut plaintext).ok()?;
-        told.then_some(Farewell::Sealed(plaintext))
+        Some(Farewell::Sealed(plaintext))
     }
 }
 
@@ -363,6 +379,6 @@ fn send(context: &mut Context<'_, LegacyEvent>, frame: ClientFrame<'_>) -> Resul
     context.link.send(&plaintext)
 }
 
-fn unexpected(frame: ServerFrame<'_>, expected: &'static str) -> Error {
-    Error::UnexpectedFrame { got: frame.name(), expected }
+fn unexpected(frame: &ServerFrame<'_>, expected: FrameKind) -> Error {
+    PeerMisbehaved::UnexpectedFrame { got: frame.kind(), expected }.into()
 }

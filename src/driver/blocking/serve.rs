@@ -23,9 +23,9 @@ pub fn serve<S: Store, O: Observer>(
     peer: SocketAddr,
     server: &Server<S, O>,
 ) -> Result<(), ServeError> {
-    let config = server.config();
-    let handshake = config.limits().handshake;
-    let mut session = ServerSession::with_config(&*server.store, config);
+    let state = server.state();
+    let handshake = state.config().limits().handshake;
+    let mut session = ServerSession::with_state(&*server.store, &state);
     let mut client = peer;
     // One connection too many ends at once, and is not worth the wait for a header.
     if server.trusts(peer) && !session.is_ending() {

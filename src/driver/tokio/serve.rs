@@ -27,10 +27,10 @@ pub async fn serve<S: Store + 'static, O: Observer>(
     peer: SocketAddr,
     server: &Server<S, O>,
 ) -> Result<(), ServeError> {
-    let config = server.config();
-    let handshake = config.limits().handshake;
+    let state = server.state();
+    let handshake = state.config().limits().handshake;
     // On the heap, so that a task at rest is small.
-    let mut engine = Box::new(ServerEngine::new(config));
+    let mut engine = Box::new(ServerEngine::new(&state));
     let mut client = peer;
     // One connection too many ends at once, and is not worth the wait for a header.
     if server.trusts(peer) && !engine.is_ending() {

@@ -12,8 +12,8 @@ use fss::client::legacy::FileRequest;
 use fss::client::{ClientSession, Download, LegacyDownload, Operation, Resume, Upload, legacy};
 use fss::crypto::legacy::FileKey;
 use fss::sealed::{Cost, Header, Key, Metadata, Writer};
-use fss::server::Decoys;
 use fss::server::PasswordThrottle;
+use fss::server::{Decoys, ServerState};
 use fss::store::{NewFile, NewUpload, Retention, Store as _};
 use fss::wire::error_frame::ErrorCode;
 use fss::wire::frame::{self, Frame};
@@ -175,8 +175,7 @@ pub fn key_exchange(data: &[u8]) {
 /// A whole server: the bytes are what a client sends after its key, in pieces whose lengths they
 /// choose themselves.
 pub fn server(data: &[u8]) {
-    let config = config();
-    let mut server = ServerSession::with_rng(MemoryStore::new(), config, SeededRng(1));
+    let mut server = ServerSession::with_rng(MemoryStore::new(), &legacy_state(), SeededRng(1));
     survive(&mut server, data, |_, _| ());
 }
 
@@ -187,9 +186,9 @@ pub fn client(data: &[u8]) {
     let password = Password::new("secret").expect("it is valid");
     let cookie = fss::OpaqueCookie::parse(b"7").expect("it is valid");
     let client = match kind % 4 {
-        0 | 2 => legacy::LegacySession::upload(config(), &password),
-        1 => legacy::LegacySession::download(config(), &cookie, &password, None),
-        _ => legacy::LegacySession::download(config(), &cookie, &password, Some(1030)),
+        0 | 2 => legacy::LegacySession::upload(legacy_config(), &password),
+        1 => legacy::LegacySession::download(legacy_config(), &cookie, &password, None),
+        _ => legacy::LegacySession::download(legacy_config(), &cookie, &password, Some(1030)),
     };
     let mut supply = 3000_usize;
     survive(&mut client.with_random_numbers(SeededRng(1)), data, |client, request| match request {
@@ -231,7 +230,7 @@ pub fn fss2_server_by_hand<'a>() -> ScriptedPeer<'a, ServerSession<MemoryStore>>
         upload.commit().expect("there is room");
     }
     ScriptedPeer::as_client(
-        ServerSession::with_rng(store, server_config(), SeededRng(1)),
+        ServerSession::with_rng(store, &server_state(), SeededRng(1)),
         client_config(),
     )
 }
@@ -288,17 +287,17 @@ pub fn fss2_client(data: &[u8]) {
     let client =
         Scripted { client, operations: [fss2_operation(kind), Operation::Information].into() };
     let source = [6; 3000];
-    hear_all(ScriptedPeer::as_server(client, server_config(), &source), data);
+    hear_all(ScriptedPeer::as_server(client, server_state().config().clone(), &source), data);
 }
 
 fn client_config() -> Config {
     Config::new(Arc::new(InsecureCrypto), crate::keys::client(&InsecureCrypto))
 }
 
-fn server_config() -> Config {
+fn server_state() -> ServerState {
     // Time stands still, so that no delay depends on when the fuzzer runs.
     let throttle = Arc::new(PasswordThrottle::new(Clock::default()));
-    crate::keys::server_config(Arc::new(InsecureCrypto))
+    crate::keys::server_state(Arc::new(InsecureCrypto))
         .with_decoys(Decoys::from_secret([9; 32]))
         .with_throttle(throttle)
 }
@@ -352,8 +351,12 @@ pub fn from_plaintexts<'a>(plaintexts: impl IntoIterator<Item = &'a [u8]>) -> Ve
     data
 }
 
-fn config() -> Config {
-    crate::keys::server_config(Arc::new(InsecureCrypto))
+fn legacy_config() -> Config {
+    legacy_state().config().clone()
+}
+
+fn legacy_state() -> ServerState {
+    crate::keys::server_state(Arc::new(InsecureCrypto))
 }
 
 /// Feeds a machine and checks what holds whatever comes: it ends, its buffers are bounded, its last

@@ -7,21 +7,21 @@ use fss::Config;
 use fss::Secret;
 use fss::crypto::key_encoding::pkcs1_to_pkcs8;
 use fss::crypto::{CryptoProvider, PrivateKey};
-use fss::server::TransportKeys;
+use fss::server::{ServerState, TransportKeys};
 
 const RECORDED: &str = include_str!("../../vectors/v1/primitives.json");
 
 const TRANSPORT: &str = include_str!("../../vectors/v2/transport_key.pem");
 
 /// A server with the identity of the recordings, and a transport key that is always the same.
-pub fn server_config(provider: Arc<dyn CryptoProvider>) -> Config {
+pub fn server_state(provider: Arc<dyn CryptoProvider>) -> ServerState {
     let (identity, transport) = (server(&*provider), transport(&*provider));
     with_transport_key(Config::new(provider, identity), transport)
 }
 
 /// A server that has this transport key for ever.
-pub fn with_transport_key(config: Config, key: Arc<dyn PrivateKey>) -> Config {
-    config.with_transport_keys(Arc::new(TransportKeys::fixed(key)))
+pub fn with_transport_key(config: Config, key: Arc<dyn PrivateKey>) -> ServerState {
+    ServerState::new(config).with_transport_keys(Arc::new(TransportKeys::fixed(key)))
 }
 
 /// The transport key of a server.

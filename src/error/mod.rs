@@ -1,7 +1,22 @@
 //! Why a session ended: one error type for both sides, which says whose fault it is.
 //!
 //! An error is *sticky*: after the first, a session answers with the same one for ever. What the
-//! peer is told about it is decided elsewhere, in one function ([`crate::server::refusal_text`]).
+//! peer is told about it is decided elsewhere, in one file (`server::error_reply`).
+//!
+//! The enums are exhaustive on purpose: a new variant must fail to compile wherever it is to be
+//! handled. `Display` says what failed; the cause is the source, and [`crate::Report`] shows both.
+
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod misbehaved;
+mod misuse;
+mod phase;
+mod refusal;
+
+pub use misbehaved::PeerMisbehaved;
+pub use misuse::ApiMisuse;
+pub use phase::Phase;
+pub use refusal::Refusal;
 
 use crate::crypto::{Fingerprint, KeyRejected};
 use crate::sealed::Integrity;
@@ -11,19 +26,18 @@ use crate::types::secret::InvalidPassword;
 use crate::wire::error_frame::ErrorFrame;
 use crate::wire::hello::InvalidHello;
 use crate::wire::key_exchange::InvalidKeyExchange;
-use crate::wire::legacy_frame::InvalidFrame;
+use crate::wire::legacy_frame::InvalidLegacyFrame;
 use crate::wire::message::InvalidMessage;
 use crate::wire::rsa_message::BlockError;
 
 /// Why a session ended before its work was done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// What came before the first message was not a usable RSA public key (`docs/protocol.md` §2).
-    #[error("the peer's key exchange is not valid: {0}")]
+    #[error("the peer's key exchange is not valid")]
     InvalidKeyExchange(#[from] InvalidKeyExchange),
     /// The peer's public key is of a kind or size that FSS does not use (`docs/protocol.md` §2).
-    #[error("the peer's public key is refused: {0}")]
+    #[error("the peer's public key is refused")]
     KeyRejected(#[from] KeyRejected),
     /// A block did not open with our key. No detail is given, on purpose.
     #[error("a block from the peer does not open")]
@@ -38,18 +52,18 @@ pub enum Error {
         limit: usize,
     },
     /// A message opened, and is not a frame (`docs/protocol.md` §4).
-    #[error("a message from the peer is not a valid frame: {0}")]
-    InvalidFrame(#[from] InvalidFrame),
+    #[error("a message from the peer is not a valid frame")]
+    InvalidLegacyFrame(#[from] InvalidLegacyFrame),
     /// A record is too short, too long, or does not open with the connection's key: it is damaged,
     /// replayed or out of its place. No detail is given, on purpose (`docs/protocol.md` §14.6).
     #[error("a record from the peer does not open")]
     RecordDoesNotOpen,
     /// The first message of FSS/2 is not valid (`docs/protocol.md` §13).
-    #[error("the peer's hello is refused: {0}")]
+    #[error("the peer's hello is refused")]
     InvalidHello(#[from] InvalidHello),
     /// A record opened, and is not a frame of the other side, or its arguments are not what they
     /// should be (`docs/protocol.md` §15).
-    #[error("a frame from the peer is not valid: {0}")]
+    #[error("a frame from the peer is not valid")]
     InvalidMessage(#[from] InvalidMessage),
     /// What the server shows as its identity is none, or it has not shown that it is its own
     /// (`docs/protocol.md` §13.9): it may be an impostor. Nothing was sent to it but our public key
@@ -67,22 +81,17 @@ pub enum Error {
     /// The peer's key is our own: something sends back what it gets.
     #[error("the peer has our own key")]
     OwnKey,
-    /// A valid frame at a moment when the protocol has no place for it (`docs/protocol.md` §5).
-    #[error("the peer sent {got} where {expected} was due")]
-    UnexpectedFrame {
-        /// What came.
-        got: &'static str,
-        /// What the protocol allows here.
-        expected: &'static str,
-    },
-    /// This side was asked for something, or sent something, that it does not take.
-    #[error("request refused: {0}")]
+    /// The peer broke the protocol with frames that are valid by themselves.
+    #[error("the peer broke the protocol")]
+    Misbehaved(#[from] PeerMisbehaved),
+    /// This side was asked for something, or sent something, that it does not accept.
+    #[error("the request is refused")]
     Refused(#[from] Refusal),
     /// The peer sent an error frame.
     #[error("the peer answered: {}", .0.text)]
     PeerRefused(ErrorFrame),
     /// The file that came is not the file that was stored.
-    #[error("the file is damaged: {0}")]
+    #[error("the file is damaged")]
     Integrity(#[from] Integrity),
     /// The connection ended in the middle of an operation.
     #[error("the connection ended {0}")]
@@ -97,8 +106,11 @@ pub enum Error {
     #[error("the crypto provider failed on data of our own")]
     Crypto,
     /// A method was called when its documentation does not allow it.
-    #[error("the session was used wrongly: {0}")]
-    Misuse(&'static str),
+    #[error("the session was used wrongly")]
+    Misuse(#[from] ApiMisuse),
+    /// A session has come into a state that its own rules exclude.
+    #[error("the session contradicts itself, which is a bug of this library")]
+    Internal,
 }
 
 /// Who can do something about an error.
@@ -123,19 +135,19 @@ impl Error {
             | Self::BlockDoesNotOpen
             | Self::BlockAfterShortBlock
             | Self::MessageTooLong { .. }
-            | Self::InvalidFrame(_)
+            | Self::InvalidLegacyFrame(_)
             | Self::RecordDoesNotOpen
             | Self::InvalidHello(_)
             | Self::InvalidMessage(_)
             | Self::ServerNotProved
             | Self::ServerKeyChanged { .. }
             | Self::OwnKey
-            | Self::UnexpectedFrame { .. }
+            | Self::Misbehaved(_)
             | Self::Refused(_)
             | Self::PeerRefused(_)
             | Self::Integrity(_) => Blame::Peer,
             Self::Disconnected(_) | Self::TimedOut(_) | Self::Store(_) => Blame::Environment,
-            Self::Crypto => Blame::Bug,
+            Self::Crypto | Self::Internal => Blame::Bug,
             Self::Misuse(_) => Blame::Caller,
         }
     }
@@ -161,110 +173,5 @@ impl From<InvalidCookie> for Error {
 impl From<InvalidPassword> for Error {
     fn from(error: InvalidPassword) -> Self {
         Self::Refused(error.into())
-    }
-}
-
-/// Why a server refuses a well-formed connection's request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// No file has this cookie.
-    #[error("no file has this cookie")]
-    UnknownCookie,
-    /// The cookie is not 1 to 48 decimal digits, so no file can have it.
-    #[error("the cookie is not a number of at most 48 digits")]
-    InvalidCookie,
-    /// The password is not the file's, or is missing.
-    #[error("wrong password")]
-    WrongPassword,
-    /// Too many wrong passwords came for this cookie, or from this source (`docs/protocol.md` §16).
-    #[error("too many attempts: wait {retry} s")]
-    TooManyAttempts {
-        /// Seconds until the next attempt is looked at.
-        retry: u64,
-    },
-    /// A password of a length that no file can have.
-    #[error("the password is empty or too long")]
-    InvalidPassword,
-    /// The first message asks for nothing that FSS 1.0 knows.
-    #[error("the first message is no request of FSS 1.0")]
-    UnknownRequest,
-    /// A chunk came after one shorter than 1024 bytes; the stored layout cannot carry that.
-    #[error("a chunk followed a short chunk")]
-    ChunkAfterShortChunk,
-    /// The file is larger than this server takes.
-    #[error("the file is larger than the limit of {limit} bytes")]
-    FileTooLarge {
-        /// The most bytes a stored file may have.
-        limit: u64,
-    },
-    /// The header is not that of the upload that is to go on.
-    #[error("the header is not that of the upload")]
-    OtherHeader,
-    /// An upload ends elsewhere than it said, or goes on behind its end.
-    #[error("the file does not have the size that was announced")]
-    OtherSize,
-    /// A part of an upload came after one of fewer than 4096 bytes, which only the end may follow.
-    #[error("a part of the file followed a short one")]
-    PartAfterShortPart,
-    /// An offset that is neither between two pieces nor the end of the file.
-    #[error("the offset is not the beginning of a piece")]
-    InvalidOffset,
-    /// More was sent than the window allows.
-    #[error("more was sent than the window allows")]
-    BeyondWindow,
-    /// The file to list after is none of the caller's.
-    #[error("the file to list after is none of the caller's")]
-    UnknownEntry,
-    /// The key exchange is one of FSS 1.0, and not good enough for FSS/2 (`docs/protocol.md`
-    /// §13.1).
-    #[error("the key is not in the one form that FSS/2 takes")]
-    KeyNotCanonical,
-    /// FSS 1.0 is not spoken here.
-    #[error("FSS 1.0 is not spoken here")]
-    LegacyNotSpoken,
-    /// There are as many connections as [`Limits`](crate::Limits) allow, in all or from where this
-    /// one comes.
-    #[error("there are too many connections")]
-    TooManyConnections,
-}
-
-impl From<InvalidCookie> for Refusal {
-    fn from(InvalidCookie: InvalidCookie) -> Self {
-        Self::InvalidCookie
-    }
-}
-
-impl From<InvalidPassword> for Refusal {
-    fn from(InvalidPassword: InvalidPassword) -> Self {
-        Self::InvalidPassword
-    }
-}
-
-/// The part of an operation in which a connection ended or fell silent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Phase {
-    /// Before the peer's key was complete.
-    KeyExchange,
-    /// Before the request was complete, or before it was answered.
-    Request,
-    /// When no operation was going on (FSS/2).
-    Rest,
-    /// While the file was on its way.
-    Transfer,
-    /// Before the last message was acknowledged.
-    Finish,
-}
-
-impl std::fmt::Display for Phase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::KeyExchange => "during the key exchange",
-            Self::Request => "before the request was answered",
-            Self::Rest => "while nothing was asked",
-            Self::Transfer => "in the middle of the file",
-            Self::Finish => "before the end of the file was acknowledged",
-        })
     }
 }
