@@ -122,6 +122,8 @@ pub mod driver;
 mod durable;
 mod error;
 pub mod format;
+#[cfg(all(unix, feature = "blocking", feature = "filesystem", feature = "sqlite"))]
+pub mod guide;
 pub mod key_file;
 mod limits;
 mod pem;

@@ -22,6 +22,8 @@ const ORDER: &[&[(&str, &[&str])]] = &[
     &[("server", &["server"]), ("client", &["client"])],
     &[("driver", &["driver"])],
     &[("files", &["archive", "compress", "profile", "remote"])],
+    // Documentation only.
+    &[("guide", &["guide"])],
 ];
 
 #[test]
