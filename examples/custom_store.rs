@@ -1,68 +1,28 @@
 //! Teaches: a server with a store of your own, here a map: `cargo run --example custom_store`.
 //!
-//! It keeps files, and leaves out what it may: uploads that were interrupted start again, and there
-//! are no lists and no users. [`fss::store`] states the contract, and
-//! `fss::store::conformance::check` tests it. To have all of it with other databases or contents
-//! elsewhere, implement `Index` or `Blobs` for `fss::store::IndexedStore`, which keeps the rules.
+//! It keeps files, and leaves out what it may: interrupted uploads start again, and there are no
+//! lists and no users. [`fss::store`] states the contract, and `fss::store::conformance::check`
+//! tests it. To have all of it with another database, or with contents elsewhere, implement `Index`
+//! or `Blobs` for `fss::store::IndexedStore`, which keeps the rules.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use fss::bytes::Bytes;
 use fss::chain::{Chain, ChainDigest};
-use fss::crypto::Fingerprint;
 use fss::driver::{Server, blocking::serve_listener};
-use fss::remote::{Client, Put, Trust};
-use fss::store::{
-    Account, FileReader, FileWriter, Invite, Listing, NewFile, Removal, Resumed, RetentionTerms,
-    Store, StoreError, StoreErrorKind, StoredFile, StoredFormat, UploadKey, UserName,
-};
-use fss::{Config, Cookie, CookieSource as _, Password, RandomCookies};
-
-type Map = HashMap<Cookie, (StoredFile, Bytes)>;
+use fss::store::{FileReader, FileWriter, NewFile, Store, StoreError, StoreErrorKind, StoredFile};
+use fss::{Config, Cookie, CookieSource as _, RandomCookies};
 
 #[derive(Clone, Default)]
-struct Files(Arc<Mutex<Map>>);
+struct Files(Arc<Mutex<HashMap<Cookie, Stored>>>);
 
-impl Files {
-    fn map(&self) -> MutexGuard<'_, Map> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+#[derive(Clone)]
+struct Stored(StoredFile, Bytes);
 
-#[rustfmt::skip] // What is left out has a line each.
-impl Store for Files {
-    fn create(&self, file: &NewFile) -> Result<Box<dyn FileWriter>, StoreError> {
-        let (files, cookie) = (self.clone(), RandomCookies.cookie(0));
-        Ok(Box::new(Upload { files, cookie, file: file.clone(), chain: file.chain(), data: Vec::new() }))
-    }
-    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn FileReader>>, StoreError> {
-        Ok(self.map().get(cookie).cloned().map(|(file, data)| Box::new(Download(file, data)) as _))
-    }
-    fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError> {
-        Ok(self.map().get(cookie).map(|(file, _)| file.header.clone().map_or(StoredFormat::Legacy, StoredFormat::Sealed)))
-    }
-    fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
-        Ok(self.map().remove(cookie).is_some())
-    }
-    fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError> {
-        let mut map = self.map();
-        let is_owned = map.get(cookie).is_some_and(|(file, _)| file.owner.as_ref() == Some(owner));
-        Ok(if is_owned && map.remove(cookie).is_some() { Removal::Removed } else { Removal::NotOwned })
-    }
-    fn find_upload(&self, _: &Cookie) -> Result<Option<UploadKey>, StoreError> { Ok(None) }
-    fn resume(&self, _: &Cookie, _: u64) -> Result<Option<Resumed>, StoreError> { Ok(None) }
-    fn list(&self, _: &Fingerprint, _: Option<&Cookie>) -> Result<Option<Listing>, StoreError> { Ok(Some(Listing::default())) }
-    fn account(&self, _: &Fingerprint) -> Result<Option<Account>, StoreError> { Ok(None) }
-    fn sign_up(&self, _: &Fingerprint, _: &UserName, _: Option<&Invite>) -> Result<Account, StoreError> {
-        Err(StoreError::new(StoreErrorKind::BadInvite, "this store has no users"))
-    }
-}
-
-/// Nobody sees it before it is committed.
+/// A file that is invisible until its commit.
 struct Upload {
     files: Files,
     cookie: Cookie,
@@ -71,62 +31,68 @@ struct Upload {
     data: Vec<u8>,
 }
 
-#[rustfmt::skip]
+impl Files {
+    fn map(&self) -> MutexGuard<'_, HashMap<Cookie, Stored>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for Files {
+    fn create(&self, file: &NewFile) -> Result<Box<dyn FileWriter>, StoreError> {
+        let (files, cookie, chain) = (self.clone(), RandomCookies.cookie(0), file.chain());
+        Ok(Box::new(Upload { files, cookie, file: file.clone(), chain, data: Vec::new() }))
+    }
+
+    fn open(&self, cookie: &Cookie) -> Result<Option<Box<dyn FileReader>>, StoreError> {
+        Ok(self.map().get(cookie).cloned().map(|stored| Box::new(stored) as _))
+    }
+
+    fn remove(&self, cookie: &Cookie) -> Result<bool, StoreError> {
+        Ok(self.map().remove(cookie).is_some())
+    }
+}
+
 impl FileWriter for Upload {
-    fn cookie(&self) -> &Cookie { &self.cookie }
-    fn expires(&self) -> Option<u64> { None }
-    fn granted(&self) -> RetentionTerms { RetentionTerms::default() }
-    fn write(&mut self, _: u64, data: Bytes) -> Result<(), StoreError> {
+    fn cookie(&self) -> &Cookie {
+        &self.cookie
+    }
+
+    fn write(&mut self, _offset: u64, data: Bytes) -> Result<(), StoreError> {
         self.chain.update(&data);
         self.data.extend_from_slice(&data);
         Ok(())
     }
+
     fn commit(self: Box<Self>) -> Result<ChainDigest, StoreError> {
-        let (header, verifier, owner) = match self.file {
-            NewFile::Legacy { verifier } => (None, verifier, None),
-            NewFile::Sealed { upload, owner } => (Some(upload.header), upload.verifier, Some(owner)),
-        };
-        let (size, chain) = (self.data.len() as u64, self.chain.digest());
-        let file = StoredFile::new(verifier, size);
-        let file = file.with_header(header).with_chain(Some(chain)).with_owner(owner);
-        self.files.map().insert(self.cookie, (file, self.data.into()));
+        let chain = self.chain.digest();
+        let file = self.file.into_stored(self.data.len() as u64, chain);
+        self.files.map().insert(self.cookie, Stored(file, self.data.into()));
         Ok(chain)
     }
 }
 
-struct Download(StoredFile, Bytes);
-
-#[rustfmt::skip]
-impl FileReader for Download {
-    fn file(&self) -> &StoredFile { &self.0 }
-    fn claim(&mut self, _: &Fingerprint) -> Result<bool, StoreError> { Ok(true) }
-    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
-        let missing = || StoreError::new(StoreErrorKind::Damaged, "the file is shorter than its size");
-        let start = usize::try_from(offset).map_err(|_| missing())?;
-        let end = start.checked_add(length).filter(|&end| end <= self.1.len()).ok_or_else(missing)?;
-        Ok(self.1.slice(start..end))
+impl FileReader for Stored {
+    fn file(&self) -> &StoredFile {
+        &self.0
     }
-    fn delivered(self: Box<Self>) -> Result<(), StoreError> { Ok(()) }
+
+    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
+        let start = usize::try_from(offset).ok().filter(|start| *start <= self.1.len());
+        let end = start.and_then(|start| start.checked_add(length));
+        match start.zip(end.filter(|end| *end <= self.1.len())) {
+            Some((start, end)) => Ok(self.1.slice(start..end)),
+            None => Err(StoreError::new(StoreErrorKind::Damaged, "the file is too short")),
+        }
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (config, files) = (Config::generate()?, Files::default());
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9541".to_owned());
+    let config = Config::generate()?;
     let key = config.identity().public_key().fingerprint();
-    let server = Arc::new(Server::new(config, files.clone()));
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?.to_string();
-    let serving = Arc::clone(&server);
-    let serving = thread::spawn(move || serve_listener(listener, &serving));
-
-    let client = Client::new(Config::generate()?, address, Trust::Pinned(key));
-    let password = Password::new("correct horse battery staple")?;
-    let stored = client.put(&b"a text"[..], &password, &Put::named("text"))?;
-    println!("{} file is in the map", files.map().len());
-    let mut text = Vec::new();
-    client.get(&stored, &password, &mut text)?;
-    println!("it came back: {}", String::from_utf8(text)?);
-
-    server.shutdown().start();
-    serving.join().map_err(|_| "the server panicked")??;
-    Ok(())
+    let listener = TcpListener::bind(address)?;
+    println!("listening on {} with the key {key}", listener.local_addr()?);
+    let server = Server::new(config, Files::default())
+        .with_observer(|client, event: &_| println!("{client}: {event:?}"));
+    Ok(serve_listener(listener, &Arc::new(server))?)
 }

@@ -9,12 +9,31 @@ use fss_test_support::harness::{example_program, succeeds};
 #[test]
 fn examples_that_need_nothing_run() {
     for (name, says) in [
-        ("custom_store", "it came back: a text"),
         ("custom_driver", "the server's limits are Some("),
         ("custom_async_driver", "both have ended well"),
     ] {
         let output = example_program(name).output().expect("it runs");
         assert!(succeeds(&output).contains(says), "{name}: {output:?}");
+    }
+}
+
+#[test]
+fn a_text_goes_to_a_custom_store_and_back() {
+    let mut server = example_program("custom_store")
+        .arg("127.0.0.1:0")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut lines = BufReader::new(server.stdout.take().expect("it is piped")).lines();
+    let line = lines.next().expect("it says where it listens").expect("text");
+    let words: Vec<_> = line.split(' ').collect();
+    let (address, key) = (words[2], words[words.len() - 1]);
+    let output = example_program("memory").args([address, key]).output().expect("it runs");
+    server.kill().and_then(|()| server.wait()).expect("it is ended");
+    assert!(succeeds(&output).contains("came back: a text"), "{output:?}");
+    let events: Vec<_> = lines.map_while(Result::ok).collect();
+    for event in ["Stored", "Delivered"] {
+        assert!(events.iter().any(|line| line.contains(event)), "{event}: {events:?}");
     }
 }
 

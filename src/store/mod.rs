@@ -64,6 +64,10 @@ pub use verify::{Finding, Verified};
 ///
 /// Files of both versions are in one store. It also has what FSS/2 adds: resumed uploads, owners
 /// and users. Its rules are those of `docs/protocol.md` §17 to §19 and §25.
+///
+/// [`Store::create`], [`Store::open`] and [`Store::remove`] make a store. Without the others it has
+/// no resume, no lists and no users, which clients are told. A store that wraps another one forwards
+/// all of them.
 pub trait Store: Send + Sync {
     /// Starts a new file, which is invisible until its commit, and reserves its cookie.
     ///
@@ -77,7 +81,10 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`]
-    fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError>;
+    fn find_upload(&self, cookie: &Cookie) -> Result<Option<UploadKey>, StoreError> {
+        let _ = cookie;
+        Ok(None)
+    }
 
     /// Takes over a pending upload and resumes it at the largest durable checkpoint that is not
     /// above `offset`. The next step of its former holder fails with
@@ -85,7 +92,10 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`]
-    fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError>;
+    fn resume(&self, cookie: &Cookie, offset: u64) -> Result<Option<Resumed>, StoreError> {
+        let _ = (cookie, offset);
+        Ok(None)
+    }
 
     /// Opens a file for reading; `None` if no file has this cookie, or it has expired. An open file
     /// can be read to its end, even if it is removed meanwhile.
@@ -98,7 +108,9 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`]
-    fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError>;
+    fn format(&self, cookie: &Cookie) -> Result<Option<StoredFormat>, StoreError> {
+        Ok(self.open(cookie)?.map(|file| file.file().header.clone().into()))
+    }
 
     /// Removes a file, and returns whether there was one.
     ///
@@ -112,7 +124,11 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`]
-    fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError>;
+    fn remove_owned(&self, cookie: &Cookie, owner: &Fingerprint) -> Result<Removal, StoreError> {
+        let is_owned =
+            self.open(cookie)?.is_some_and(|file| file.file().owner.as_ref() == Some(owner));
+        Ok(if is_owned && self.remove(cookie)? { Removal::Removed } else { Removal::NotOwned })
+    }
 
     /// The next files of an owner, oldest first, after the one with the cookie `after`; at most
     /// [`LISTED_AT_ONCE`]. `None` if `after` is not one of them.
@@ -123,7 +139,10 @@ pub trait Store: Send + Sync {
         &self,
         owner: &Fingerprint,
         after: Option<&Cookie>,
-    ) -> Result<Option<Listing>, StoreError>;
+    ) -> Result<Option<Listing>, StoreError> {
+        let _ = (owner, after);
+        Ok(Some(Listing::default()))
+    }
 
     /// Creates a user, or returns the existing one of the key.
     ///
@@ -134,13 +153,19 @@ pub trait Store: Send + Sync {
         key: &Fingerprint,
         name: &UserName,
         invite: Option<&Invite>,
-    ) -> Result<Account, StoreError>;
+    ) -> Result<Account, StoreError> {
+        let _ = (key, name, invite);
+        Err(StoreError::new(StoreErrorKind::BadInvite, "this store has no users"))
+    }
 
     /// The user with this key.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError>;
+    fn account(&self, key: &Fingerprint) -> Result<Option<Account>, StoreError> {
+        let _ = key;
+        Ok(None)
+    }
 }
 
 /// The most files in one answer to a list.
@@ -176,6 +201,17 @@ impl NewFile {
             Self::Legacy { .. } => Chain::new(b""),
             Self::Sealed { upload, .. } => Chain::new(&upload.header.to_bytes()),
         }
+    }
+
+    /// The file when it is complete, with its stored size in bytes and its chain.
+    pub fn into_stored(self, size: u64, chain: ChainDigest) -> StoredFile {
+        let stored = match self {
+            Self::Legacy { verifier } => StoredFile::new(verifier, size),
+            Self::Sealed { upload, owner } => StoredFile::new(upload.verifier, size)
+                .with_header(Some(upload.header))
+                .with_owner(Some(owner)),
+        };
+        stored.with_chain(Some(chain))
     }
 }
 
@@ -254,11 +290,15 @@ pub trait FileWriter: Send {
     /// The cookie that the file will have.
     fn cookie(&self) -> &Cookie;
 
-    /// When the file would expire if it was completed now, in Unix seconds.
-    fn expires(&self) -> Option<u64>;
+    /// When the file would expire if it was completed now, in Unix seconds: never, by default.
+    fn expires(&self) -> Option<u64> {
+        None
+    }
 
-    /// The retention that the file is granted.
-    fn granted(&self) -> RetentionTerms;
+    /// The retention that the file is granted: without limits, by default.
+    fn granted(&self) -> RetentionTerms {
+        RetentionTerms::default()
+    }
 
     /// Accepts the bytes at `offset`, which is where the last ones ended; the header of a sealed
     /// file is not counted. They are then accepted, not durable. The checkpoints of a sealed file
@@ -341,11 +381,14 @@ pub trait FileReader: Send {
 
     /// Claims one of the deliveries for the client with this key, if they are limited, or continues
     /// the claim that it has; `false` if none is left (`docs/protocol.md` §25.7). Durable. The
-    /// claim lasts for [`CLAIM_LEASE`] after the last read.
+    /// claim lasts for [`CLAIM_LEASE`] after the last read. They are not, by default.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn claim(&mut self, by: &Fingerprint) -> Result<bool, StoreError>;
+    fn claim(&mut self, by: &Fingerprint) -> Result<bool, StoreError> {
+        let _ = by;
+        Ok(true)
+    }
 
     /// Reads exactly `length` bytes at `offset`, the header not counted.
     ///
@@ -358,7 +401,9 @@ pub trait FileReader: Send {
     ///
     /// # Errors
     /// [`StoreError`]
-    fn delivered(self: Box<Self>) -> Result<(), StoreError>;
+    fn delivered(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// The outcome of a removal by a file's owner.
