@@ -1,5 +1,5 @@
 //! A client's profile: passwords that change and cuts in between, profiles of before, journals,
-//! known servers, and databases that somebody has tampered with.
+//! known servers, and databases that were tampered with.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -594,7 +594,7 @@ fn download(target: &Path, part: &Path) -> DownloadRecord {
     }
 }
 
-/// What is swept: what nothing can go on with, what nobody has gone on with for a week, and the
+/// What is swept: what cannot be resumed, what was not resumed for a week, and the
 /// second name of what is there.
 #[test]
 fn parts_that_nobody_goes_on_with_are_swept() {

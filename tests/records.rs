@@ -42,7 +42,7 @@ fn connect(client: &Arc<dyn CryptoProvider>, server: &Arc<dyn CryptoProvider>) -
         HelloTranscript { key: server_key, plaintext: &r, hello: &server_hello },
     ];
     let [client_share, server_share] = shares;
-    // Whoever has recorded the session and later gets both RSA keys knows both hellos, but neither
+    // An attacker who records the session and later gets both RSA keys has both hellos, but neither
     // private share.
     let listener = client.share(&[9; 32]);
     [

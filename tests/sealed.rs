@@ -163,7 +163,7 @@ fn chunks_open_only_in_their_place() {
     assert!(Reader::new(content, &key, &other).is_err());
 }
 
-/// Whoever reads on after an error must not find an end, which would look like a whole file.
+/// A caller that reads on after an error must not get an end, which would look like a whole file.
 #[test]
 fn an_error_of_a_reader_stays() {
     let provider = default_provider();

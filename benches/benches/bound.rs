@@ -120,7 +120,7 @@ fn pairs(provider: &dyn CryptoProvider) -> [Pair; 2] {
     })
 }
 
-/// What one private and one public operation cost, with each pair in turn.
+/// What one private and one public operation cost, for each key pair in turn.
 fn operations(pairs: &[Pair], count: u32) -> (Duration, Duration) {
     let (mut block, mut plaintext) = (Vec::new(), Vec::new());
     let (mut opening, mut sealing) = (Duration::ZERO, Duration::ZERO);

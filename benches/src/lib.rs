@@ -168,7 +168,7 @@ where
             }
         }
         if idle {
-            // Nobody has anything to do before the next deadline, so it is then: pauses take no
+            // Neither side has work before the next deadline, so the clock jumps: pauses take no
             // time here.
             let lives = [
                 (!server_side.closed).then(|| server.deadline()),

@@ -14,7 +14,7 @@ use fss_test_support::raw_archive::{Raw, header, sum};
 /// Why an archive is refused, which has left nothing.
 fn refused(stream: &[u8]) -> (String, Damage) {
     let place = Place::new();
-    // Whoever takes all links takes nothing else for it, and nothing is written through them.
+    // Accepting all links accepts nothing else, and nothing is written through them.
     let careless = UnpackOptions { replace: true, outward_links: true };
     for (options, cut) in [(UnpackOptions::default(), 100), (careless, usize::MAX)] {
         let _ = unpack_cut(stream, &place.path("out"), options, cut);

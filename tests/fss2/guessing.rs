@@ -1,4 +1,4 @@
-//! Who guesses passwords is slowed down over connections, for a cookie and for a source, and
+//! Password guessing is slowed down across connections, per cookie and per source, and
 //! destroys nothing (§16).
 
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ struct Server {
     clock: Clock,
 }
 
-/// What somebody who has a guess asks for.
+/// The request that carries a guess.
 #[derive(Clone, Copy)]
 enum Attempt {
     Download,
@@ -93,7 +93,7 @@ impl Server {
         }
     }
 
-    /// The seconds that each of some wrong guesses had to wait for.
+    /// The delay in seconds before each of some wrong guesses.
     fn waits(&self, attempts: impl Iterator<Item = (Attempt, String, Cookie)>) -> Vec<u64> {
         let wait = |(attempt, from, cookie): (Attempt, String, Cookie)| {
             let mut waited = 0;

@@ -38,7 +38,7 @@ fn ask(store: &MemoryStore, request: impl FnOnce(&[u8; 32]) -> Request<'static>)
     }
 }
 
-/// A store with a file, a pending upload, and a file whose only delivery is claimed by somebody
+/// A store with a file, a pending upload, and a file whose only download is claimed by someone
 /// else.
 struct Files {
     store: MemoryStore,
@@ -124,7 +124,7 @@ fn a_deletion_with_a_wrong_password_looks_like_one_of_no_file() {
     assert_eq!(files.store.len(), 2);
 }
 
-/// An owner whose answer was lost asks once more, and is told that it is done; to anybody else the
+/// An owner whose answer was lost repeats the request, and it succeeds; to any other client the
 /// cookie is unknown.
 #[test]
 fn a_deletion_can_be_repeated_by_the_owner_alone() {

@@ -44,7 +44,7 @@ fn data(length: usize) -> Vec<u8> {
     Request::Data(&vec![5; length]).encode()
 }
 
-/// The server refuses, ends the connection, and shows nobody what it got; it could be resumed.
+/// The server sends an error, ends the connection, and publishes nothing; it could be resumed.
 fn assert_refused((mut scripted, store): (Server, MemoryStore), code: ErrorCode, why: Refusal) {
     assert_eq!(scripted.hear_refusal().code, Some(code));
     assert_eq!(scripted.leave(), Err(why.into()));

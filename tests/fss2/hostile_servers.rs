@@ -136,7 +136,7 @@ mod downloads {
         }
     }
 
-    /// Whoever keeps the header notices another file, even one of the same password.
+    /// A client that keeps the header detects another file, even one of the same password.
     #[test]
     fn the_bytes_of_another_file_do_not_open() {
         let other =
@@ -324,7 +324,7 @@ mod downloads {
         assert_eq!(told(other), Err(Integrity::Chain.into()));
     }
 
-    /// What was sealed with the file holds for all of it, however often it broke off.
+    /// What was sealed with the file applies to all of it, however often it was interrupted.
     #[test]
     fn the_size_in_the_metadata_is_compared_when_a_download_goes_on() {
         let all = pieces(&content());
@@ -503,7 +503,7 @@ mod uploads {
         assert!(!claims_success(&scripted));
     }
 
-    /// What a server says of an upload that is to go on must be what was noted of it (§17.10,
+    /// What a server answers to a resumed upload must agree with what was noted (§17.10,
     /// §17.14).
     #[test]
     fn a_resume_goes_on_only_from_what_was_noted() {

@@ -265,7 +265,7 @@ fn a_proof_is_worth_nothing_on_another_connection() {
     assert!(first.ask(&proof).starts_with(b"S\0Approved\0"), "on its own it is good");
 }
 
-/// A client's key is sent in clear, so anybody can send it: without the private half nothing can be
+/// A client's key is sent in clear, so anyone can send it: without the private half nothing can be
 /// said or read.
 #[test]
 fn who_sends_the_key_of_somebody_else_cannot_say_a_word() {

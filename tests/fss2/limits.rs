@@ -76,7 +76,7 @@ fn one_connection_too_many_is_told_that_the_server_is_busy() {
     }
 }
 
-/// Whoever comes through a proxy or a tunnel comes from the server's own machine.
+/// Clients behind a proxy or a tunnel connect from the server's own machine.
 #[test]
 fn the_servers_own_machine_is_not_one_source() {
     let scenario = limited(&InsecureCrypto, |limits| {
@@ -127,10 +127,10 @@ fn what_cannot_become_a_first_message_costs_one_private_operation() {
         (all_versions, all(b"E\0I give up"), 1, 0),
         (all_versions, all(b"H\0FSS/3\0"), 1, 0),
         (all_versions, all(whole.as_bytes()), 1, 1),
-        // A password that goes on is looked at again with each block; this one gets too long.
+        // An incomplete password is checked again with each block; this one gets too long.
         (all_versions, full(b"U\0password"), 5, 0),
         (all_versions, full(b"D\x001\0password"), 5, 0),
-        // Nobody cuts a message into pieces that are not full.
+        // No client splits a message into pieces that are not full.
         (all_versions, all(b"U\0password"), 2, 0),
         (all_versions, all(b"D"), 2, 0),
         (all_versions, [block(b"U\0password").to_vec(), vec![0xa5; 4000]].concat(), 2, 0),
@@ -243,7 +243,7 @@ fn a_download_that_is_hardly_read_ends() {
     assert!((60..=120).contains(&seconds), "{seconds} s");
 }
 
-/// Who begins a record and does not end it keeps its buffer from nobody who needs it.
+/// A client that does not complete a record cannot keep its buffer from others that need it.
 #[test]
 fn unfinished_records_are_cut_off_while_buffers_are_short() {
     let uploading = |scenario: &Scenario| {
@@ -270,7 +270,7 @@ fn unfinished_records_are_cut_off_while_buffers_are_short() {
     assert!(alone.leave().is_err());
 }
 
-/// A download at a fair pace goes on while buffers are short: each record has its own time.
+/// A download at a fair rate continues while buffers are short: each record has its own time.
 #[test]
 fn a_steady_download_goes_on_while_buffers_are_short() {
     const SIZE: usize = 6 << 20;

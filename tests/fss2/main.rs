@@ -152,7 +152,7 @@ impl Scenario {
         Self::with(&InsecureCrypto)
     }
 
-    /// The client is somebody else than the owner of the files.
+    /// The client is not the owner of the files.
     fn of_stranger() -> Self {
         Self { client: Config::new(Arc::new(InsecureCrypto), identity(1)), ..Self::fast() }
     }
@@ -209,7 +209,7 @@ impl Scenario {
     }
 }
 
-/// What a client that is spoken for by hand asks to download the file with.
+/// The request with which a scripted client downloads the file.
 fn download_by_hand<S: Store>(
     scripted: &ScriptedPeer<'_, ServerSession<S>>,
     password: u8,

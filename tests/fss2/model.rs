@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What somebody does. A number picks a size, a place or a file, whatever there are.
+/// An operation. A number selects a size, an offset or a file among those that exist.
 #[derive(Clone, Debug)]
 enum Action {
     Upload(usize),
@@ -40,7 +40,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     prop::collection::vec(action, 1..20)
 }
 
-/// An upload that broke off.
+/// An interrupted upload.
 struct Unfinished {
     cookie: Cookie,
     content: Vec<u8>,

@@ -72,7 +72,7 @@ proptest! {
         assert_same(&run_everything(known, size, Wire::default()), &run_everything(known, size, cuts(lengths)));
     }
 
-    /// P10: a transfer that is cut off anywhere is an error for whoever waits, never success, and
+    /// P10: a transfer that is cut off anywhere is an error for the waiting side, never success, and
     /// stores nothing.
     #[test]
     fn p10_every_prefix_of_an_upload_fails(size in 0_usize..200_000, at in any::<prop::sample::Index>()) {
@@ -128,7 +128,7 @@ fn p10_an_upload_fails_at_each_byte() {
         let played =
             replay(&mut scenario.server(&store), &wire[..cut], |_, request| match request {}, drop);
         assert!(store.is_empty(), "{cut}");
-        // Between operations nobody waits for anything.
+        // Between operations neither side waits for anything.
         let at_rest = played.end.is_ok();
         assert!(
             at_rest || matches!(played.end, Err(Error::Disconnected(_))),
@@ -173,7 +173,7 @@ fn p10_a_lost_last_acknowledgement_is_no_success_for_the_client() {
 }
 
 /// P7: machines that are dropped between any two calls leave a whole file or a pending upload, and
-/// a server that goes on.
+/// a server that continues.
 #[test]
 fn p7_a_server_that_is_dropped_at_any_byte_loses_nothing_and_leaves_nothing() {
     let scenario = Scenario::fast();
@@ -343,7 +343,7 @@ fn p12_the_same_seed_gives_the_same_bytes() {
     check(|| Scenario::with(&RustCrypto));
 }
 
-/// P13: a session over a store is an engine answered by hand.
+/// P13: a session over a store behaves as an engine whose requests the test answers.
 #[test]
 fn p13_a_session_is_an_engine_answered_by_hand() {
     for size in [0, 1000, 300_000] {
@@ -419,7 +419,7 @@ fn events_come_in_order() {
     );
 }
 
-/// Who has only sent the key of somebody else has proved nothing, even with a hello (§13.9).
+/// A client that has only sent another's key has proved nothing, even with a hello (§13.9).
 #[test]
 fn a_client_is_proved_by_its_first_record_and_not_before() {
     let mut scripted = Scenario::fast().with_client_by_hand(store());

@@ -247,7 +247,7 @@ fn a_delay_is_told_with_how_long_it_takes() {
     );
 }
 
-/// Whoever says nothing for too long hears so, at rest and in an operation, and so does a server
+/// A client that sends nothing for too long is told so, idle or in an operation, as is a server
 /// that is silent.
 #[test]
 fn silence_ends_the_connection() {

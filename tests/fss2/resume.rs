@@ -1,4 +1,4 @@
-//! Uploads and downloads that break off go on, from what both sides have noted and from nothing
+//! Interrupted uploads and downloads resume, from what both sides have noted and from nothing
 //! else (§17.10 to §17.16).
 
 use fss::Integrity;
@@ -29,7 +29,7 @@ fn content_at(pieces: u64) -> usize {
     (usize::try_from(pieces).expect("it is small") * CHUNK).saturating_sub(metadata)
 }
 
-/// An upload that broke off when the server had so many bytes of what the client sends.
+/// An upload that was interrupted when the server had received this many bytes.
 struct Broken {
     scenario: Scenario,
     store: MemoryStore,
@@ -63,7 +63,7 @@ impl Broken {
         )
     }
 
-    /// Goes on with what was noted; the source is read from `position` on.
+    /// Resumes from what was noted; the source is read from `position` on.
     fn resume_with(&self, noted: Noted, position: usize) -> Outcome<ClientEvent> {
         // Another seed, as another run of a program has: nonces are never used again.
         let scenario = Scenario {
@@ -80,7 +80,7 @@ impl Broken {
         )
     }
 
-    /// Goes on and comes to the end; the position is where it is expected to.
+    /// Resumes and completes the upload; the position is the expected one.
     fn resume(&self, noted: Noted, position: usize) {
         let outcome = self.resume_with(noted, position);
         let goes_on_there = |event: &ClientEvent| matches!(event, ClientEvent::UploadStarted { position: there, .. } if *there == position as u64);
@@ -107,7 +107,7 @@ impl Broken {
 /// Two checkpoints and a rest.
 const SIZE: usize = 40 << 20;
 
-/// Cut anywhere: the upload goes on at the last checkpoint that both sides have.
+/// Interrupted anywhere: the upload resumes at the last checkpoint that both sides have.
 #[test]
 fn an_upload_goes_on_at_the_last_checkpoint() {
     for (cut, checkpoint) in [(1 << 20, 0), (16_700_000, 0), (17 << 20, 1), (39 << 20, 2)] {
@@ -126,7 +126,7 @@ fn an_upload_goes_on_at_a_checkpoint_before_the_last() {
     broken.resume(vec![], 0);
 }
 
-/// Broken off again and again, each time further on.
+/// Interrupted repeatedly, each time further on.
 #[test]
 fn an_upload_goes_on_more_than_once() {
     let broken = Broken::after(SIZE, 17 << 20);
@@ -147,7 +147,7 @@ fn an_upload_goes_on_more_than_once() {
     broken.resume(noted, content_at(512));
 }
 
-/// A file that ends exactly at a checkpoint, and broke off before its end was told.
+/// A file that ends exactly at a checkpoint, interrupted before its end was sent.
 #[test]
 fn a_file_that_ends_at_a_checkpoint_goes_on_to_its_end() {
     let size = content_at(256);
@@ -213,7 +213,7 @@ fn a_resume_of_fewer_bytes_than_there_are_is_a_mistake_of_the_callers() {
     assert_eq!((broken.store.len(), broken.store.pending()), (0, 1));
 }
 
-/// Whoever has the password may go on, not only who began (§17.10 knows no owner).
+/// Anyone with the password may resume, not only the uploader (§17.10 has no owner).
 #[test]
 fn a_resume_needs_the_password_and_not_the_key() {
     let mut broken = Broken::after(300_000, 100_000);
@@ -233,7 +233,7 @@ fn resume_by_hand(scripted: &mut Server, offset: u64) -> Vec<u8> {
     scripted.ask(&Request::Resume { header: header(), cookie: cookie(), proof, offset })
 }
 
-/// An upload that one connection has begun and another one goes on with.
+/// An upload that one connection has begun and another one resumes.
 fn superseded() -> (Server, Server, MemoryStore) {
     let (scenario, store) = (Scenario::fast(), store());
     let [mut old, mut new] = [(); 2].map(|()| scenario.with_client_by_hand(store.clone()));
@@ -322,7 +322,7 @@ fn an_upload_is_forgotten_when_its_lease_ends_and_a_resume_renews_it() {
     assert_eq!(store.pending(), 0);
 }
 
-/// What a download leaves that broke off after so many pieces.
+/// What a download leaves that was interrupted after this many pieces.
 fn earlier(store: &MemoryStore, pieces: u64) -> Option<Received> {
     let mut chain = Chain::new(&header().to_bytes());
     let length = usize::try_from(pieces * SEALED_CHUNK_LEN).expect("it is small");
@@ -380,7 +380,7 @@ fn a_download_that_broke_off_goes_on() {
     }
 }
 
-/// The chain that is known from the upload is compared even when the download goes on.
+/// The chain that is known from the upload is compared even when the download is resumed.
 #[test]
 fn a_download_that_goes_on_is_of_the_same_file() {
     let store = stored(&file(200_000));

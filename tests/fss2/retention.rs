@@ -1,4 +1,4 @@
-//! Files that are kept for a time or for a number of deliveries (§25.5 to §25.9).
+//! Files that are kept for a time or for a number of downloads (§25.5 to §25.9).
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ fn no_more_clients_download_at_once_than_there_are_deliveries() {
 }
 
 /// However often and however the connection ends without the last acknowledgement: four cuts by
-/// somebody in between, who has no key, used to destroy a file.
+/// a man in the middle, who has no key, used to destroy a file.
 #[test]
 fn no_broken_download_uses_a_delivery_up() {
     type End = fn(ScriptedPeer<'static, ServerSession<MemoryStore>>);

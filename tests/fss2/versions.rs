@@ -270,7 +270,7 @@ fn a_client_of_1_0_cannot_tell_a_sealed_file_from_none() {
     assert!(answers[0] == answers[1] && answers[1] == answers[2]);
 }
 
-/// A connection of FSS/2 by hand to a server with one file of 1.0.
+/// A scripted FSS/2 connection to a server with one file of 1.0.
 fn with_a_file_of_1_0() -> (ScriptedPeer<'static, ServerSession<MemoryStore>>, MemoryStore) {
     let (scenario, store) = (Scenario::fast(), store());
     assert_eq!(legacy_upload(&scenario, &store).client, Ok(()));

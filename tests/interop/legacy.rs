@@ -249,7 +249,7 @@ fn config(key: Arc<dyn PrivateKey>) -> Config {
     Config::new(default_provider(), key).with_limits(limits)
 }
 
-/// A file in which no two chunks are alike, and whose end nobody takes for padding.
+/// A file whose chunks all differ, and whose end cannot be mistaken for padding.
 fn content(size: usize) -> Vec<u8> {
     let mut file = vec![0; size];
     SeededRng(size as u64).fill_bytes(&mut file);

@@ -231,7 +231,7 @@ fn slow_storage_is_not_charged_to_the_peer() {
 }
 
 /// A connection of FSS 1.0 keeps its key in memory, and with it those of all others of its modulus:
-/// a stranger must not keep them for as long as he likes.
+/// a stranger must not hold them indefinitely.
 #[test]
 fn an_upload_that_goes_on_for_ever_ends() {
     let scenario = Scenario::fast();

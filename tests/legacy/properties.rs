@@ -190,7 +190,7 @@ fn p12_the_same_seed_gives_the_same_bytes() {
     assert_ne!(first.from_client, other.from_client);
 }
 
-/// P13: a session over a store is an engine answered by hand.
+/// P13: a session over a store behaves as an engine whose requests the test answers.
 #[test]
 fn p13_a_session_is_an_engine_answered_by_hand() {
     let scenario = Scenario::fast();

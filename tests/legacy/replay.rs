@@ -265,7 +265,7 @@ fn no_two_connections_have_the_same_key() {
     }
 }
 
-/// A monotonic clock that is moved by hand.
+/// A monotonic clock that the test advances.
 #[derive(Clone, Default)]
 struct Hands(fss_test_support::clock::Clock);
 

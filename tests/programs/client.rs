@@ -483,7 +483,7 @@ fn passwords_come_from_files_and_commands_and_never_from_the_command_line() {
     assert!(!help.contains("--password"));
 }
 
-/// A pipe has no end until somebody has opened and closed it, so it is not waited for.
+/// A pipe has no end until a writer has opened and closed it, so it is not waited for.
 #[test]
 fn what_is_no_file_is_not_uploaded_by_its_name() {
     let harness = Harness::new();

@@ -149,7 +149,7 @@ impl Faulty {
         }
     }
 
-    /// How many files there are, whoever sees them.
+    /// The number of files, visible or not.
     fn stored(&self) -> usize {
         let database =
             rusqlite::Connection::open(self.harness.path("data/fssGlobal.db")).expect("a database");
@@ -178,7 +178,7 @@ impl Faulty {
         tree
     }
 
-    /// How many contents of files there are, whoever's they are.
+    /// The number of content files, of any owner.
     fn files(&self) -> usize {
         self.tree().iter().filter(|(path, _)| path.ends_with("F")).count()
     }

@@ -226,7 +226,7 @@ fn the_umask_holds_whatever_mode_a_stranger_gives() {
     }
 }
 
-/// It says truly how much it becomes. Somebody has to want that, and the disk to have it.
+/// Its declared size is true. The user has to confirm it, and the disk must have the space.
 #[test]
 fn what_becomes_far_more_is_asked_about_before_anything_is_written() {
     let harness = Harness::new();

@@ -36,7 +36,7 @@ struct Lies {
     header: Mutex<Option<Header>>,
     /// How often a client asked for a header.
     challenges: AtomicUsize,
-    /// Whether the list goes on for ever.
+    /// Whether the list is endless.
     lists_for_ever: AtomicBool,
 }
 

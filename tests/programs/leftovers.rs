@@ -1,4 +1,4 @@
-//! What a client leaves that is stopped in the middle: what a later command goes on with, and
+//! What an interrupted client leaves behind: what a later command resumes from, and
 //! nothing else.
 
 use std::fs;
@@ -81,8 +81,8 @@ fn left(harness: &Harness) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The first notes to go on with come after 16 MiB; what was killed before that is of no use to
-/// anybody.
+/// The first checkpoint is at 16 MiB; the part file of a client killed before that is
+/// useless.
 #[test]
 fn what_a_killed_download_has_left_is_removed_by_the_next_command() {
     let (harness, server, line) = stocked();
@@ -152,7 +152,7 @@ fn an_interrupted_directory_leaves_nothing_whenever_the_signal_comes() {
     }
 }
 
-/// Nobody has said where it goes, so it goes where its uploader suggests; the same command again
+/// Without a destination the file gets the name that its uploader suggests; the same command again
 /// means the same.
 #[test]
 fn somebody_elses_file_goes_on_without_a_name() {

@@ -1,4 +1,4 @@
-//! Transfers that break off go on where they were, and never with other bytes.
+//! Interrupted transfers resume where they stopped, and never with different bytes.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -178,7 +178,7 @@ fn an_upload_with_another_own_password_begins_anew_and_says_so() {
     assert!(run(download.env("FSS_FILE_PASSWORD", "another")).stdout == broken.content);
 }
 
-/// A file that goes on is kept as its first command asked, so another wish is another upload.
+/// A resumed file keeps the retention of its first command; other options start another upload.
 #[test]
 fn an_upload_that_is_to_be_kept_otherwise_begins_anew() {
     let broken = Broken::new();
@@ -252,7 +252,7 @@ fn a_download_whose_part_file_was_changed_gives_no_other_file() {
     }
 }
 
-/// Where somebody has put another file under its cookie, a download does not go on with that.
+/// If another file was stored under its cookie, a download does not resume with that.
 #[test]
 fn a_download_does_not_go_on_with_a_file_that_was_damaged_meanwhile() {
     let broken = Broken::new();

@@ -63,7 +63,7 @@ fn json_is_an_object_a_line_and_a_summary_last() {
     assert_eq!((&wrong[0]["event"], &wrong[0]["code"]), (&"error".into(), &10.into()));
 }
 
-/// What fails does not keep the others from the connection.
+/// A failed upload does not prevent the others on the connection.
 #[test]
 fn several_files_go_over_one_connection() {
     let harness = Harness::new();

@@ -292,7 +292,7 @@ fn verify_tells_which_files_are_damaged() {
     }
 }
 
-/// A database that was lost, or is of another time, beside the files.
+/// A database that was lost, or is older or newer than the files.
 #[test]
 fn verify_tells_which_files_have_no_record() {
     let harness = Harness::new();
@@ -357,7 +357,7 @@ fn verify_works_on_a_snapshot_that_cannot_be_written() {
         let mut command = harness.server_command();
         command.args(["--data", data, "verify"]);
         if rustix::process::getuid().is_root() {
-            // Whoever may do all is held up by no permission.
+            // No permission stops a user with all capabilities.
             command.uid(65_534).gid(65_534);
         }
         run(&mut command)
@@ -413,7 +413,7 @@ fn verify_works_on_a_snapshot_that_cannot_be_written() {
     }
 }
 
-/// What the disk has lost can be told, and its owner need not pay for it for ever.
+/// A file that the disk lost is reported, and its owner can delete it to free the quota.
 #[test]
 fn a_file_that_is_lost_can_be_deleted_by_its_owner() {
     let harness = Harness::new();

@@ -78,7 +78,7 @@ fn help_of_every_command() {
     transcript.matches("help.txt");
 }
 
-/// An option begins with its name, and goes on to the next one's.
+/// An option begins with its name, and extends to the next one's.
 #[track_caller]
 fn every_option_has_a_variable(help: &str) {
     let lines: Vec<&str> = help.lines().map(str::trim_start).collect();
@@ -314,7 +314,7 @@ fn what_an_operator_sees() {
     let mut desk = Desk::new();
     let cookie = desk.harness.upload(&desk.server, "file", b"x");
     desk.administers(&["fingerprint"]).administers(&["verify"]);
-    // Beside the one that runs.
+    // Alongside the running server.
     desk.administers(&["--listen", "127.0.0.1:0"]);
     desk.server.kill();
     desk.administers(&["verify"]);

@@ -11,7 +11,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use fss_test_support::harness::{Harness, NONE, PATIENCE, fails, succeeds};
 
-/// A client on a pseudo-terminal, and somebody who types.
+/// A client on a pseudo-terminal, and a user who types.
 struct Terminal {
     child: Child,
     keyboard: File,
@@ -67,7 +67,7 @@ impl Terminal {
         let (sender, screen) = channel();
         std::thread::spawn(move || {
             let mut room = [0; 4096];
-            // Reading fails when nobody has the terminal open any more.
+            // Reading fails when no process has the terminal open any more.
             while let Ok(count @ 1..) = output.read(&mut room) {
                 if sender.send(room[..count].to_vec()).is_err() {
                     return;

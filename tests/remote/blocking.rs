@@ -180,7 +180,7 @@ fn what_does_not_say_how_large_it_becomes_is_not_unpacked() {
     assert!(sink.len() <= 10);
 }
 
-/// A file of FSS 1.0 is told apart before its password is proved to anybody.
+/// A file of FSS 1.0 is recognised before its password is proved to any server.
 #[test]
 fn a_file_of_fss1_is_none_of_these() {
     let server = Server::start();

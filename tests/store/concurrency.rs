@@ -9,7 +9,7 @@ use fss::store::{NewFile, OpenOptions, Store, StoreErrorKind, UserName, Users};
 use super::{directory, kind, open};
 
 /// Threads that write, threads that read, and the operator's commands, which are another process:
-/// nobody hears that the database is locked, and all that was acknowledged is there.
+/// no caller gets `database is locked`, and all that was acknowledged is there.
 #[test]
 fn many_writers_readers_and_the_operator_do_not_lock_each_other_out() {
     const THREADS: u8 = 8;

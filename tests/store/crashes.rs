@@ -367,7 +367,7 @@ fn p15_a_cut_at_every_step_loses_nothing_and_leaves_nothing() {
     }
 }
 
-/// What an upload that is broken off and resumed has been told when the power is cut.
+/// What an interrupted and resumed upload has been told when the power fails.
 #[derive(Default)]
 struct Acknowledged {
     cookie: Option<Cookie>,
@@ -413,7 +413,7 @@ fn upload_in_parts(
 }
 
 /// P15 for sealed uploads: cut at every step, with and without the loss of what was not synced,
-/// what was acknowledged is there, what is pending goes on, and what nobody goes on with is gone
+/// what was acknowledged is there, what is pending resumes, and what no client resumes is gone
 /// when its lease has ended.
 #[test]
 fn p15_a_cut_of_a_sealed_upload_leaves_a_pending_one_or_a_whole_file() {
@@ -544,7 +544,7 @@ fn what_cannot_be_removed_is_left_to_the_sweep() {
     {
         let store = cut.open(directory.path());
         for cookie in &cookies[..2] {
-            // The record is withdrawn, and no more than that.
+            // The record is unpublished, and no more than that.
             cut.steps.store(1, Ordering::Relaxed);
             assert_eq!(store.remove(cookie), Ok(true));
             heal(&cut);

@@ -120,7 +120,7 @@ fn verify_knows_files_that_were_stored_before_there_were_digests() {
     );
 }
 
-/// What takes a cookie's name after it was reserved is not ours, whoever made it.
+/// What takes a cookie's name after it was reserved is not ours, whatever created it.
 #[test]
 fn a_directory_that_appears_under_a_reserved_name_is_left_alone() {
     let directory = directory();
@@ -376,7 +376,7 @@ fn what_only_looks_like_the_table_of_2019_is_foreign() {
     }
 }
 
-/// A power cut may keep the staged name of a file whose record was made, beside its own name or
+/// A power failure may keep the staged name of a file whose record exists, alongside its own or
 /// alone. A pending upload may have both names too.
 #[test]
 fn a_staged_blob_that_a_record_names_is_published_and_never_removed() {

@@ -77,7 +77,7 @@ fn database(directory: &Path) -> Connection {
     Connection::open(directory.join("fssGlobal.db")).expect("a database")
 }
 
-/// How many rows there are of what is on its way in or out, which is nothing when all is settled.
+/// The number of rows for directories being created or removed: none when recovery is complete.
 fn unsettled(directory: &Path) -> u64 {
     let count = "SELECT (SELECT count(*) FROM fss_unowned) + (SELECT count(*) FROM fss_pending)
                       + (SELECT count(*) FROM fss_checkpoint)";

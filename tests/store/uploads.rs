@@ -1,4 +1,4 @@
-//! Uploads that break off and go on.
+//! Uploads that are interrupted and resumed.
 
 use std::fs;
 use std::path::Path;
@@ -295,8 +295,8 @@ fn a_quota_is_kept() {
     );
 }
 
-/// However far the clock jumps, ahead or back: what is in progress goes on, and only what nobody
-/// goes on with ends.
+/// However far the clock jumps, ahead or back: what is in progress continues, and only what no
+/// client continues ends.
 #[test]
 fn a_clock_that_jumps_ends_nothing_that_is_in_progress() {
     const YEAR: u64 = 365 * 24 * 60 * 60;

@@ -13,7 +13,7 @@ fn name(name: &str) -> UserName {
     UserName::parse(name.as_bytes()).expect("a name")
 }
 
-/// The operator's side works beside a running server, and only where there is one.
+/// Administration works alongside a running server, and only in a server directory.
 #[test]
 fn the_operator_keeps_the_users() {
     let directory = directory();

@@ -1,5 +1,5 @@
 //! The client dies at a call of its own, or has a disk without a free byte: the same command again
-//! is done, leaves one copy and nothing beside it, and what can be read can still be read.
+//! is done, leaves one copy and nothing else, and what can be read can still be read.
 
 use std::fs;
 use std::process::Output;
@@ -57,7 +57,7 @@ impl Clients {
         })
     }
 
-    /// The profile has its files and no others; nothing hidden lies beside what was downloaded.
+    /// The profile has its files and no others; no hidden file is left next to what was downloaded.
     fn nothing_is_left(&self, case: &str) {
         let names = |directory: &str| {
             let entries = fs::read_dir(self.harness.path(directory)).expect("readable");

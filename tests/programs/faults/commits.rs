@@ -60,7 +60,7 @@ fn upload_with_a_failed_commit(
         let before = faulty.stored();
         let again = faulty.client(&["upload", "file"]);
         assert!(is_done(&again), "{case}: {again:?}");
-        // In FSS 1.0 nobody can ask what came of an upload whose connection broke.
+        // FSS 1.0 cannot query the result of an upload whose connection broke.
         let lost = if faulty.is_fss1 { before - BEFORE } else { 0 };
         assert!(lost <= 1);
         assert_eq!(faulty.stored(), BEFORE + 1 + lost, "{case}: there is one copy");
@@ -95,7 +95,7 @@ fn an_upload_of_fss1_survives_a_failed_commit() {
     uploads_with_failed_commits(Harness::of_fss1, 2);
 }
 
-/// If the commit that writes over a failed one fails too, nobody knows what the next start will
+/// If the commit that overwrites a failed one fails too, it is unknown what the next start will
 /// find: the server says nothing about the upload and stops, and the next one knows.
 #[test]
 fn a_server_that_does_not_know_what_was_committed_stops() {

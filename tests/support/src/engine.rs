@@ -1,4 +1,4 @@
-//! An engine answered by hand, which is what a driver with storage of its own does.
+//! An engine whose requests the test answers, as a driver with storage of its own does.
 
 use std::convert::Infallible;
 use std::task::Waker;

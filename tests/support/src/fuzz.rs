@@ -53,7 +53,7 @@ pub fn frame_parser(data: &[u8]) {
     }
 }
 
-/// A directory of a stranger, behind a byte that says how it is unpacked: nothing is written beside
+/// A stranger's directory, after a byte that selects how it is unpacked: nothing is written outside
 /// it.
 pub fn unpack(data: &[u8]) {
     let Some((&how, stream)) = data.split_first() else { return };
@@ -83,7 +83,7 @@ pub fn unpack(data: &[u8]) {
 const OUTWARD_LINKS: u8 = 1;
 const MENDED: u8 = 2;
 
-/// Makes the checksum of what looks like a header right, for no fuzzer guesses one.
+/// Corrects the checksum of what looks like a header, because no fuzzer guesses one.
 fn mend_checksums(stream: &mut [u8]) {
     let (blocks, _) = stream.as_chunks_mut::<512>();
     for block in blocks.iter_mut().filter(|block| block[257..262] == *b"ustar") {
@@ -214,7 +214,7 @@ pub fn sealed() -> (Header, Key) {
 }
 
 /// A server of FSS/2 with a sealed file under the cookie 1 and one of FSS 1.0 under 2, and a client
-/// that speaks by hand.
+/// that is scripted.
 pub fn fss2_server_by_hand<'a>() -> ScriptedPeer<'a, ServerSession<MemoryStore>> {
     let store = MemoryStore::with_clock(SequentialCookies, Retention::Forever, Clock::default());
     let (header, key) = sealed();
@@ -310,7 +310,7 @@ fn hear_all<M: Served>(mut scripted: ScriptedPeer<'_, M>, data: &[u8]) {
         let (piece, tail) = tail.split_at(length);
         match piece {
             [0xff, raw @ ..] => scripted.say_raw(raw),
-            // Nobody can seal less.
+            // No sealed file is shorter.
             [] | [_] => {}
             frame => scripted.say(frame),
         }

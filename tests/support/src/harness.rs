@@ -60,7 +60,7 @@ pub fn example_program(name: &str) -> Command {
     clean(Command::new(build.run().expect("the example builds").path()))
 }
 
-/// Without the settings of whoever runs the tests, and without a terminal to ask on.
+/// Without the settings of the user who runs the tests, and without a terminal to prompt on.
 fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("FSS_") {
@@ -205,7 +205,7 @@ impl Harness {
             .env("FSS_INVITE", invite.trim_end())))
     }
 
-    /// A client of somebody else, who has a profile of his own.
+    /// A client of another user, with a profile of its own.
     pub fn stranger(&self, server: &Server, arguments: &[&str]) -> Command {
         let mut command = self.client_command(server);
         command
@@ -251,7 +251,7 @@ impl Server {
         Self { child: None, address: address.to_owned() }
     }
 
-    /// From now on nobody reads its log, as when a terminal was closed.
+    /// From now on its log is not read, as when a terminal was closed.
     pub fn close_log(&mut self) {
         drop(self.child.as_mut().and_then(|child| child.stderr.take()));
     }

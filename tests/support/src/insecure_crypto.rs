@@ -1,7 +1,7 @@
 //! A provider whose RSA has no security: blocks carry their plaintext in the open.
 //!
 //! With it a fuzzer gets past the first block, and a test of the machines costs microseconds. It
-//! lives outside the library, so that nobody can use it by mistake.
+//! lives outside the library, so that it cannot be used by mistake.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +33,7 @@ struct OpenKey {
     pkcs8_der: Option<Secret>,
 }
 
-/// The key of somebody else than the recorded client and server: another one for each number but 0.
+/// A key other than the recorded client's and server's: a different one for each number but 0.
 pub fn identity(number: u8) -> Arc<dyn PrivateKey> {
     let mut der = crate::keys::client(&InsecureCrypto).public_key().as_bytes().to_vec();
     // Somewhere in the modulus.

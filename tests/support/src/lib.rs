@@ -1,10 +1,10 @@
 //! What the tests, fuzz targets and benchmarks of `fss` share.
 //!
-//! Two machines on a simulated wire in virtual time ([`sim_net`]), one that is played bytes to
-//! ([`replay`]), one whose peer is spoken for by hand ([`scripted_peer`]), an engine whose storage
-//! is answered by hand ([`engine`]), providers that count or leave out the arithmetic
+//! Two machines on a simulated wire in virtual time ([`sim_net`]), one that recorded bytes are replayed to
+//! ([`replay`]), one whose peer is scripted ([`scripted_peer`]), an engine whose storage requests
+//! the test answers ([`engine`]), providers that count or leave out the arithmetic
 //! ([`counting`], [`insecure_crypto`]), a store that counts and fails ([`fault_store`]), a clock
-//! that is set by hand ([`clock`]), repeatable random numbers ([`rng`]), archives to the byte
+//! that the test sets ([`clock`]), repeatable random numbers ([`rng`]), archives to the byte
 //! ([`raw_archive`]), and the bodies of the fuzz targets ([`fuzz`]).
 //!
 //! With the feature `programs` also the built programs in a temporary place (`harness`), and a

@@ -19,13 +19,13 @@ use crate::keys;
 use crate::rng::SeededRng;
 use crate::sim_net::{Caller, Served};
 
-/// More steps than a machine needs between two things that are said to it.
+/// More steps than a machine needs between two messages.
 const STEPS: usize = 100_000;
 
-/// What a server that is spoken for by hand says that it takes.
+/// The largest file and the window that a scripted server announces.
 pub const LIMITS: ServerLimits = ServerLimits::new(Some(1 << 40), 8 << 20);
 
-/// A machine, and the end that a test speaks for.
+/// A machine, and the peer that a test scripts.
 pub struct ScriptedPeer<'a, M: Served> {
     /// The machine at the other end.
     pub machine: M,
@@ -39,7 +39,7 @@ pub struct ScriptedPeer<'a, M: Served> {
     key: Arc<dyn PrivateKey>,
     rng: SeededRng,
     peer: Option<PublicKeyDer>,
-    /// What the machine has sent and nobody has taken, and what was said to it and it has not read.
+    /// What the machine sent and the peer has not read, and what was sent to it and is unread.
     said: Vec<u8>,
     unread: Vec<u8>,
     records: Option<Records>,
@@ -178,7 +178,7 @@ impl<'a, M: Served> ScriptedPeer<'a, M> {
         self.exchange_key_for(own.as_bytes());
     }
 
-    /// Hears the machine's key, and says one that need not be ours.
+    /// Reads the machine's key, and sends one that need not be ours.
     pub fn exchange_key_for(&mut self, der: &[u8]) {
         let (machine, used) =
             key_exchange::read(&self.said).expect("it is a key").expect("it is whole");
@@ -254,7 +254,7 @@ impl<'a, M: Served> ScriptedPeer<'a, M> {
         record
     }
 
-    /// All bytes that the machine has said and nobody has taken.
+    /// All bytes that the machine has sent and the peer has not read.
     pub fn said(&self) -> &[u8] {
         &self.said
     }
@@ -338,7 +338,7 @@ impl<'a, M: Served> ScriptedPeer<'a, M> {
         self.end.clone().expect("a machine whose peer has gone ends")
     }
 
-    /// Lets the machine go on until it waits for this end, or has ended.
+    /// Runs the machine until it waits for this end, or has ended.
     fn settle(&mut self) {
         for _ in 0..STEPS {
             if self.end.is_some() {
@@ -360,7 +360,7 @@ impl<'a, M: Served> ScriptedPeer<'a, M> {
                     self.unread.drain(..count);
                     self.machine.received(count);
                 }
-                // Whoever hears the last word goes.
+                // The side that reads the last message closes.
                 Ok(Step::Shutdown) => self.gone = true,
                 Ok(Step::Sleep(time)) => self.now = self.now + time,
                 Ok(Step::Request(request)) => self.machine.serve(request, &mut self.caller),
@@ -374,7 +374,7 @@ impl<'a, M: Served> ScriptedPeer<'a, M> {
     }
 }
 
-/// Opens the RSA message at the beginning of what somebody sent, and says how many bytes it had.
+/// Decrypts the RSA message at the beginning of the input, and returns its length in bytes.
 pub fn open_message(key: &Arc<dyn PrivateKey>, bytes: &[u8]) -> (Vec<u8>, usize) {
     let (mut receiver, mut start) = (Receiver::new(Arc::clone(key)), 0);
     loop {
