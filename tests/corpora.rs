@@ -217,7 +217,7 @@ fn what_fss2_parses() -> Seeds {
     seeds
 }
 
-/// Archives with each kind of entry, and such as lead out, behind a byte that lets checksums be
+/// Archives with each kind of entry, and with escaping ones, after a byte that lets checksums be
 /// wrong.
 fn archives() -> Seeds {
     let tree = Raw::default().directory(b"d").file(b"d/a", b"content").link(b"d/l", b"a");
@@ -287,7 +287,7 @@ fn key_exchanges() -> Seeds {
     .into()
 }
 
-/// What the server's target hears: whole exchanges, and those that a server must refuse.
+/// Input of the server's target: whole exchanges, and those that a server must refuse.
 fn what_clients_say() -> Seeds {
     let mut seeds: Seeds = exchanges()
         .into_iter()
@@ -314,7 +314,7 @@ fn what_clients_say() -> Seeds {
     seeds
 }
 
-/// What the client's target hears. It uploads 3000 bytes, and downloads whatever comes.
+/// Input of the client's target. It uploads 3000 bytes, and downloads any input.
 fn what_servers_say() -> Seeds {
     let mut seeds = Seeds::new();
     let mut add = |name: &str, kind: u8, plaintexts: &[Vec<u8>]| {
@@ -416,7 +416,7 @@ fn changed(bytes: &[u8], at: usize) -> Vec<u8> {
     bytes
 }
 
-/// The messages that one side sent behind its key, taken out of the blocks of the provider without
+/// The messages that one side sent after its key, taken out of the blocks of the provider without
 /// security.
 fn plaintexts(sent: &[u8]) -> Vec<Vec<u8>> {
     let (_, used) =
@@ -550,7 +550,7 @@ fn what_clients_of_fss2_say() -> BTreeMap<String, Vec<Vec<u8>>> {
         .into()
 }
 
-/// What our server answers to these, behind the byte that makes a client ask it.
+/// What our server answers to these, after the byte that selects the client's request.
 fn what_servers_of_fss2_say() -> Seeds {
     let kinds = [
         ("upload", 1),

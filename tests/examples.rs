@@ -60,7 +60,7 @@ fn a_text_goes_to_an_embedded_server_and_the_server_stops_in_order() {
     assert!(server.wait().expect("it ends").success());
 }
 
-/// Forwards connections behind a PROXY header; returns the address to connect to.
+/// Forwards connections after a PROXY header; returns the address to connect to.
 fn balancer(server: &str) -> String {
     use std::io::Write as _;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");

@@ -59,7 +59,7 @@ fn headers_of_real_proxies_are_read() {
         (b"PROXY TCP6 2001:db8::7 2001:db8::1 40000 954\r\n", Some("[2001:db8::7]:40000")),
         (b"PROXY UNKNOWN\r\n", None),
         (b"PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff::1 65535 65535\r\n", None),
-        // HAProxy's health check, and one with a checksum and padding behind the addresses.
+        // HAProxy's health check, and one with a checksum and padding after the addresses.
         (b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00", None),
         (
             b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x16\xc0\x00\x02\x07\xc6\x33\x64\x01\x9c\x40\x03\xba\x03\x00\x04\x01\x02\x03\x04\x04\x00\x00",

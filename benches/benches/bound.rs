@@ -1,6 +1,6 @@
 //! FSS 1.0 against its bound: the RSA private operations that a transfer cannot do without.
 //!
-//! In the same run and in turn it measures one private operation and whole transfers, counts the
+//! In the same run, alternately, it measures one private operation and whole transfers, counts the
 //! private operations of each, and prints how much of the time they are. The median over the rounds
 //! counts, so that a disturbance of the machine shows in none or in both.
 //!

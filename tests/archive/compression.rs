@@ -209,7 +209,7 @@ fn a_sample_tells_whether_it_is_worth_it() {
         assert!(!of(&noise(size, 1)), "{size} bytes of noise");
     }
     assert!(!of(b""));
-    // Noise at the beginning, text behind.
+    // Noise at the beginning, then text.
     assert!(of(&[noise(200_000, 1), text(1_800_000)].concat()));
     let mut long = Cursor::new(text(1_000_000));
     assert_eq!(sample(&mut long).unwrap().len(), 3 * 64 * 1024);

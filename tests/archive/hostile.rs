@@ -30,7 +30,7 @@ fn refused(stream: &[u8]) -> (String, Damage) {
     }
 }
 
-/// That the last entry is refused, behind others.
+/// That the last entry is rejected, after others.
 fn refuses(archive: Raw, at: &str, why: Damage) {
     let before = Raw::default().directory(b"./").file(b"first", b"content").0;
     let stream = [before, archive.end()].concat();
@@ -287,7 +287,7 @@ fn extended_headers_that_are_none() {
 #[test]
 fn checksums_that_are_wrong() {
     let place = Place::new();
-    // The last byte of the checksum is behind its end.
+    // The last byte of the checksum is after its end.
     for at in (0..512).filter(|&at| at != 155) {
         let mut block = header(b'0', b"x", b"", 0);
         block[at] ^= 1;

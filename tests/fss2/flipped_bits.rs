@@ -8,7 +8,7 @@ use rand_core::Rng as _;
 
 use super::*;
 
-/// Where the first record begins: behind key and hello.
+/// Where the first record begins: after key and hello.
 const RECORDS: usize = 450 + 512;
 
 type Transfer<'a> = &'a dyn Fn(Wire) -> Outcome<ClientEvent>;
@@ -70,7 +70,7 @@ fn tiny_upload(scenario: &Scenario, wire: Wire) -> Outcome<ClientEvent> {
     outcome
 }
 
-/// Where a server's records behind `K` begin, which is the same on every connection.
+/// Where a server's records after `K` begin, which is the same on every connection.
 fn behind_limits() -> usize {
     Scenario::fast().run(store(), vec![], &[], Wire::default()).from_server.len()
 }

@@ -1,4 +1,4 @@
-//! Who has not the password learns nothing of whether a file is there: the same bytes, after the
+//! Without the password it is not disclosed whether a file exists: the same bytes, after the
 //! same work (§16, §18).
 
 use fss::store::StoredFormat;
@@ -188,7 +188,7 @@ fn a_resume_with_another_header_is_refused_in_the_same_words() {
     );
 }
 
-/// No proof fits a decoy, not even one that is made of its verifier by who has stolen the server's
+/// No proof is valid for a decoy, not even one from its verifier by a thief of the server's
 /// secret.
 #[test]
 fn the_right_proof_for_a_decoy_is_refused() {

@@ -240,7 +240,7 @@ mod downloads {
         Download { earlier: Some(earlier), ..download() }
     }
 
-    /// The server says that the file ends where the client has got to: no chunk shows that it does.
+    /// The server claims that the file ends where the client stopped: no chunk proves it.
     #[test]
     fn a_download_that_goes_on_does_not_end_where_it_was() {
         for content in [content(), file(chunks(2).len())] {
@@ -648,7 +648,7 @@ fn a_list_that_does_not_end_is_refused() {
     assert_eq!((listed, frames_said(&mut scripted)), (LISTED_AT_ONCE, vec![broken()]));
 }
 
-/// It would be asked for again for ever.
+/// It would be requested endlessly.
 #[test]
 fn a_list_that_gives_nothing_and_promises_more_is_refused() {
     let mut scripted = Scenario::fast().with_server_by_hand(Operation::List { after: None }, &[]);
@@ -703,7 +703,7 @@ fn records_that_are_replayed_reordered_or_sent_back_do_not_open() {
     }
 }
 
-/// A server may not make a client wait for ever, whatever it was to say next.
+/// A server must not make a client wait for ever, whatever the next frame is.
 #[test]
 fn a_server_that_falls_silent_is_left() {
     let source = file(500_000);

@@ -22,7 +22,7 @@ fn meet(client: ClientSession, transport: &PublicKeyDer) -> ScriptedPeer<'static
     scripted
 }
 
-/// A server that a test speaks for, with the recorded identity, and a client that is to upload to
+/// A server that a test scripts, with the recorded identity, and a client that is to upload to
 /// it.
 fn hand(client: ClientSession) -> ScriptedPeer<'static, Scripted> {
     let operations = VecDeque::from([Operation::Upload(upload(Some(4)))]);
@@ -38,7 +38,7 @@ fn expecting_the_server() -> ClientSession {
     scenario.client().expecting(scenario.server.config().identity().public_key().fingerprint())
 }
 
-/// How a client ends that hears this as the server's first record. It must say and report nothing.
+/// The error of a client that receives this first record. It must send and report nothing.
 fn ends_silently(mut scripted: ScriptedPeer<'_, Scripted>, welcome: Welcome) -> Result<(), Error> {
     scripted.hear_raw();
     scripted.say(&Reply::Welcome(welcome).encode());
@@ -138,7 +138,7 @@ fn the_identity_is_neither_the_transport_key_nor_the_clients_and_has_its_one_for
     }
 }
 
-/// Who does not take the key for the server's does not poll again, and nothing has gone out.
+/// A caller that does not accept the key does not poll again, and nothing was sent.
 #[test]
 fn the_identity_is_reported_before_the_first_record_goes_out() {
     let mut scripted = hand(Scenario::fast().client()).greeted();
@@ -206,7 +206,7 @@ impl Recording {
         Self { scenario, hellos: [client.0, server.0], records }
     }
 
-    /// Whether the first record of each side opens for who has this half of the client's share.
+    /// Whether the private half of the client's share decrypts the first record of each side.
     fn opens_with(&self, private: [u8; 32]) -> [bool; 2] {
         let [client, server] = [&self.hellos[0], &self.hellos[1]];
         let client_hello = Hello::parse(client, Role::Client).expect("it is one");

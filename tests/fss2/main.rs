@@ -104,14 +104,14 @@ fn stored(content: &[u8]) -> MemoryStore {
     store
 }
 
-/// The bytes behind the header of a stored file.
+/// The bytes after the header of a stored file.
 fn sealed_bytes(store: &MemoryStore) -> Vec<u8> {
     let mut file = store.open(&cookie()).expect("the store works").expect("it is there");
     let size = usize::try_from(file.file().size).expect("it is small");
     file.read(0, size).expect("it can be read").to_vec()
 }
 
-/// Puts whatever bytes into a store, behind the header of a file, as a damaged disk or a hostile
+/// Puts any bytes into a store, after the header of a file, as a damaged disk or a hostile
 /// server has them.
 fn put(store: &MemoryStore, sealed: Vec<u8>) {
     let owner = Scenario::fast().client.identity().public_key().fingerprint();
@@ -190,12 +190,12 @@ impl Scenario {
         self.run(store, vec![Operation::Download(download())], &[], wire)
     }
 
-    /// A server of ours, and a client that the test speaks for.
+    /// Our server, and a client that the test scripts.
     fn with_client_by_hand<S: Store>(&self, store: S) -> ScriptedPeer<'static, ServerSession<S>> {
         ScriptedPeer::as_client(self.server(store), self.client.clone())
     }
 
-    /// A client of ours that has sent its first request, and a server that the test speaks for.
+    /// Our client that has sent its first request, and a server that the test scripts.
     fn with_server_by_hand<'a>(
         &self,
         operation: Operation,

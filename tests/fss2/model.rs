@@ -13,7 +13,7 @@ use super::*;
 #[derive(Clone, Debug)]
 enum Action {
     Upload(usize),
-    /// An upload of a size that breaks off on its way to the server.
+    /// An upload of a size that is interrupted in transit.
     Break(usize, usize),
     /// The same on the way back: the server may have it all.
     BreakAnswer(usize, usize),

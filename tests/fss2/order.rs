@@ -410,7 +410,7 @@ fn two_requests_at_once_are_answered_one_after_the_other() {
     assert_eq!(frames, [b"R\x001\0", b"R\x002\0", b"R\0EN", b"R\0OK"]);
 }
 
-/// The end of the stream is clean between operations (§14.7), for who has no more of them.
+/// The end of the stream is clean between operations (§14.7), for a client without further ones.
 #[test]
 fn a_server_that_goes_after_the_last_answer_is_no_error_for_who_has_finished() {
     for has_finished in [true, false] {

@@ -72,7 +72,7 @@ proptest! {
         assert_same(&run_everything(known, size, Wire::default()), &run_everything(known, size, cuts(lengths)));
     }
 
-    /// P10: a transfer that is cut off anywhere is an error for the waiting side, never success, and
+    /// P10: a transfer that is cut off anywhere is an error for the waiting side, no success, and
     /// stores nothing.
     #[test]
     fn p10_every_prefix_of_an_upload_fails(size in 0_usize..200_000, at in any::<prop::sample::Index>()) {
@@ -158,7 +158,7 @@ fn p10_uploads_and_downloads_fail_for_the_client_at_each_byte() {
     }
 }
 
-/// The server has stored the file, and its last word is lost: no success for the client, who knows
+/// The server has stored the file, and its last frame is lost: no success for the client, who knows
 /// enough to ask again.
 #[test]
 fn p10_a_lost_last_acknowledgement_is_no_success_for_the_client() {
@@ -242,7 +242,7 @@ fn a_size_that_no_file_has_is_misuse() {
     }
 }
 
-/// A file that has fewer bytes than its program said is no file: the server hears so, and nothing
+/// A file with fewer bytes than its program declared is an error: the server is told, and nothing
 /// is stored.
 #[test]
 fn a_source_that_ends_early_fails_the_upload() {

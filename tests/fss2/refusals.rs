@@ -324,7 +324,7 @@ fn unknown_codes_end_the_connection() {
     assert_eq!((refused.code, refused.text.as_str()), (None, "\u{fffd}[2J\u{fffd}"));
 }
 
-/// Nothing is asked, and the server says that it goes.
+/// There is no request, and the server announces that it closes.
 #[test]
 fn a_server_may_refuse_at_any_time() {
     for code in [ErrorCode::Idle, ErrorCode::Busy, ErrorCode::Protocol] {
@@ -340,7 +340,7 @@ fn a_server_may_refuse_at_any_time() {
     }
 }
 
-/// Whatever goes wrong on the client's side, the server hears that something did, and stores
+/// Whatever goes wrong on the client's side, the server receives an error, and stores
 /// nothing.
 #[test]
 fn a_client_that_gives_up_tells_the_server() {

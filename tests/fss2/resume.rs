@@ -167,7 +167,7 @@ fn a_file_that_ends_at_a_checkpoint_goes_on_to_its_end() {
     }
 }
 
-/// A lost acknowledgement must not lose the file (§17.13): the end is told once more, and nothing
+/// A lost acknowledgement must not lose the file (§17.13): the end is sent once more, and nothing
 /// else is sent.
 #[test]
 fn a_complete_upload_is_acknowledged_once_more() {
@@ -363,7 +363,7 @@ fn a_download_goes_on_after_the_chunks_that_are_there() {
     }
 }
 
-/// However a download breaks off, what was handed out and the rest are the file.
+/// However a download is interrupted, what was returned and the rest are the file.
 #[test]
 fn a_download_that_broke_off_goes_on() {
     let (scenario, content) = (Scenario::fast(), file(1_000_000));

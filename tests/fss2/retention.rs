@@ -103,7 +103,7 @@ fn deliveries_are_counted_down_in_lists() {
     assert_eq!(entries(&store), []);
 }
 
-/// With none left the cookie is unknown (§25.7), but to who has a claim.
+/// With none left the cookie is unknown (§25.7), except to a key with a claim.
 #[test]
 fn no_more_clients_download_at_once_than_there_are_deliveries() {
     let (store, clock) = keeping(Retention::Forever);

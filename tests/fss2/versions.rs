@@ -148,7 +148,7 @@ fn a_hello_from_a_key_that_is_not_in_its_one_form_is_refused() {
     }
 }
 
-/// How a client ends that hears this instead of a server's hello, and what it says to it.
+/// The error of a client that receives this instead of a server's hello, and what it sends.
 fn client_hears(message: &[u8]) -> (Result<(), Error>, Vec<u8>) {
     let scenario = Scenario::fast();
     let mut scripted = ScriptedPeer::new_server(
@@ -321,7 +321,7 @@ fn a_file_of_1_0_can_be_deleted_with_a_proof_and_not_without() {
     assert!(store.is_empty());
 }
 
-/// A client is told that a file is of 1.0 only if it asks; no proof goes out for it unless it was
+/// A client is told that a file is of 1.0 only if it asks; no proof is sent for it unless it was
 /// asked for (§18.11).
 #[test]
 fn a_client_is_told_of_a_file_of_1_0_and_downloads_none_as_sealed() {

@@ -18,7 +18,7 @@ use fss_test_support::stalling_proxy::StallingProxy;
 const MIB: usize = 1024 * 1024;
 /// Sizes at which something begins: nothing, a chunk, more than one record.
 const SIZES: [usize; 6] = [0, 1, 65_535, 65_536, 65_537, 300_000];
-/// A checkpoint, a window, and something behind them.
+/// A checkpoint, a window, and some bytes after them.
 const LARGE: usize = 30 * MIB;
 /// Bytes of a sealed file before its first checkpoint.
 const CHECKPOINT: u64 = 16_784_384;

@@ -311,7 +311,7 @@ fn last_words_do_not_wait_for_the_idle_time() {
     assert!(now.saturating_since(Time::ZERO) < Duration::from_secs(5), "{now:?}");
 }
 
-/// A full disk at any step: the client hears so, nothing is stored, and what was stored before is
+/// A full disk at any step: the client is told, nothing is stored, and what was stored before is
 /// still served.
 #[test]
 fn a_store_that_fails_is_told_and_stores_nothing() {

@@ -112,7 +112,7 @@ proptest! {
         prop_assert!(store.is_empty());
     }
 
-    /// P10 for downloads: a cut answer is an error for the client, whatever it has handed out
+    /// P10 for downloads: a truncated answer is an error for the client, whatever it has returned
     /// before.
     #[test]
     fn p10_every_prefix_of_a_download_fails(size in 0_usize..3000, at in any::<prop::sample::Index>()) {

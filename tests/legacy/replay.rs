@@ -1,4 +1,4 @@
-//! An attacker who has recorded connections of FSS 1.0 and plays them, or parts of them, to the
+//! An attacker who has recorded connections of FSS 1.0 and replays them, or parts of them, to the
 //! server in connections of his own (`docs/protocol.md` §12.10).
 //!
 //! With real RSA: the provider without security opens everything.

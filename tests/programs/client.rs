@@ -198,7 +198,7 @@ fn a_file_with_a_password_of_its_own_can_be_handed_on() {
         10,
         &["No such file, or the wrong password"],
     );
-    // Who knows the password may delete it.
+    // Anyone who knows the password may delete it.
     succeeds(&other(&["delete", &cookie, "--own-password"], "theirs"));
     fails(&other(&download, "theirs"), 10, &["No such file, or the wrong password"]);
     // Its owner knows that it has a password of its own.
@@ -578,7 +578,7 @@ fn an_upload_whose_cookie_was_not_told_is_not_made_twice() {
     fails(&again, 0, &["file is on the server already"]);
     assert_eq!(harness.does(&server, &["list", "--remote"]).lines().count(), 1);
     assert!(harness.does(&server, &["list"]).contains(&cookie(&again)));
-    // What was told is told: now it is another file.
+    // Its cookie was already printed: now it is another file.
     assert_ne!(cookie(&harness.client(&server, &["upload", "file"])), cookie(&again));
     assert_eq!(harness.does(&server, &["list", "--remote"]).lines().count(), 2);
 }

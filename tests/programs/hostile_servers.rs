@@ -28,7 +28,7 @@ struct Liar(Arc<Lies>);
 #[derive(Default)]
 struct Lies {
     store: MemoryStore,
-    /// The size that is told of a file, if it is not the true one.
+    /// The announced size of a file, if it is false.
     size: AtomicU64,
     /// After how many bytes reading fails; never, if it is 0.
     readable: AtomicU64,
@@ -189,7 +189,7 @@ impl Begun {
         self.harness.client(&self.server, &["download", "file", "-o", "back"])
     }
 
-    /// The lie is told as such, and then the truth is taken.
+    /// The false answer is reported, and then the true one is accepted.
     fn sees_through(self, size: u64) {
         self.liar.tell_size(size);
         fails(&self.download(), 15, &["cannot download file"]);

@@ -25,7 +25,7 @@ fn load(arguments: &[&str]) -> String {
     told
 }
 
-/// The number behind this.
+/// The number after this text.
 #[track_caller]
 fn number(told: &str, what: &str) -> u64 {
     let line = told

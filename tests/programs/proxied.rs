@@ -18,7 +18,7 @@ const FREE: usize = 10;
 /// of the clock, of which one or another may be over by chance; not all.
 const TRIED: usize = FREE + 6;
 
-/// Forwards connections to a server, each behind this header; gives the address to connect to.
+/// Forwards connections to a server, each after this header; returns the address to connect to.
 fn forward(server: &str, header: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let (address, server) = (listener.local_addr().expect("an address"), server.to_owned());

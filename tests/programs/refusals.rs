@@ -153,7 +153,7 @@ fn what_makes_no_sense_is_2() {
     );
 }
 
-/// A server that is none, or goes away: the user hears which, and no half file stays.
+/// No server, or one that disconnects: the user is told which, and no partial file stays.
 #[test]
 fn servers_that_are_none_are_told_apart() {
     let harness = Harness::new();

@@ -13,7 +13,7 @@ use fss_test_support::stalling_proxy::StallingProxy;
 const MIB: usize = 1024 * 1024;
 /// A file of several checkpoints, which are 16 MiB apart.
 const SIZE: usize = 36 * MIB;
-/// Where it breaks off: more than a window beyond the first checkpoint, so that this is known to
+/// Where it is cut off: more than a window beyond the first checkpoint, so that this is known to
 /// both sides.
 const HELD: u64 = 28 * MIB as u64;
 const GOES_ON: &str = "goes on after ";

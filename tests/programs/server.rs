@@ -130,7 +130,7 @@ fn files_outlive_the_server() {
     assert_eq!(harness.does(&server, &["download", &cookie, "-o", "-"]), "kept");
 }
 
-/// Of more clients than there are places some are told to come again; who does so gets in.
+/// Clients beyond the connection limit are told to retry; a retry succeeds.
 #[test]
 fn more_clients_than_connections_are_told_to_come_again() {
     for harness in [Harness::new(), Harness::of_async_server()] {

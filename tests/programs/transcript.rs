@@ -29,7 +29,7 @@ const VARIABLE: [(&str, &str); 10] = [
 pub struct Transcript(String);
 
 impl Transcript {
-    /// Runs a command, and takes it down as the user would have typed it.
+    /// Runs a command, and records it as the user would have typed it.
     pub fn run(&mut self, typed: &str, command: &mut Command) -> Output {
         let output = run(command);
         self.take(typed, &output);

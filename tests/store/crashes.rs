@@ -1,4 +1,4 @@
-//! What a power cut leaves behind, whenever it comes.
+//! What a power failure leaves behind, at any step.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -33,11 +33,11 @@ struct PowerCut {
     last_is_done: bool,
     /// How much of each staged blob would survive.
     synced: Arc<Mutex<HashMap<String, u64>>>,
-    /// What the disk says that it has room for.
+    /// The free space that the disk reports.
     free: Option<Free>,
 }
 
-/// A store on a disk that says that it has room for so much.
+/// A store on a disk that reports this much free space.
 pub fn on_a_disk(free: Free) -> (tempfile::TempDir, impl Store) {
     let directory = directory();
     let store = PowerCut { free: Some(free), ..PowerCut::new(true) }.open(directory.path());
@@ -488,7 +488,7 @@ fn goes_on_after_a_cut(store: &impl Store, file: &NewFile, content: &Bytes, told
     assert!(get(store, &cookie) == Ok(Some(content.to_vec())));
 }
 
-/// A claim is durable before it is told of, and a file whose last delivery was acknowledged goes,
+/// A claim is durable before it is reported, and a file whose last download was acknowledged goes,
 /// now or later.
 #[test]
 fn p15_a_cut_of_a_delivery_keeps_the_claim_or_ends_it() {

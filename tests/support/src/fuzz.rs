@@ -359,8 +359,8 @@ fn legacy_state() -> ServerState {
     crate::keys::server_state(Arc::new(InsecureCrypto))
 }
 
-/// Feeds a machine and checks what holds whatever comes: it ends, its buffers are bounded, its last
-/// answer is for ever.
+/// Feeds a machine and checks what holds for any input: it ends, its buffers are bounded, its last
+/// result is final.
 fn survive<M: Machine>(machine: &mut M, data: &[u8], mut serve: impl FnMut(&mut M, M::Request)) {
     let key = key_exchange::write(crate::keys::client(&InsecureCrypto).public_key().as_bytes());
     let wire = [key, as_wire(data)].concat();

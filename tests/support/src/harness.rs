@@ -107,7 +107,7 @@ impl Harness {
         Self { server: async_server_program, ..Self::new() }
     }
 
-    /// With clients that are told to speak FSS 1.0.
+    /// With clients that are set to speak FSS 1.0.
     pub fn of_fss1() -> Self {
         Self { protocol: Some("1.0"), ..Self::new() }
     }
@@ -246,7 +246,7 @@ impl Server {
         Self { address: address.trim_end().to_owned(), child: Some(child) }
     }
 
-    /// A server at an address where none of ours is.
+    /// An address without a server of ours.
     pub fn nowhere(address: &str) -> Self {
         Self { child: None, address: address.to_owned() }
     }

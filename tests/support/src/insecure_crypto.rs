@@ -122,7 +122,7 @@ impl PublicKey for OpenKey {
 }
 
 impl OpenKey {
-    /// Says who has signed what.
+    /// Names the signer of a message.
     fn signature(&self, message: &[u8]) -> Vec<u8> {
         let mut signature = [self.public.fingerprint().as_bytes(), message].concat();
         signature.resize(BLOCK, 0);

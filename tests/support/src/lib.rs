@@ -1,6 +1,6 @@
 //! What the tests, fuzz targets and benchmarks of `fss` share.
 //!
-//! Two machines on a simulated wire in virtual time ([`sim_net`]), one that recorded bytes are replayed to
+//! Two machines on a simulated wire in virtual time ([`sim_net`]), one that bytes are replayed to
 //! ([`replay`]), one whose peer is scripted ([`scripted_peer`]), an engine whose storage requests
 //! the test answers ([`engine`]), providers that count or leave out the arithmetic
 //! ([`counting`], [`insecure_crypto`]), a store that counts and fails ([`fault_store`]), a clock

@@ -1,4 +1,4 @@
-//! Bytes played to a machine, as a peer who sends them and goes would.
+//! Bytes replayed to a machine, as by a peer that sends them and closes.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A connection of FSS/2 of which a test speaks for one end, frame by frame: for peers that no
+//! A connection of FSS/2 of which a test scripts one end, frame by frame: for peers that no
 //! machine of ours would be.
 
 use std::sync::Arc;
@@ -53,7 +53,7 @@ struct Records {
     send: Direction,
     receive: Direction,
     handshake: Handshake,
-    /// Once the server's identity is told.
+    /// Once the server's identity is known.
     binding: Option<Binding>,
 }
 
@@ -64,7 +64,7 @@ pub struct Secrets {
 }
 
 impl<'a, M: Served> ScriptedPeer<'a, M> {
-    /// A connection on which nothing is said yet. `config` is that of the end that is spoken for;
+    /// A connection without any bytes yet. `config` is that of the scripted end;
     /// `source` is what the machine uploads.
     pub fn new(machine: M, config: Config, source: &'a [u8]) -> Self {
         let caller = Caller::new(source);
@@ -92,7 +92,7 @@ impl<'a, M: Served> ScriptedPeer<'a, M> {
         scripted
     }
 
-    /// A connection on which nothing is said yet, spoken for as a server with the identity of
+    /// A connection without any bytes yet, scripted as a server with the identity of
     /// `config` and the transport key of the vectors.
     pub fn new_server(machine: M, config: Config, source: &'a [u8]) -> Self {
         let key = keys::transport(&**config.provider());

@@ -14,7 +14,7 @@ use fss::{Error, Machine, ServerSession, Step, Time};
 /// More steps than any exchange of the sizes that are tested needs.
 const STEPS: usize = 400_000;
 
-/// A record and what may wait behind it: a list of 256 files.
+/// A record and what may be queued after it: a list of 256 files.
 const LONGEST_OUTPUT: usize = 300 * 1024;
 
 /// How the wire behaves.
