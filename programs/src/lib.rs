@@ -5,5 +5,6 @@ pub mod client;
 mod duration;
 pub mod load;
 mod open_files;
+mod reference;
 pub mod server;
 mod terminal;

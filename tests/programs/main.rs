@@ -13,6 +13,7 @@ mod legacy;
 #[cfg(target_os = "linux")]
 mod load;
 mod proxied;
+mod reference;
 mod refusals;
 mod resume;
 mod scripts;

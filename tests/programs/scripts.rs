@@ -110,16 +110,6 @@ fn without_a_server_the_rest_is_not_tried() {
     assert_eq!(told.matches("error:").count(), 1, "{told}");
 }
 
-#[test]
-fn shells_get_completions() {
-    for (shell, tells) in
-        [("bash", "_client()"), ("zsh", "#compdef client"), ("fish", "complete -c client")]
-    {
-        let output = run(client_program().args(["completions", shell]));
-        assert!(succeeds(&output).contains(tells), "{shell}");
-    }
-}
-
 /// A stranger knows cookie and password; what the file is called and when it was written is sealed
 /// with it.
 #[test]

@@ -54,7 +54,7 @@ impl Desk {
 #[test]
 fn help_of_every_command() {
     let mut transcript = Transcript::default();
-    let commands = "upload download list search forget delete clean info sign-up change-password forget-server completions";
+    let commands = "upload download list search forget delete clean info sign-up change-password forget-server completions man";
     for command in std::iter::once("").chain(commands.split(' ')) {
         let arguments = [command, "--help"];
         let arguments = arguments.iter().filter(|argument| !argument.is_empty());
@@ -70,6 +70,8 @@ fn help_of_every_command() {
         &["users"],
         &["users", "add"],
         &["users", "invite"],
+        &["completions"],
+        &["man"],
     ] {
         let typed = format!("server {} --help", command.join(" ")).replace("  ", " ");
         let shown = succeeds(&transcript.run(&typed, server_program().args(command).arg("--help")));

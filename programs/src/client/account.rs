@@ -17,8 +17,8 @@ use crate::client::report::{self, Reporter};
 use crate::terminal::failure::{Failure, code, typed};
 use crate::terminal::secrets::Wanted;
 
-const PASSWORD: Wanted = Wanted { name: "password", variable: "FSS_PASSWORD" };
-const NEW_PASSWORD: Wanted = Wanted { name: "password", variable: "FSS_NEW_PASSWORD" };
+pub const PASSWORD: Wanted = Wanted { name: "password", variable: "FSS_PASSWORD" };
+pub const NEW_PASSWORD: Wanted = Wanted { name: "password", variable: "FSS_NEW_PASSWORD" };
 pub const FILE_PASSWORD: Wanted =
     Wanted { name: "password of the file", variable: "FSS_FILE_PASSWORD" };
 

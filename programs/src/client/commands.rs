@@ -5,11 +5,35 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
-use crate::client::account::Account;
-use crate::client::options::{Command, Options};
+use crate::client::account::{self, Account};
+use crate::client::options::{Command, EXAMPLES, EXIT_CODES, Options};
 use crate::client::report::{Outcome, Reporter};
 use crate::client::{download, interrupt, listing, menu, remote, upload};
-use crate::terminal::failure::{Failure, program};
+use crate::reference::Manual;
+use crate::terminal::failure::Failure;
+
+const MANUAL: Manual = Manual {
+    section: "1",
+    examples: EXAMPLES,
+    exit_codes: EXIT_CODES,
+    secrets: &[
+        (account::PASSWORD, "The profile's password"),
+        (account::NEW_PASSWORD, "The new password of change-password"),
+        (account::FILE_PASSWORD, "The password of a file with its own"),
+        (remote::INVITE, "The invite of sign-up --invite"),
+    ],
+    variables: &[(
+        "FSS_SERVER",
+        "The server to use if neither --server nor a file's record names one.",
+    )],
+    files: &[(
+        "$XDG_DATA_HOME/fss",
+        "The profile, unless --profile names another directory: its key, the list of files, the \
+             keys of known servers, and the journals of interrupted transfers. Without XDG_DATA_HOME \
+             it is ~/.local/share/fss.",
+    )],
+    see_also: "fss-server(8)",
+};
 
 /// Does what the command line says. Gives the exit code.
 pub fn main(options: &Options) -> ExitCode {
@@ -17,9 +41,9 @@ pub fn main(options: &Options) -> ExitCode {
     if let Err(error) = interrupt::watch(reporter) {
         reporter.warn(&format!("an interrupted download will leave its part file: {error}"));
     }
-    if let Some(Command::Completions { shell }) = options.command {
-        clap_complete::generate(shell, &mut Options::command(), program(), &mut std::io::stdout());
-        return ExitCode::SUCCESS;
+    if let Some(Command::Reference(reference)) = &options.command {
+        let done = reference.run(Options::command(), &MANUAL);
+        return done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS);
     }
     let outcome = run(options, reporter)
         .unwrap_or_else(|failure| Outcome::failed(reporter.failure(&failure)));
@@ -72,7 +96,7 @@ fn run(options: &Options, reporter: Reporter) -> Result<Outcome, Failure> {
         Command::SignUp { name, invite } => remote::sign_up(&account, options, name, *invite)?,
         Command::ChangePassword { modern } => account.change_password(*modern)?,
         Command::ForgetServer => account.forget_server(&options.server(None))?,
-        Command::Completions { .. } => {}
+        Command::Reference(_) => {}
     }
     Ok(Outcome::DONE)
 }

@@ -14,6 +14,8 @@ use fss::crypto::Fingerprint;
 
 use crate::client::source::Compress;
 use crate::duration::duration;
+use crate::reference::{Reference, exit_codes};
+use crate::terminal::failure::code;
 
 /// The server that is asked where none is named.
 const DEFAULT_SERVER: &str = "127.0.0.1";
@@ -25,7 +27,7 @@ const DEFAULT_PORT: u16 = 954;
 /// The profile's password is asked for, or taken from FSS_PASSWORD, FSS_PASSWORD_FILE or
 /// FSS_PASSWORD_COMMAND. Without a command, on a terminal, there is a menu.
 #[derive(Debug, Parser)]
-#[command(name = "fss", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
+#[command(name = "fss", version, before_help = EXAMPLES, after_help = exit_codes(EXIT_CODES))]
 #[command(next_help_heading = "Options of all commands")]
 pub struct Options {
     /// Server to use: by default the one that a file's record names, then that of the environment,
@@ -54,14 +56,26 @@ pub struct Options {
     pub command: Option<Command>,
 }
 
-const EXAMPLES: &str = "Examples:
+pub const EXAMPLES: &str = "Examples:
   fss upload notes.txt                          prints the cookie
   fss download notes.txt                        brings the file back by its name, or by its cookie
   fss --server fss.example.org:954 upload a b   several files
   fss list";
 
-const EXIT_CODES: &str = "Exit codes: 0 ok, 1 other, 2 usage, 10 no such file or wrong password of a file, 11 busy or limit reached, 12 wrong password, \
-13 server key changed, 14 quota or disk full, 15 damaged file, 16 too many attempts, 75 network, 130 interrupted.";
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "ok"),
+    (code::OTHER, "other"),
+    (code::USAGE, "usage"),
+    (code::NO_SUCH_FILE, "no such file or wrong password of a file"),
+    (code::LIMIT, "busy or limit reached"),
+    (code::WRONG_PASSWORD, "wrong password"),
+    (code::KEY_CHANGED, "server key changed"),
+    (code::NO_ROOM, "quota or disk full"),
+    (code::INTEGRITY, "damaged file"),
+    (code::ATTEMPTS, "too many attempts"),
+    (code::NETWORK, "network"),
+    (code::INTERRUPTED, "interrupted"),
+];
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -160,11 +174,8 @@ pub enum Command {
     },
     /// Forget the key of a server, after its operator has confirmed that it was changed
     ForgetServer,
-    /// Print completions for a shell, to be put where it looks for them
-    Completions {
-        /// Which shell
-        shell: clap_complete::Shell,
-    },
+    #[command(flatten)]
+    Reference(Reference),
 }
 
 /// A name as it is listed: what is not UTF-8 in it is replaced, as it was there.

@@ -23,7 +23,7 @@ use crate::terminal::failure::{Failure, code};
 use crate::terminal::secrets::Wanted;
 use fss::driver::Call;
 
-const INVITE: Wanted = Wanted { name: "invite", variable: "FSS_INVITE" };
+pub const INVITE: Wanted = Wanted { name: "invite", variable: "FSS_INVITE" };
 
 /// The most files that are listed: a server that lists for ever must not fill the memory. Ten times
 /// what one key may have.

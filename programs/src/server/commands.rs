@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::CommandFactory as _;
 use fss::crypto::{PrivateKey, default_provider};
 use fss::key_file::{KeyDirectory, KeyEncoding, KeyRole};
 use fss::{Config, Password, SystemRng};
 
+use crate::reference::Manual;
 use crate::server::Runtime;
 use crate::server::listen::listen_at_all;
-use crate::server::options::{Command, Options};
+use crate::server::options::{Command, EXAMPLES, EXIT_CODES, Options};
 use crate::server::service::Service;
 use crate::server::{metrics, users, verify};
 use crate::terminal::failure::Failure;
@@ -18,6 +20,22 @@ use crate::terminal::secrets::Wanted;
 
 const CODE: Wanted = Wanted { name: "operation code", variable: "FSS_CODE" };
 const NEW_CODE: Wanted = Wanted { name: "operation code", variable: "FSS_NEW_CODE" };
+
+const MANUAL: Manual = Manual {
+    section: "8",
+    examples: EXAMPLES,
+    exit_codes: EXIT_CODES,
+    secrets: &[
+        (CODE, "The operation code, which opens the server's key"),
+        (NEW_CODE, "The new operation code of change-code"),
+    ],
+    variables: &[],
+    files: &[(
+        "fss-data",
+        "The files, the database and the key, unless --data names another directory.",
+    )],
+    see_also: "fss(1)",
+};
 
 /// Does what the command line says. Gives the exit code.
 pub fn main(usual: Runtime) -> ExitCode {
@@ -46,6 +64,7 @@ fn run(options: &Options, runtime: Runtime) -> Result<(), Failure> {
         }
         Some(Command::Verify) => verify::run(&options.data),
         Some(Command::Users(command)) => users::run(&options.data, command),
+        Some(Command::Reference(reference)) => reference.run(Options::command(), &MANUAL),
         None => {
             // The store first: it holds the lock of the directory, and a foreign directory must not
             // get a key.

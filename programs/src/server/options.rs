@@ -18,15 +18,16 @@ use fss::{Limits, RandomCookies, SequentialCookies, Versions};
 use ipnet::IpNet;
 
 use crate::duration::duration;
+use crate::reference::{Reference, exit_codes};
 use crate::server::Runtime;
-use crate::terminal::failure::Failure;
+use crate::terminal::failure::{Failure, code};
 
 /// Saves people's files and gives them back.
 ///
 /// The operation code that opens the server's key is asked for, or taken from FSS_CODE,
 /// FSS_CODE_FILE or FSS_CODE_COMMAND.
 #[derive(Debug, Parser)]
-#[command(name = "fss-server", version, after_help = EXAMPLES, args_override_self = true)]
+#[command(name = "fss-server", version, after_help = format!("{EXAMPLES}\n\n{}", exit_codes(EXIT_CODES)), args_override_self = true)]
 pub struct Options {
     /// Address and port to listen on, also several times; [::]:954 for IPv6
     #[arg(
@@ -118,13 +119,22 @@ pub struct Options {
 /// What to do about a file that cannot be used.
 const OPTIONS_FILE: &str = "a line for each option, as in: connections 1000";
 
-const EXAMPLES: &str = "Examples:
+pub const EXAMPLES: &str = "Examples:
   fss-server --listen 127.0.0.1:9540 --data files      serve, making directory and key if they are not there
   fss-server --data files fingerprint                  show the key's fingerprint
   fss-server --data files --keep 30d                   keep new files for a month
   fss-server --data files verify                       look for damaged files, also while it runs; exit code 15 if there are any
   fss-server --data files --members                    serve only users
   fss-server --data files users invite --quota 20G     print an invite for a new user";
+
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "ok"),
+    (code::OTHER, "other"),
+    (code::USAGE, "usage"),
+    (code::WRONG_PASSWORD, "wrong operation code"),
+    (code::NO_ROOM, "disk full"),
+    (code::INTEGRITY, "damaged files"),
+];
 
 /// What to do instead of serving.
 #[derive(Debug, Subcommand)]
@@ -138,6 +148,8 @@ pub enum Command {
     /// Administer users, also while the server runs
     #[command(subcommand)]
     Users(UsersCommand),
+    #[command(flatten)]
+    Reference(Reference),
 }
 
 /// What to do with users.
