@@ -138,10 +138,15 @@ impl std::fmt::Debug for Arguments<'_> {
 }
 
 fn split_name(argument: &[u8]) -> Option<(&str, &[u8])> {
-    let end = argument.iter().position(|byte| !matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))?;
+    let end = argument.iter().position(|&byte| !is_of_name(byte))?;
     let (name, value) = argument.split_at(end);
     let value = value.strip_prefix(b"=").filter(|_| end > 0)?;
     Some((std::str::from_utf8(name).ok()?, value))
+}
+
+/// Whether a name may have this character.
+fn is_of_name(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')
 }
 
 /// Reads a number: decimal, without sign or leading zero, at most 2^63 - 1.
@@ -183,20 +188,34 @@ pub fn write(
     positional: &[&[u8]],
     named: &[(&str, &[u8])],
 ) -> Result<Vec<u8>, InvalidFrame> {
+    // `F` is the flag of data, which has no arguments.
+    if !flag.is_ascii_alphabetic() || flag == b'F' {
+        return Err(InvalidFrame::NoFlag);
+    }
+    if positional.len() + named.len() > MAX_ARGUMENTS {
+        return Err(InvalidFrame::TooManyArguments);
+    }
     let mut frame = vec![flag, 0];
-    for argument in positional {
-        frame.extend([argument, b"\0".as_slice()].concat());
-    }
-    for (name, value) in named {
-        frame.extend([name.as_bytes(), b"=", value, b"\0"].concat());
-    }
-    let read = match Frame::parse(&frame)? {
-        Frame::Other(_, arguments) => {
-            arguments.positional == positional && arguments.named == named
+    for &argument in positional {
+        if argument.contains(&0) || split_name(argument).is_some() {
+            return Err(InvalidFrame::NulInArgument);
         }
-        Frame::Data(_) => false,
-    };
-    if read { Ok(frame) } else { Err(InvalidFrame::NulInArgument) }
+        frame.extend_from_slice(argument);
+        frame.push(0);
+    }
+    for (index, &(name, value)) in named.iter().enumerate() {
+        if name.is_empty() || !name.bytes().all(is_of_name) || value.contains(&0) {
+            return Err(InvalidFrame::NulInArgument);
+        }
+        if named[..index].iter().any(|&(there, _)| there == name) {
+            return Err(InvalidFrame::NameTwice);
+        }
+        frame.extend_from_slice(name.as_bytes());
+        frame.push(b'=');
+        frame.extend_from_slice(value);
+        frame.push(0);
+    }
+    Ok(frame)
 }
 
 /// Why a record is not a frame.
@@ -256,6 +275,39 @@ mod tests {
             "it would be read as a named one"
         );
         assert!(write(b'N', &[b"A=b"], &[]).is_ok(), "names have no capitals");
+    }
+
+    /// Only what is parsed as what it was is written, and all of that.
+    #[test]
+    fn what_is_written_is_parsed_as_the_same() {
+        let values = [&b""[..], b"x", b"=", b"a=b", b"A=b", b"\0"];
+        let names = ["", "a", "b-1", "A", "a=", "a\0", "\u{e4}"];
+        let one = || values.map(|value| vec![value]);
+        let two = values.iter().flat_map(|&first| values.map(|second| vec![first, second]));
+        let many = [vec![], vec![&b"x"[..]; MAX_ARGUMENTS], vec![&b"x"[..]; MAX_ARGUMENTS + 1]];
+        let alone = names.iter().flat_map(|&name| values.map(|value| vec![(name, value)]));
+        let pairs = names.iter().flat_map(|&name| names.map(|other| [name, other]));
+        let pairs = pairs.map(|pair| pair.map(|name| (name, &b"v"[..])).to_vec());
+        let all_named: Vec<_> = std::iter::once(vec![]).chain(alone).chain(pairs).collect();
+        for positional in one().into_iter().chain(two).chain(many) {
+            for named in &all_named {
+                for flag in [b'R', b'F', b'5'] {
+                    let mut frame = vec![flag, 0];
+                    for argument in &positional {
+                        frame.extend([argument, &b"\0"[..]].concat());
+                    }
+                    for (name, value) in named {
+                        frame.extend([name.as_bytes(), b"=", value, b"\0"].concat());
+                    }
+                    let is_same = Frame::parse(&frame)
+                        == Ok(Frame::Other(
+                            flag,
+                            Arguments { positional: positional.clone(), named: named.clone() },
+                        ));
+                    assert_eq!(write(flag, &positional, named).ok(), is_same.then_some(frame));
+                }
+            }
+        }
     }
 
     #[test]
