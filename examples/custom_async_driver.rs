@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use fss::client::{ClientRequest, ClientSession, Operation};
 use fss::server::{ServerEngine, ServerState};
-use fss::store::transfer::{StoreRequest, Transfer};
+use fss::store::transfer::Transfer;
 use fss::{Config, Machine, MemoryStore, Step, Time};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -59,10 +59,8 @@ async fn serve(mut stream: TcpStream, config: Config) -> Result<(), fss::Error> 
     let mut storage = Transfer::new(MemoryStore::new());
     loop {
         match next(&mut engine, &mut stream, start).await? {
-            Stop::Request(StoreRequest { id, operation }) => {
-                // Await your storage here.
-                engine.complete(id, storage.answer(operation));
-            }
+            // Await your storage here.
+            Stop::Request(request) => engine.complete(storage.answer(request)),
             Stop::Event(event) => println!("server: {event:?}"),
             Stop::Close => return Ok(()),
         }

@@ -76,13 +76,12 @@ impl FileReader for Stored {
         &self.0
     }
 
-    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
-        let start = usize::try_from(offset).ok().filter(|start| *start <= self.1.len());
-        let end = start.and_then(|start| start.checked_add(length));
-        match start.zip(end.filter(|end| *end <= self.1.len())) {
-            Some((start, end)) => Ok(self.1.slice(start..end)),
-            None => Err(StoreError::new(StoreErrorKind::Damaged, "the file is too short")),
-        }
+    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), StoreError> {
+        let rest = usize::try_from(offset).ok().and_then(|start| self.1.get(start..));
+        let data = rest.and_then(|rest| rest.get(..buffer.len()));
+        let short = || StoreError::new(StoreErrorKind::Damaged, "the file is too short");
+        buffer.copy_from_slice(data.ok_or_else(short)?);
+        Ok(())
     }
 }
 

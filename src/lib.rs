@@ -127,6 +127,7 @@ pub mod guide;
 pub mod key_file;
 mod limits;
 mod pem;
+mod pool;
 #[cfg(feature = "profile")]
 pub mod profile;
 pub mod proxy;

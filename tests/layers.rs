@@ -14,7 +14,7 @@ use std::path::Path;
 /// each other.
 const ORDER: &[&[(&str, &[&str])]] = &[
     // With them what is no type, and imports nothing of the library's but random numbers.
-    &[("types", &["types", "pem", "durable", "remove", "proxy"])],
+    &[("types", &["types", "pem", "pool", "durable", "remove", "proxy"])],
     &[("crypto", &["crypto"])],
     &[("format", &["chain", "format", "sealed", "key_file"])],
     &[("store", &["store"]), ("wire", &["wire"])],

@@ -544,7 +544,7 @@ impl Protocol for Client {
     const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> =
         Some((b"E\0illegal user state\0", "illegal user state"));
 
-    fn waiting(&self) -> Waiting<ClientRequest> {
+    fn waiting(&mut self) -> Waiting<ClientRequest> {
         match &self.state {
             // What was reported comes before what it leads to.
             State::Greeting | State::Finishing(_) | State::Whole(_) => Waiting::Proceed,

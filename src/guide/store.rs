@@ -31,5 +31,5 @@
 //! The methods of a store may block. `driver::blocking` calls them on the thread of the connection,
 //! `driver::tokio` on a bounded number of threads. A store that is asynchronous by itself answers a
 //! [`ServerEngine`](crate::server::ServerEngine) directly: its requests are
-//! [`StoreOperation`](crate::store::transfer::StoreOperation)s, and
+//! [`StoreRequest`](crate::store::transfer::StoreRequest)s, and
 //! [`complete`](crate::server::ServerEngine::complete) has the answer.

@@ -13,7 +13,7 @@ use super::{PeerAddress, ServerEvent};
 use crate::error::{Error, Refusal};
 use crate::session::{Link, Runner, machine_with_runner};
 use crate::store::StoreError;
-use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
+use crate::store::transfer::{StoreReply, StoreRequest};
 use crate::types::random::SystemRng;
 
 /// How long a connection has for its key that is to be told that it is one too many.
@@ -29,7 +29,7 @@ const REFUSED: Duration = Duration::from_secs(2);
 /// ```
 /// use fss::client::legacy::LegacySession;
 /// use fss::server::{ServerEngine, ServerState};
-/// use fss::store::transfer::{StoreOperation, StoreReply};
+/// use fss::store::transfer::{StoreReply, StoreRequest};
 /// use fss::{Config, Machine, Password, Step, Time};
 ///
 /// fn carry(from: &mut impl Machine, to: &mut impl Machine) {
@@ -49,14 +49,14 @@ const REFUSED: Duration = Duration::from_secs(2);
 ///     match server.poll(now)? {
 ///         Step::Send => carry(&mut server, &mut client),
 ///         Step::Request(request) => {
-///             let (name, reply) = match request.operation {
-///                 StoreOperation::Create { .. } => ("create", StoreReply::Created { cookie: "7".parse()?, expires: None, granted: Default::default() }),
-///                 StoreOperation::Write { .. } => ("write", StoreReply::Done),
-///                 StoreOperation::Commit => ("commit", StoreReply::Committed { chain: fss::chain::Chain::new(b"").digest() }),
+///             let (name, reply) = match request {
+///                 StoreRequest::Create { .. } => ("create", StoreReply::Created { cookie: "7".parse()?, expires: None, granted: Default::default() }),
+///                 StoreRequest::Write { .. } => ("write", StoreReply::Done),
+///                 StoreRequest::Commit => ("commit", StoreReply::Committed { chain: fss::chain::Chain::new(b"").digest() }),
 ///                 other => panic!("an upload does not ask for {other:?}"),
 ///             };
 ///             asked.push(name);
-///             server.complete(request.id, Ok(reply));
+///             server.complete(Ok(reply));
 ///         }
 ///         Step::Close => break,
 ///         Step::Event(_) | Step::Receive | Step::Sleep(_) | Step::Yield | Step::Shutdown => {}
@@ -123,12 +123,12 @@ impl ServerEngine {
         }
     }
 
-    /// Answers the storage request `id`.
+    /// Answers the storage request that is open.
     ///
-    /// An answer to a request that is not open, or of another kind, is a mistake of the caller's
-    /// and ends the connection with [`crate::Error::Misuse`]. After the end answers are ignored.
-    pub fn complete(&mut self, id: RequestId, reply: Result<StoreReply, StoreError>) {
-        self.runner.context(|server, context| server.on_reply(id, reply, context));
+    /// An answer while none is open, or of another kind, is a mistake of the caller's and ends the
+    /// connection with [`crate::Error::Misuse`]. After the end answers are ignored.
+    pub fn complete(&mut self, reply: Result<StoreReply, StoreError>) {
+        self.runner.context(|server, context| server.on_reply(reply, context));
     }
 
     /// Whether the connection has come to its end, so that storage will not be asked again.

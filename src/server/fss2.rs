@@ -23,6 +23,8 @@
 //! An error before the first `R` or `S Approved` of an operation ends only that (§20.2). States are
 //! structs moved by value: a state that is left cannot be used again.
 
+use bytes::Bytes;
+
 use super::error_reply::error_frame;
 use super::state::ServerState;
 use super::{AttemptGuard, PeerAddress, RequestKind, ServerEvent};
@@ -32,14 +34,16 @@ use crate::crypto::legacy::Verifier;
 use crate::crypto::proof::Proof;
 use crate::error::{ApiMisuse, Error, PeerMisbehaved, Phase, Refusal};
 use crate::limits::Limits;
+use crate::pool::Lease;
 use crate::sealed::Header;
-use crate::session::{Context, Farewell, Lease, Message, Protocol, Waiting};
-use crate::store::transfer::{RequestId, ResumedUpload, StoreOperation, StoreReply, StoreRequest};
+use crate::session::{Context, Farewell, Message, Protocol, Waiting};
+use crate::store::transfer::{ReadBuffer, ResumedUpload, StoreReply, StoreRequest};
 use crate::store::{
-    Listing, NewFile, Removal, RetentionTerms, StoreError, StoreErrorKind, StoredFile, StoredFormat,
+    Invite, Listing, NewFile, Removal, RetentionTerms, StoreError, StoreErrorKind, StoredFile,
+    StoredFormat,
 };
 use crate::types::cookie::Cookie;
-use crate::types::user::Account;
+use crate::types::user::{Account, UserName};
 use crate::wire::frame::Frame;
 use crate::wire::frame_kind::FrameKind;
 use crate::wire::key_schedule::Binding;
@@ -80,13 +84,12 @@ pub(super) struct Fss2Server {
     proved: bool,
     binding: Binding,
     peer: Option<PeerAddress>,
-    requests: u64,
 }
 
 enum State {
     Ready,
-    /// Storage has been asked.
-    Asking(StoreRequest, Asked),
+    /// Storage is asked.
+    Asking(Asked),
     Uploading(ActiveUpload),
     Complete(ActiveUpload, ChainDigest),
     Sending(ActiveDownload),
@@ -94,9 +97,10 @@ enum State {
     Gone,
 }
 
-/// What the answer of storage is for.
+/// What storage is asked for, with all that its answer needs.
 enum Asked {
     Creating {
+        file: Box<NewFile>,
         size: Option<u64>,
     },
     FindingUpload {
@@ -107,10 +111,16 @@ enum Asked {
     },
     Resuming {
         cookie: Cookie,
+        offset: u64,
     },
     /// What is written counts as a record in memory until the store has answered, and not longer:
     /// what the store keeps is its own.
-    Writing(ActiveUpload, Option<Lease>),
+    Writing {
+        file: ActiveUpload,
+        offset: u64,
+        data: Bytes,
+        lease: Option<Lease>,
+    },
     Committing(ActiveUpload),
     Challenging {
         cookie: Cookie,
@@ -124,7 +134,12 @@ enum Asked {
         file: ActiveDownload,
         approval: Approval,
     },
-    Reading(ActiveDownload, usize),
+    /// The buffer is away while storage has it.
+    Reading {
+        file: ActiveDownload,
+        length: usize,
+        buffer: Option<ReadBuffer>,
+    },
     Delivering(ActiveDownload),
     RemovingOwned {
         cookie: Cookie,
@@ -137,8 +152,12 @@ enum Asked {
     Removing {
         cookie: Cookie,
     },
-    Listing,
+    Listing {
+        after: Option<Cookie>,
+    },
     SigningUp {
+        name: UserName,
+        invite: Option<Invite>,
         attempt: Option<AttemptGuard>,
     },
     FindingAccount,
@@ -194,29 +213,23 @@ impl Fss2Server {
         binding: Binding,
         peer: Option<PeerAddress>,
     ) -> Self {
-        Self { shared, state: State::Ready, client, proved: false, binding, peer, requests: 0 }
+        Self { shared, state: State::Ready, client, proved: false, binding, peer }
     }
 
-    fn ask(&mut self, operation: StoreOperation, asked: Asked) -> State {
-        self.requests += 1;
-        State::Asking(StoreRequest { id: RequestId(self.requests), operation }, asked)
-    }
-
-    /// The answer to a storage request has come.
+    /// The answer to the storage request has come.
     pub(super) fn on_reply(
         &mut self,
-        id: RequestId,
         reply: Result<StoreReply, StoreError>,
         context: &mut Context<'_, ServerEvent>,
     ) -> Result<(), Error> {
         let is_answer = self.is_unanswered();
         let next = match std::mem::replace(&mut self.state, State::Gone) {
-            State::Asking(request, asked) if request.id == id => match reply {
+            State::Asking(asked) => match reply {
                 Ok(reply) => self.on_answer(asked, reply, context),
                 Err(error) => {
                     // The invite was good, which is all that an attempt is about (§19.6).
                     if let (
-                        Asked::SigningUp { attempt: Some(attempt) },
+                        Asked::SigningUp { attempt: Some(attempt), .. },
                         StoreErrorKind::NameTaken,
                     ) = (asked, error.kind())
                     {
@@ -255,11 +268,11 @@ impl Fss2Server {
     fn is_unanswered(&self) -> bool {
         match &self.state {
             State::Ready => true,
-            State::Asking(_, asked) => !matches!(
+            State::Asking(asked) => !matches!(
                 asked,
-                Asked::Writing(..)
+                Asked::Writing { .. }
                     | Asked::Committing(_)
-                    | Asked::Reading(..)
+                    | Asked::Reading { .. }
                     | Asked::Delivering(_)
             ),
             State::Uploading(_) | State::Complete(..) | State::Sending(_) | State::Gone => false,
@@ -275,54 +288,73 @@ impl Fss2Server {
             context.events.push_back(ServerEvent::Requested { request, cookie: cookie.cloned() });
         }
         let largest_file = context.link.config().limits().largest_file;
-        Ok(match request {
+        Ok(State::Asking(match request {
             Request::Upload(upload) => {
                 let size = upload.size;
                 if size.is_some_and(|size| size > largest_file) {
                     return Err(Refusal::FileTooLarge { limit: largest_file }.into());
                 }
                 let file = Box::new(NewFile::Sealed { upload, owner: self.client });
-                self.ask(StoreOperation::Create { file }, Asked::Creating { size })
+                Asked::Creating { file, size }
             }
-            Request::Resume { header, cookie, proof, offset } => self.ask(
-                StoreOperation::FindUpload { cookie: cookie.clone() },
-                Asked::FindingUpload { header, cookie, proof, offset },
-            ),
-            Request::Challenge { cookie } => self.ask(
-                StoreOperation::FindFormat { cookie: cookie.clone() },
-                Asked::Challenging { cookie },
-            ),
-            Request::Download { cookie, proof, offset } => self.ask(
-                StoreOperation::Open { cookie: cookie.clone() },
-                Asked::Opening { cookie, proof, offset },
-            ),
+            Request::Resume { header, cookie, proof, offset } => {
+                Asked::FindingUpload { header, cookie, proof, offset }
+            }
+            Request::Challenge { cookie } => Asked::Challenging { cookie },
+            Request::Download { cookie, proof, offset } => Asked::Opening { cookie, proof, offset },
             // The owner deletes at once, and what cannot be read any more too.
-            Request::Delete { cookie, proof } => {
-                let operation =
-                    StoreOperation::RemoveOwned { cookie: cookie.clone(), owner: self.client };
-                self.ask(operation, Asked::RemovingOwned { cookie, proof })
-            }
-            Request::List { after } => {
-                self.ask(StoreOperation::List { owner: self.client, after }, Asked::Listing)
-            }
+            Request::Delete { cookie, proof } => Asked::RemovingOwned { cookie, proof },
+            Request::List { after } => Asked::Listing { after },
             Request::SignUp { name, invite } => {
                 // An invite could be guessed: that is an attempt (§16.3).
                 let attempt = match &invite {
                     Some(_) => Some(self.attempt(None)?),
                     None => None,
                 };
-                self.ask(
-                    StoreOperation::SignUp { key: self.client, name, invite },
-                    Asked::SigningUp { attempt },
-                )
+                Asked::SigningUp { name, invite, attempt }
             }
-            Request::Information => {
-                self.ask(StoreOperation::Account { key: self.client }, Asked::FindingAccount)
-            }
+            Request::Information => Asked::FindingAccount,
             Request::Refusal(refused) => return Err(Error::PeerRefused(refused)),
             Request::Data(_) | Request::Taken { .. } => {
                 return Err(unexpected(request.kind(), FrameKind::Request));
             }
+        }))
+    }
+
+    /// What the state asks of storage; of a read only while its buffer is here.
+    fn request(&mut self) -> Option<StoreRequest> {
+        let State::Asking(asked) = &mut self.state else { return None };
+        let client = self.client;
+        Some(match asked {
+            Asked::Creating { file, .. } => StoreRequest::Create { file: file.clone() },
+            Asked::FindingUpload { cookie, .. } => {
+                StoreRequest::FindUpload { cookie: cookie.clone() }
+            }
+            Asked::Resuming { cookie, offset } => {
+                StoreRequest::Resume { cookie: cookie.clone(), offset: *offset }
+            }
+            Asked::Writing { offset, data, .. } => {
+                StoreRequest::Write { offset: *offset, data: data.clone() }
+            }
+            Asked::Committing(_) => StoreRequest::Commit,
+            Asked::Challenging { cookie } => StoreRequest::FindFormat { cookie: cookie.clone() },
+            Asked::Opening { cookie, .. } | Asked::FindingToRemove { cookie, .. } => {
+                StoreRequest::Open { cookie: cookie.clone() }
+            }
+            Asked::Claiming { .. } => StoreRequest::Claim { by: client },
+            Asked::Reading { file, buffer, .. } => {
+                StoreRequest::Read { offset: file.sent, buffer: buffer.take()? }
+            }
+            Asked::Delivering(_) => StoreRequest::Delivered,
+            Asked::RemovingOwned { cookie, .. } => {
+                StoreRequest::RemoveOwned { cookie: cookie.clone(), owner: client }
+            }
+            Asked::Removing { cookie } => StoreRequest::Remove { cookie: cookie.clone() },
+            Asked::Listing { after } => StoreRequest::List { owner: client, after: after.clone() },
+            Asked::SigningUp { name, invite, .. } => {
+                StoreRequest::SignUp { key: client, name: name.clone(), invite: invite.clone() }
+            }
+            Asked::FindingAccount => StoreRequest::Account { key: client },
         })
     }
 
@@ -357,7 +389,6 @@ impl Fss2Server {
 
     /// A part of an upload.
     fn on_upload(
-        &mut self,
         mut file: ActiveUpload,
         mut message: Message,
         context: &Context<'_, ServerEvent>,
@@ -371,7 +402,7 @@ impl Fss2Server {
             if file.size.is_some_and(|size| size != file.received) {
                 return Err(Refusal::OtherSize.into());
             }
-            return Ok(self.ask(StoreOperation::Commit, Asked::Committing(file)));
+            return Ok(State::Asking(Asked::Committing(file)));
         }
         let offset = file.received;
         file.received = offset.saturating_add(length);
@@ -391,10 +422,10 @@ impl Fss2Server {
         }
         message.advance(Frame::DATA_PREFIX.len());
         let (data, lease) = message.into_bytes();
-        Ok(self.ask(StoreOperation::Write { offset, data }, Asked::Writing(file, lease)))
+        Ok(State::Asking(Asked::Writing { file, offset, data, lease }))
     }
 
-    fn on_taken(&mut self, mut file: ActiveDownload, message: &Message) -> Result<State, Error> {
+    fn on_taken(mut file: ActiveDownload, message: &Message) -> Result<State, Error> {
         match Request::parse(message.as_slice())? {
             Request::Taken { offset }
                 if offset <= file.sent
@@ -405,7 +436,7 @@ impl Fss2Server {
                 if offset < file.size {
                     return Ok(State::Sending(file));
                 }
-                Ok(self.ask(StoreOperation::Delivered, Asked::Delivering(file)))
+                Ok(State::Asking(Asked::Delivering(file)))
             }
             Request::Taken { .. } => Err(PeerMisbehaved::AcknowledgedOutOfOrder.into()),
             Request::Refusal(refused) => Err(Error::PeerRefused(refused)),
@@ -420,7 +451,7 @@ impl Fss2Server {
         context: &mut Context<'_, ServerEvent>,
     ) -> Result<State, Error> {
         match (asked, reply) {
-            (Asked::Creating { size }, StoreReply::Created { cookie, expires, granted }) => {
+            (Asked::Creating { size, .. }, StoreReply::Created { cookie, expires, granted }) => {
                 let start = Accepted { offset: 0, chain: None, size, expires, granted };
                 accept(&cookie, &start, context).map(|file| upload(file, context))
             }
@@ -433,14 +464,13 @@ impl Fss2Server {
                 if found.is_some_and(|key| key.header != header) {
                     return Err(Refusal::OtherHeader.into());
                 }
-                let operation = StoreOperation::Resume { cookie: cookie.clone(), offset };
-                Ok(self.ask(operation, Asked::Resuming { cookie }))
+                Ok(State::Asking(Asked::Resuming { cookie, offset }))
             }
-            (Asked::Resuming { cookie }, StoreReply::Resumed(resumed)) => {
+            (Asked::Resuming { cookie, .. }, StoreReply::Resumed(resumed)) => {
                 resume(&cookie, &resumed.ok_or(Refusal::UnknownCookie)?, context)
             }
-            (Asked::Writing(mut file, lease), StoreReply::Done) => {
-                drop(lease);
+            (Asked::Writing { mut file, lease, data, .. }, StoreReply::Done) => {
+                drop((data, lease));
                 let window = upload_window(context.link.config().limits());
                 if file.received - file.acknowledged >= window / 8 {
                     send(context, &Reply::Received { offset: file.received, chain: None })?;
@@ -457,7 +487,7 @@ impl Fss2Server {
             (Asked::Opening { cookie, proof, offset }, StoreReply::Opened { file }) => {
                 let key = file.as_ref().map(|file| (&file.verifier, file.owner));
                 self.check(&cookie, key, Some(&proof))?;
-                self.claim(cookie, *file.ok_or(Refusal::UnknownCookie)?, offset)
+                claim(cookie, *file.ok_or(Refusal::UnknownCookie)?, offset)
             }
             // Another was faster.
             (Asked::Claiming { .. }, StoreReply::Claimed(false))
@@ -467,8 +497,10 @@ impl Fss2Server {
             (Asked::Claiming { file, approval }, StoreReply::Claimed(true)) => {
                 approve(file, approval, context)
             }
-            (Asked::Reading(file, length), StoreReply::Data(data)) if data.len() == length => {
-                send_part(file, &data, context)
+            (Asked::Reading { file, length, .. }, StoreReply::Data(buffer))
+                if buffer.as_ref().len() == length =>
+            {
+                send_part(file, buffer, context)
             }
             (Asked::Delivering(file), StoreReply::Done) => {
                 let sent = file.sent - file.start;
@@ -490,20 +522,16 @@ impl Fss2Server {
             (
                 Asked::RemovingOwned { cookie, proof },
                 StoreReply::RemovedOwned(Removal::NotOwned),
-            ) => {
-                let operation = StoreOperation::Open { cookie: cookie.clone() };
-                Ok(self.ask(operation, Asked::FindingToRemove { cookie, proof }))
-            }
+            ) => Ok(State::Asking(Asked::FindingToRemove { cookie, proof })),
             (Asked::FindingToRemove { cookie, proof }, StoreReply::Opened { file }) => {
                 let key = file.as_ref().map(|file| (&file.verifier, file.owner));
                 self.check(&cookie, key, proof.as_ref())?;
-                let operation = StoreOperation::Remove { cookie: cookie.clone() };
-                Ok(self.ask(operation, Asked::Removing { cookie }))
+                Ok(State::Asking(Asked::Removing { cookie }))
             }
-            (Asked::Listing, StoreReply::Listed(listing)) => {
+            (Asked::Listing { .. }, StoreReply::Listed(listing)) => {
                 list(listing.ok_or(Refusal::UnknownEntry)?, context)
             }
-            (Asked::SigningUp { attempt }, StoreReply::Account(Some(account))) => {
+            (Asked::SigningUp { attempt, .. }, StoreReply::Account(Some(account))) => {
                 signed_up(&self.shared, attempt, account, context)
             }
             (Asked::FindingAccount, StoreReply::Account(account)) => {
@@ -515,21 +543,20 @@ impl Fss2Server {
             _ => Err(ApiMisuse::WrongStorageReply.into()),
         }
     }
+}
 
-    /// The proof was right: claims a download of the file.
-    fn claim(&mut self, cookie: Cookie, file: StoredFile, offset: u64) -> Result<State, Error> {
-        let StoredFile { header, size, chain, expires, .. } = file;
-        let legacy = header.is_none();
-        let unit = if legacy { legacy_frame::CHUNK as u64 } else { SEALED_CHUNK_LEN };
-        if offset > size || (offset != size && !offset.is_multiple_of(unit)) {
-            return Err(Refusal::InvalidOffset.into());
-        }
-        let (start, sent, acknowledged) = (offset, offset, offset);
-        let file = ActiveDownload { cookie, size, start, sent, acknowledged, unit };
-        let approval = Approval { chain, expires, legacy };
-        let operation = StoreOperation::Claim { by: self.client };
-        Ok(self.ask(operation, Asked::Claiming { file, approval }))
+/// The proof was right: claims a download of the file.
+fn claim(cookie: Cookie, file: StoredFile, offset: u64) -> Result<State, Error> {
+    let StoredFile { header, size, chain, expires, .. } = file;
+    let legacy = header.is_none();
+    let unit = if legacy { legacy_frame::CHUNK as u64 } else { SEALED_CHUNK_LEN };
+    if offset > size || (offset != size && !offset.is_multiple_of(unit)) {
+        return Err(Refusal::InvalidOffset.into());
     }
+    let (start, sent, acknowledged) = (offset, offset, offset);
+    let file = ActiveDownload { cookie, size, start, sent, acknowledged, unit };
+    let approval = Approval { chain, expires, legacy };
+    Ok(State::Asking(Asked::Claiming { file, approval }))
 }
 
 fn stored(
@@ -572,13 +599,11 @@ fn approve(
 
 fn send_part(
     mut file: ActiveDownload,
-    data: &[u8],
+    filled: ReadBuffer,
     context: &mut Context<'_, ServerEvent>,
 ) -> Result<State, Error> {
-    let room = context.link.data_room().get_mut(..data.len());
-    room.ok_or(Error::Internal)?.copy_from_slice(data);
-    context.link.send_data(data.len())?;
-    file.sent += data.len() as u64;
+    file.sent += filled.as_ref().len() as u64;
+    context.link.send_filled(filled)?;
     end_if_sent(&file, context)?;
     Ok(State::Sending(file))
 }
@@ -684,9 +709,9 @@ impl Protocol for Fss2Server {
     type Event = ServerEvent;
     type Request = StoreRequest;
 
-    fn waiting(&self) -> Waiting<StoreRequest> {
+    fn waiting(&mut self) -> Waiting<StoreRequest> {
         match &self.state {
-            State::Asking(request, _) => Waiting::Request(request.clone()),
+            State::Asking(_) => self.request().map_or(Waiting::Buffer, Waiting::Request),
             State::Sending(file) if file.next_length() > 0 => Waiting::Buffer,
             State::Ready | State::Uploading(_) | State::Complete(..) | State::Sending(_) => {
                 Waiting::Peer
@@ -696,14 +721,14 @@ impl Protocol for Fss2Server {
     }
 
     /// There is a buffer for the next part of a file.
-    fn proceed(&mut self, _turn: &mut Context<'_, ServerEvent>) -> Result<(), Error> {
+    fn proceed(&mut self, context: &mut Context<'_, ServerEvent>) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
-            State::Sending(file) => {
+            // It is read again if the driver asks again before it answers: what was lent for the
+            // last time may be lost.
+            State::Sending(file) | State::Asking(Asked::Reading { file, .. }) => {
                 let length = usize::try_from(file.next_length()).map_err(|_| Error::Internal)?;
-                self.ask(
-                    StoreOperation::Read { offset: file.sent, length },
-                    Asked::Reading(file, length),
-                )
+                let buffer = context.link.lend_data(length);
+                State::Asking(Asked::Reading { file, length, buffer })
             }
             other => other,
         };
@@ -724,9 +749,9 @@ impl Protocol for Fss2Server {
                 Ok(request) => self.on_request(request, context),
                 Err(invalid) => Err(invalid.into()),
             },
-            State::Uploading(file) => self.on_upload(file, message, context),
+            State::Uploading(file) => Self::on_upload(file, message, context),
             State::Complete(file, chain) => on_complete(&file, chain, &message, context),
-            State::Sending(file) => self.on_taken(file, &message),
+            State::Sending(file) => Self::on_taken(file, &message),
             State::Asking(..) | State::Gone => Err(PeerMisbehaved::UnsolicitedFrame.into()),
         };
         self.go_on(next, is_answer, context)
@@ -743,7 +768,7 @@ impl Protocol for Fss2Server {
     fn phase(&self) -> Phase {
         match &self.state {
             State::Ready => Phase::Rest,
-            State::Asking(_, Asked::Committing(_) | Asked::Delivering(_)) | State::Complete(..) => {
+            State::Asking(Asked::Committing(_) | Asked::Delivering(_)) | State::Complete(..) => {
                 Phase::Finish
             }
             State::Sending(file) if file.sent == file.size => Phase::Finish,

@@ -26,7 +26,7 @@ use super::{AttemptGuard, PeerAddress, RequestKind, ServerEvent};
 use crate::crypto::legacy::{FileKey, Verifier};
 use crate::error::{ApiMisuse, Error, PeerMisbehaved, Phase, Refusal};
 use crate::session::{Context, Farewell, Message, Protocol, Waiting};
-use crate::store::transfer::{RequestId, StoreOperation, StoreReply, StoreRequest};
+use crate::store::transfer::{ReadBuffer, StoreReply, StoreRequest};
 use crate::store::{NewFile, StoreError};
 use crate::types::cookie::Cookie;
 use crate::types::secret::Password;
@@ -40,14 +40,13 @@ pub(super) struct LegacyServer {
     shared: ServerState,
     state: State,
     operation: LegacyOperation,
-    requests: u64,
     peer: Option<PeerAddress>,
 }
 
 enum State {
     Request,
     /// Creating, Writing, Committing, Opening, Reading, Delivering: storage has been asked.
-    Asking(StoreRequest, Asked),
+    Asking(Asked),
     Uploading(ActiveUpload),
     Approved(ActiveDownload),
     Unacknowledged(ActiveDownload),
@@ -57,14 +56,34 @@ enum State {
     Gone,
 }
 
-/// What the answer of storage is for.
+/// What storage is asked for, with all that its answer needs.
 enum Asked {
     Creating { key: FileKey },
-    Writing(ActiveUpload),
+    Writing { file: ActiveUpload, offset: u64, data: Bytes },
     Committing(ActiveUpload),
     Opening { cookie: Cookie, verifier: Verifier, attempt: AttemptGuard },
     Reading(ActiveDownload, usize),
     Delivering(ActiveDownload),
+}
+
+impl Asked {
+    fn request(&self) -> StoreRequest {
+        match self {
+            Self::Creating { key } => StoreRequest::Create {
+                file: Box::new(NewFile::Legacy { verifier: key.verifier() }),
+            },
+            Self::Writing { offset, data, .. } => {
+                StoreRequest::Write { offset: *offset, data: data.clone() }
+            }
+            Self::Committing(_) => StoreRequest::Commit,
+            Self::Opening { cookie, .. } => StoreRequest::Open { cookie: cookie.clone() },
+            // A chunk is short, and is copied into base64: no buffer for a record is needed.
+            Self::Reading(file, length) => {
+                StoreRequest::Read { offset: file.sent, buffer: ReadBuffer::new(*length) }
+            }
+            Self::Delivering(_) => StoreRequest::Delivered,
+        }
+    }
 }
 
 /// A file on its way in.
@@ -86,12 +105,7 @@ struct ActiveDownload {
 
 impl LegacyServer {
     pub(super) fn new(shared: ServerState, peer: Option<PeerAddress>) -> Self {
-        Self { shared, state: State::Request, operation: LegacyOperation::None, requests: 0, peer }
-    }
-
-    fn ask(&mut self, operation: StoreOperation, asked: Asked) -> State {
-        self.requests += 1;
-        State::Asking(StoreRequest { id: RequestId(self.requests), operation }, asked)
+        Self { shared, state: State::Request, operation: LegacyOperation::None, peer }
     }
 
     /// A request has come: the operation begins.
@@ -108,8 +122,7 @@ impl LegacyServer {
                 });
                 let key = FileKey::derive(&Password::new(password)?);
                 self.operation = LegacyOperation::Upload;
-                let file = Box::new(NewFile::Legacy { verifier: key.verifier() });
-                Ok(self.ask(StoreOperation::Create { file }, Asked::Creating { key }))
+                Ok(State::Asking(Asked::Creating { key }))
             }
             ClientFrame::Download { cookie, password } => {
                 let cookie = Cookie::parse(cookie)?;
@@ -124,10 +137,7 @@ impl LegacyServer {
                 let attempt = self.shared.throttle().attempt(self.peer, Some(&cookie));
                 let attempt = attempt.map_err(|retry| Refusal::TooManyAttempts { retry })?;
                 let verifier = FileKey::derive(&password).verifier();
-                Ok(self.ask(
-                    StoreOperation::Open { cookie: cookie.clone() },
-                    Asked::Opening { cookie, verifier, attempt },
-                ))
+                Ok(State::Asking(Asked::Opening { cookie, verifier, attempt }))
             }
             ClientFrame::Error { details } => {
                 Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(details))))
@@ -138,7 +148,6 @@ impl LegacyServer {
 
     /// A chunk, or the end, of an upload.
     fn on_upload(
-        &mut self,
         mut file: ActiveUpload,
         frame: ClientFrame<'_>,
         context: &Context<'_, ServerEvent>,
@@ -158,9 +167,9 @@ impl LegacyServer {
                 if file.stored > limit {
                     return Err(Refusal::FileTooLarge { limit }.into());
                 }
-                Ok(self.ask(StoreOperation::Write { offset, data }, Asked::Writing(file)))
+                Ok(State::Asking(Asked::Writing { file, offset, data }))
             }
-            ClientFrame::Finish => Ok(self.ask(StoreOperation::Commit, Asked::Committing(file))),
+            ClientFrame::Finish => Ok(State::Asking(Asked::Committing(file))),
             ClientFrame::Error { details } => {
                 Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(details))))
             }
@@ -169,33 +178,23 @@ impl LegacyServer {
     }
 
     /// What follows in a download: the next chunk, or the end.
-    fn go_on(
-        &mut self,
-        file: ActiveDownload,
-        context: &mut Context<'_, ServerEvent>,
-    ) -> Result<State, Error> {
+    fn go_on(file: ActiveDownload, context: &mut Context<'_, ServerEvent>) -> Result<State, Error> {
         let length = usize::try_from(file.size - file.sent).unwrap_or(CHUNK).min(CHUNK);
         if length > 0 {
-            return Ok(self.ask(
-                StoreOperation::Read { offset: file.sent, length },
-                Asked::Reading(file, length),
-            ));
+            return Ok(State::Asking(Asked::Reading(file, length)));
         }
         send(context, ServerFrame::Finish)?;
         Ok(State::Finishing(file))
     }
 
-    /// The answer to a storage request has come.
+    /// The answer to the storage request has come.
     pub(super) fn on_reply(
         &mut self,
-        id: RequestId,
         reply: Result<StoreReply, StoreError>,
         context: &mut Context<'_, ServerEvent>,
     ) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
-            State::Asking(request, asked) if request.id == id => {
-                self.on_answer(asked, reply?, context)?
-            }
+            State::Asking(asked) => self.on_answer(asked, reply?, context)?,
             _ => return Err(ApiMisuse::NoStorageRequest.into()),
         };
         Ok(())
@@ -213,7 +212,7 @@ impl LegacyServer {
                 context.events.push_back(ServerEvent::UploadStarted { cookie: cookie.clone() });
                 Ok(State::Uploading(ActiveUpload { key, cookie, stored: 0, short_chunk: false }))
             }
-            (Asked::Writing(file), StoreReply::Done) => {
+            (Asked::Writing { file, .. }, StoreReply::Done) => {
                 send(context, ServerFrame::Received)?;
                 Ok(State::Uploading(file))
             }
@@ -242,10 +241,12 @@ impl LegacyServer {
                 });
                 Ok(State::Approved(ActiveDownload { cookie, size: file.size, sent: 0 }))
             }
-            (Asked::Reading(mut file, length), StoreReply::Data(data)) if data.len() == length => {
+            (Asked::Reading(mut file, length), StoreReply::Data(buffer))
+                if buffer.as_ref().len() == length =>
+            {
                 let mut text = String::new();
-                send(context, ServerFrame::Chunk(Base64::encode(&data, &mut text)?))?;
-                file.sent += data.len() as u64;
+                send(context, ServerFrame::Chunk(Base64::encode(buffer.as_ref(), &mut text)?))?;
+                file.sent += length as u64;
                 Ok(State::Unacknowledged(file))
             }
             (Asked::Delivering(file), StoreReply::Done) => {
@@ -266,13 +267,13 @@ impl Protocol for LegacyServer {
     type Event = ServerEvent;
     type Request = StoreRequest;
 
-    fn waiting(&self) -> Waiting<StoreRequest> {
+    fn waiting(&mut self) -> Waiting<StoreRequest> {
         match &self.state {
             State::Request
             | State::Uploading(_)
             | State::Unacknowledged(_)
             | State::Finishing(_) => Waiting::Peer,
-            State::Asking(request, _) => Waiting::Request(request.clone()),
+            State::Asking(asked) => Waiting::Request(asked.request()),
             State::Approved(_) => Waiting::Pause,
             State::Finished | State::Gone => Waiting::End,
         }
@@ -280,7 +281,7 @@ impl Protocol for LegacyServer {
 
     fn proceed(&mut self, context: &mut Context<'_, ServerEvent>) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
-            State::Approved(file) => self.go_on(file, context)?,
+            State::Approved(file) => Self::go_on(file, context)?,
             other => other,
         };
         Ok(())
@@ -294,10 +295,10 @@ impl Protocol for LegacyServer {
         let frame = ClientFrame::parse(message.as_slice())?;
         self.state = match (std::mem::replace(&mut self.state, State::Gone), frame) {
             (State::Request, frame) => self.on_request(frame, context)?,
-            (State::Uploading(file), frame) => self.on_upload(file, frame, context)?,
-            (State::Unacknowledged(file), ClientFrame::Received) => self.go_on(file, context)?,
+            (State::Uploading(file), frame) => Self::on_upload(file, frame, context)?,
+            (State::Unacknowledged(file), ClientFrame::Received) => Self::go_on(file, context)?,
             (State::Finishing(file), ClientFrame::Received) => {
-                self.ask(StoreOperation::Delivered, Asked::Delivering(file))
+                State::Asking(Asked::Delivering(file))
             }
             (_, ClientFrame::Error { details }) => {
                 return Err(Error::PeerRefused(ErrorFrame::in_words(PeerMessage::new(details))));
@@ -312,7 +313,7 @@ impl Protocol for LegacyServer {
             (
                 State::Finishing(_)
                 | State::Finished
-                | State::Asking(_, Asked::Committing(_) | Asked::Delivering(_)),
+                | State::Asking(Asked::Committing(_) | Asked::Delivering(_)),
                 _,
             ) => Phase::Finish,
             (_, LegacyOperation::None) => Phase::Request,

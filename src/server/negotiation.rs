@@ -22,7 +22,7 @@ use crate::error::{ApiMisuse, Error, Phase, Refusal};
 use crate::limits::Limits;
 use crate::session::{Beginning, Context, Farewell, Greeting, Message, Protocol, Records, Waiting};
 use crate::store::StoreError;
-use crate::store::transfer::{RequestId, StoreReply, StoreRequest};
+use crate::store::transfer::{StoreReply, StoreRequest};
 use crate::wire::hello::{Hello, Role};
 use crate::wire::key_schedule::Transcript;
 use crate::wire::reply::{Reply, Welcome};
@@ -69,7 +69,6 @@ impl Server {
     /// The answer to a storage request has come.
     pub(super) fn on_reply(
         &mut self,
-        id: RequestId,
         reply: Result<StoreReply, StoreError>,
         context: &mut Context<'_, ServerEvent>,
     ) -> Result<(), Error> {
@@ -77,8 +76,8 @@ impl Server {
             Stage::KeyExchange | Stage::FirstMessage | Stage::Signing(_) => {
                 Err(ApiMisuse::NoStorageRequest.into())
             }
-            Stage::Legacy(server) => server.on_reply(id, reply, context),
-            Stage::Fss2(server) => server.on_reply(id, reply, context),
+            Stage::Legacy(server) => server.on_reply(reply, context),
+            Stage::Fss2(server) => server.on_reply(reply, context),
         }
     }
 
@@ -140,8 +139,8 @@ impl Protocol for Server {
     type Event = ServerEvent;
     type Request = StoreRequest;
 
-    fn waiting(&self) -> Waiting<StoreRequest> {
-        match &self.phase {
+    fn waiting(&mut self) -> Waiting<StoreRequest> {
+        match &mut self.phase {
             Stage::KeyExchange | Stage::FirstMessage => Waiting::Peer,
             Stage::Signing(_) => Waiting::PrivateOperation,
             Stage::Legacy(server) => server.waiting(),

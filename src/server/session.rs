@@ -64,8 +64,8 @@ impl<S: Store> Machine for ServerSession<S> {
         }
         Ok(match step? {
             Step::Request(request) => {
-                let reply = self.transfer.answer(request.operation);
-                self.engine.complete(request.id, reply);
+                let reply = self.transfer.answer(request);
+                self.engine.complete(reply);
                 // Storage took its time: the next poll must know what time it is.
                 Step::Yield
             }

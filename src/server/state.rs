@@ -11,7 +11,8 @@ use super::transport::TransportKeys;
 use crate::config::{Config, Versions};
 use crate::crypto::{CryptoFailure, KeyRejected, PrivateKey};
 use crate::limits::Limits;
-use crate::session::Pool;
+use crate::pool::Pool;
+use crate::session::record_pool;
 
 /// One server: its [`Config`], and the counts, keys and buffers that its connections share.
 ///
@@ -48,7 +49,7 @@ impl ServerState {
     /// A server without connections. Nothing is counted yet, and the first transport key is made
     /// when it is needed.
     pub fn new(config: Config) -> Self {
-        let pool = Pool::new(config.limits().record_buffers);
+        let pool = record_pool(config.limits().record_buffers);
         Self(Arc::new(Shared {
             config,
             throttle: Arc::default(),
@@ -76,7 +77,7 @@ impl ServerState {
     pub fn with_limits(self, limits: Limits) -> Self {
         self.with(|shared| {
             if limits.record_buffers != shared.config.limits().record_buffers {
-                shared.pool = Pool::new(limits.record_buffers);
+                shared.pool = record_pool(limits.record_buffers);
             }
             shared.config = shared.config.clone().with_limits(limits);
         })

@@ -12,12 +12,14 @@ use std::time::Duration;
 use rand_core::CryptoRng;
 
 use super::budget::Budget;
-use super::buffers::{Input, Message, Output, Pool, RecordBuffer, Ticket};
+use super::buffers::{Input, Message, Output, record_pool};
 use super::pace::{OnItsWay, Pace};
 use crate::config::Config;
 use crate::crypto::aead::TAG_LENGTH;
 use crate::crypto::{PrivateKey, PublicKey, PublicKeyDer};
-use crate::error::Error;
+use crate::error::{ApiMisuse, Error};
+use crate::pool::{Pool, PooledBuffer, Ticket};
+use crate::store::transfer::ReadBuffer;
 use crate::types::peer_address::PeerAddress;
 use crate::types::time::Time;
 use crate::wire::error_frame::ErrorFrame;
@@ -107,7 +109,7 @@ impl Link {
     /// For a client, which opens messages with its identity.
     pub(crate) fn of_client(config: Config, rng: Box<dyn CryptoRng + Send>) -> Self {
         let key = Arc::clone(config.identity());
-        let pool = Pool::new(BUFFERS_OF_A_CLIENT);
+        let pool = record_pool(BUFFERS_OF_A_CLIENT);
         Self { rsa_lifetime: None, ..Self::new(config, pool, key, rng) }
     }
 
@@ -298,6 +300,21 @@ impl Link {
         true
     }
 
+    /// Lends the first `length` bytes of the `F` that was begun to a store.
+    pub(crate) fn lend_data(&mut self, length: usize) -> Option<ReadBuffer> {
+        let start = PREFIX + Frame::DATA_PREFIX.len();
+        ReadBuffer::in_record(self.output.take_record()?, start, length)
+    }
+
+    /// Seals and sends what a store has filled: the buffer that it reads into is the one that is
+    /// written to the peer.
+    pub(crate) fn send_filled(&mut self, buffer: ReadBuffer) -> Result<(), Error> {
+        let length = buffer.as_ref().len();
+        // One that was lent as another's is none of ours, and says so.
+        self.output.begin_record(buffer.into_record().ok_or(ApiMisuse::WrongStorageReply)?);
+        self.send_data(length)
+    }
+
     /// Where the bytes of the `F` go that was begun; empty if none was.
     pub(crate) fn data_room(&mut self) -> &mut [u8] {
         let room = self.output.record().unwrap_or_default();
@@ -439,7 +456,7 @@ fn next_record(
     receive: &mut Direction,
     input: &mut Input,
     in_transfer: bool,
-    lend: impl FnOnce() -> Option<RecordBuffer>,
+    lend: impl FnOnce() -> Option<PooledBuffer>,
 ) -> Result<Progress, Error> {
     if !input.in_record() {
         let Some(prefix) = input.bytes().first_chunk::<PREFIX>() else {

@@ -15,7 +15,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 pub(crate) use self::runner::{Beginning, Context, Farewell, Protocol, Runner, Waiting};
-pub(crate) use buffers::{Lease, Message, Pool};
+pub(crate) use buffers::{Message, record_pool};
 pub(crate) use greeting::Greeting;
 pub(crate) use link::{Link, Records};
 

@@ -27,8 +27,9 @@ pub(crate) trait Protocol {
     /// What a peer may send, in clear, instead of its first message, and what that says.
     const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = None;
 
-    /// What the present state waits for, when all that was to be sent is sent.
-    fn waiting(&self) -> Waiting<Self::Request>;
+    /// What the present state waits for, when all that was to be sent is sent. A buffer that the
+    /// state has lends itself to the request that it is returned in.
+    fn waiting(&mut self) -> Waiting<Self::Request>;
 
     /// The state goes on by itself: the pause that it wanted is over, or it wanted to proceed at
     /// once.

@@ -7,7 +7,6 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use bytes::{Bytes, BytesMut};
 use rustix::fs::OFlags;
 
 use super::indexed::{Blobs, Free, OpenBlob, StagedBlob};
@@ -295,10 +294,9 @@ impl OpenBlob for Opened {
         self.size
     }
 
-    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
-        let mut data = BytesMut::zeroed(length);
-        match self.content.read_exact_at(&mut data, offset) {
-            Ok(()) => Ok(data.freeze()),
+    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), StoreError> {
+        match self.content.read_exact_at(buffer, offset) {
+            Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 let detail =
                     format!("{} has become shorter than {} bytes", self.path.display(), self.size);

@@ -390,11 +390,12 @@ pub trait FileReader: Send {
         Ok(true)
     }
 
-    /// Reads exactly `length` bytes at `offset`, the header not counted.
+    /// Fills `buffer` with the bytes at `offset`, the header not counted.
     ///
     /// # Errors
-    /// [`StoreError`]; also where the file has become shorter than its size.
-    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError>;
+    /// [`StoreError`]; also where the file has become shorter than its size. What is in the buffer
+    /// is then not used.
+    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), StoreError>;
 
     /// The client has acknowledged the whole file: only now is one of the deliveries used up. After
     /// the last one the file is removed.

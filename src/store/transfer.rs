@@ -5,6 +5,8 @@
 //! driver answers, for a synchronous store with [`Transfer::answer`] (on this thread or on a pool),
 //! or in any other way.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::{
@@ -13,26 +15,14 @@ use super::{
 };
 use crate::chain::ChainDigest;
 use crate::crypto::Fingerprint;
+use crate::pool::PooledBuffer;
 use crate::types::cookie::Cookie;
 
-/// What an engine asks of storage. It asks one thing at a time, and waits for the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreRequest {
-    /// Names the request in [`crate::server::ServerEngine::complete`]; it is never used again on
-    /// this connection.
-    pub id: RequestId,
-    /// What to do.
-    pub operation: StoreOperation,
-}
-
-/// Names a request of one engine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(pub(crate) u64);
-
-/// The operations of storage. Those on a file are on the one that a connection is busy with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an engine asks of storage: one thing at a time, and it waits for the answer. What is about
+/// a file is about the one that the connection is busy with.
+#[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StoreOperation {
+pub enum StoreRequest {
     /// Begin a new file: answered by [`StoreReply::Created`].
     Create {
         /// What is known of it.
@@ -78,8 +68,8 @@ pub enum StoreOperation {
     Read {
         /// Where to begin.
         offset: u64,
-        /// How many bytes; they are all there.
-        length: usize,
+        /// The buffer to fill; so many bytes are all there. Answer with it.
+        buffer: ReadBuffer,
     },
     /// The file that was opened has been delivered: answered by [`StoreReply::Done`].
     Delivered,
@@ -120,7 +110,7 @@ pub enum StoreOperation {
 }
 
 /// The answers of storage.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreReply {
     /// The new file begins.
@@ -150,8 +140,8 @@ pub enum StoreReply {
     Format(Option<StoredFormat>),
     /// Whether a delivery was claimed.
     Claimed(bool),
-    /// The bytes that were asked for.
-    Data(Bytes),
+    /// The buffer of the request, filled with the bytes that were asked for.
+    Data(ReadBuffer),
     /// Whether there was such a file.
     Removed(bool),
     /// What became of the file.
@@ -162,6 +152,78 @@ pub enum StoreReply {
     Account(Option<Account>),
     /// The operation is done.
     Done,
+}
+
+/// A buffer for bytes of a file, which an engine lends to storage. Whoever has it owns it: the
+/// engine while it sends from it, storage while it reads into it.
+///
+/// One for a file of FSS/2 is counted in
+/// [`Limits::record_buffers`](crate::Limits::record_buffers) until it is dropped. If it is dropped
+/// and the request is not answered, the next poll asks again with another one.
+pub struct ReadBuffer(Memory);
+
+enum Memory {
+    Own(Vec<u8>),
+    /// The buffer of a record, in which the bytes begin at `start`.
+    Record {
+        record: PooledBuffer,
+        start: usize,
+        length: usize,
+    },
+}
+
+impl ReadBuffer {
+    /// A buffer with memory of its own, for tests of a storage.
+    pub fn new(length: usize) -> Self {
+        Self(Memory::Own(vec![0; length]))
+    }
+
+    /// A part of the buffer of a record; `None` if it has fewer bytes.
+    pub(crate) fn in_record(record: PooledBuffer, start: usize, length: usize) -> Option<Self> {
+        record.as_ref().get(start..)?.get(..length)?;
+        Some(Self(Memory::Record { record, start, length }))
+    }
+
+    /// The buffer of the record; `None` if this one has memory of its own.
+    pub(crate) fn into_record(self) -> Option<PooledBuffer> {
+        match self.0 {
+            Memory::Record { record, .. } => Some(record),
+            Memory::Own(_) => None,
+        }
+    }
+}
+
+impl AsRef<[u8]> for ReadBuffer {
+    fn as_ref(&self) -> &[u8] {
+        match &self.0 {
+            Memory::Own(bytes) => bytes,
+            Memory::Record { record, start, length } => &record.as_ref()[*start..][..*length],
+        }
+    }
+}
+
+impl AsMut<[u8]> for ReadBuffer {
+    fn as_mut(&mut self) -> &mut [u8] {
+        match &mut self.0 {
+            Memory::Own(bytes) => bytes,
+            Memory::Record { record, start, length } => &mut record.as_mut()[*start..][..*length],
+        }
+    }
+}
+
+/// The same bytes.
+impl PartialEq for ReadBuffer {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl Eq for ReadBuffer {}
+
+impl fmt::Debug for ReadBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ReadBuffer").field(&self.as_ref().len()).finish()
+    }
 }
 
 /// Where an upload resumes.
@@ -201,12 +263,12 @@ impl<S: Store> Transfer<S> {
     /// # Errors
     /// Those of the store; [`StoreErrorKind::Misuse`] for requests in an order that no engine
     /// makes.
-    pub fn answer(&mut self, operation: StoreOperation) -> Result<StoreReply, StoreError> {
+    pub fn answer(&mut self, request: StoreRequest) -> Result<StoreReply, StoreError> {
         let out_of_order = || {
             StoreError::new(StoreErrorKind::Misuse, "a storage request without the one before it")
         };
-        match operation {
-            StoreOperation::Create { file } => {
+        match request {
+            StoreRequest::Create { file } => {
                 self.upload = None;
                 let upload = self.upload.insert(self.store.create(&file)?);
                 Ok(StoreReply::Created {
@@ -215,10 +277,10 @@ impl<S: Store> Transfer<S> {
                     granted: upload.granted(),
                 })
             }
-            StoreOperation::FindUpload { cookie } => {
+            StoreRequest::FindUpload { cookie } => {
                 self.store.find_upload(&cookie).map(StoreReply::FoundUpload)
             }
-            StoreOperation::Resume { cookie, offset } => {
+            StoreRequest::Resume { cookie, offset } => {
                 // Otherwise this connection would supersede itself.
                 self.upload = None;
                 let resumed = self.store.resume(&cookie, offset)?;
@@ -233,56 +295,54 @@ impl<S: Store> Transfer<S> {
                     },
                 )))
             }
-            StoreOperation::Write { offset, data } => self
+            StoreRequest::Write { offset, data } => self
                 .upload
                 .as_mut()
                 .ok_or_else(out_of_order)?
                 .write(offset, data)
                 .map(|()| StoreReply::Done),
-            StoreOperation::Commit => {
+            StoreRequest::Commit => {
                 let chain = self.upload.take().ok_or_else(out_of_order)?.commit()?;
                 Ok(StoreReply::Committed { chain })
             }
-            StoreOperation::Open { cookie } => {
+            StoreRequest::Open { cookie } => {
                 self.download = None;
                 self.download = self.store.open(&cookie)?;
                 Ok(StoreReply::Opened {
                     file: self.download.as_ref().map(|download| Box::new(download.file().clone())),
                 })
             }
-            StoreOperation::Claim { by } => {
+            StoreRequest::Claim { by } => {
                 self.download.as_mut().ok_or_else(out_of_order)?.claim(&by).map(StoreReply::Claimed)
             }
-            StoreOperation::Read { offset, length } => self
-                .download
-                .as_mut()
-                .ok_or_else(out_of_order)?
-                .read(offset, length)
-                .map(StoreReply::Data),
-            StoreOperation::Delivered => self
+            StoreRequest::Read { offset, mut buffer } => {
+                self.download.as_mut().ok_or_else(out_of_order)?.read(offset, buffer.as_mut())?;
+                Ok(StoreReply::Data(buffer))
+            }
+            StoreRequest::Delivered => self
                 .download
                 .take()
                 .ok_or_else(out_of_order)?
                 .delivered()
                 .map(|()| StoreReply::Done),
-            StoreOperation::Remove { cookie } => {
+            StoreRequest::Remove { cookie } => {
                 self.download = None;
                 self.store.remove(&cookie).map(StoreReply::Removed)
             }
-            StoreOperation::FindFormat { cookie } => {
+            StoreRequest::FindFormat { cookie } => {
                 self.store.format(&cookie).map(StoreReply::Format)
             }
-            StoreOperation::RemoveOwned { cookie, owner } => {
+            StoreRequest::RemoveOwned { cookie, owner } => {
                 self.store.remove_owned(&cookie, &owner).map(StoreReply::RemovedOwned)
             }
-            StoreOperation::List { owner, after } => {
+            StoreRequest::List { owner, after } => {
                 self.store.list(&owner, after.as_ref()).map(StoreReply::Listed)
             }
-            StoreOperation::SignUp { key, name, invite } => self
+            StoreRequest::SignUp { key, name, invite } => self
                 .store
                 .sign_up(&key, &name, invite.as_ref())
                 .map(|account| StoreReply::Account(Some(account))),
-            StoreOperation::Account { key } => self.store.account(&key).map(StoreReply::Account),
+            StoreRequest::Account { key } => self.store.account(&key).map(StoreReply::Account),
         }
     }
 
@@ -293,8 +353,8 @@ impl<S: Store> Transfer<S> {
     }
 }
 
-impl<S> std::fmt::Debug for Transfer<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<S> fmt::Debug for Transfer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (upload, download) = (self.upload.is_some(), self.download.is_some());
         f.debug_struct("Transfer")
             .field("upload", &upload)

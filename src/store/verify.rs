@@ -176,14 +176,18 @@ impl<I: Index, B: Blobs> Files<'_, I, B> {
         };
         let header = header.map(Header::to_bytes);
         let header = header.as_ref().map_or(&b""[..], |header| header);
-        if blob.read(0, header.len())? != header {
+        let mut stored = vec![0; header.len()];
+        blob.read(0, &mut stored)?;
+        if stored != header {
             return Err(damaged(format!("{name} has another header than the one that was stored")));
         }
         let mut chain = Chain::new(header);
+        let mut room = vec![0; STRIDE];
         while chain.position() < size {
             let length =
                 usize::try_from(size - chain.position()).map_or(STRIDE, |rest| rest.min(STRIDE));
-            chain.update(&blob.read(start + chain.position(), length)?);
+            blob.read(start + chain.position(), &mut room[..length])?;
+            chain.update(&room[..length]);
         }
         Ok(chain)
     }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use fss::wire::frame::Frame;
+use fss::wire::record::PREFIX;
 use fss::wire::reply::{Reply, ReplyContext};
 use fss::{Machine as _, Time};
 use fss_test_support::fault_store::FaultStore;
@@ -69,6 +71,25 @@ fn a_window_that_opens_little_by_little_costs_no_more_reads() {
         usize::try_from(heard.div_ceil(4 * fss::chain::SEALED_CHUNK_LEN)).expect("few")
     );
     assert_eq!(store.asked().iter().filter(|step| **step == "read").count(), records);
+}
+
+/// Nothing is allocated for a part of a download, and its bytes are copied nowhere: the store reads
+/// them into the buffer that is sent, and the next part goes into the same one.
+#[test]
+fn a_store_reads_into_the_buffer_that_is_sent() {
+    let store = FaultStore::new(stored(&file(3_000_000)));
+    let mut scripted = Scenario::fast().with_client_by_hand(store.clone());
+    scripted.written_from.clear();
+    let request = download_by_hand(&scripted, 1, &cookie());
+    scripted.say(&request.encode());
+    let (read_into, written_from) = (store.read_into(), &scripted.written_from);
+    assert_eq!(read_into.len(), 12);
+    let before_data = PREFIX + Frame::DATA_PREFIX.len();
+    let sent: Vec<_> = read_into.iter().map(|address| address - before_data).collect();
+    let records: Vec<_> =
+        written_from.iter().copied().filter(|address| sent.contains(address)).collect();
+    assert_eq!(records, sent, "each record is written from where it was read");
+    assert!(sent.iter().all(|address| *address == sent[0]), "one buffer is enough for all");
 }
 
 #[test]

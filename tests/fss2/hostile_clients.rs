@@ -17,10 +17,7 @@ use super::*;
 type Server = ScriptedPeer<'static, ServerSession<MemoryStore>>;
 
 fn limited(change: impl FnOnce(&mut Limits)) -> Scenario {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    let scenario = Scenario::fast();
-    Scenario { server: scenario.server.clone().with_limits(limits), ..scenario }
+    Scenario::fast().with_limits(change)
 }
 
 fn connected() -> (Server, MemoryStore) {

@@ -17,10 +17,7 @@ fn limited(
     provider: &(impl CryptoProvider + Clone + 'static),
     change: impl FnOnce(&mut Limits),
 ) -> Scenario {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    let scenario = Scenario::with(provider);
-    Scenario { server: scenario.server.clone().with_limits(limits), ..scenario }
+    Scenario::with(provider).with_limits(change)
 }
 
 fn from(scenario: &Scenario, address: &str) -> ServerSession<MemoryStore> {

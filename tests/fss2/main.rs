@@ -29,10 +29,11 @@ use fss::crypto::CryptoProvider;
 use fss::crypto::proof::Proof;
 use fss::sealed::{Cost, Header, Key, Metadata};
 use fss::server::{Decoys, ServerState};
+use fss::store::conformance::read;
 use fss::store::{NewFile, NewUpload, Retention, Store, UserName};
 use fss::wire::error_frame::ErrorCode;
 use fss::wire::request::Request;
-use fss::{Config, Cookie, Error, MemoryStore, Refusal, SequentialCookies, ServerSession};
+use fss::{Config, Cookie, Error, Limits, MemoryStore, Refusal, SequentialCookies, ServerSession};
 use fss_test_support::clock::Clock;
 use fss_test_support::insecure_crypto::{InsecureCrypto, identity};
 use fss_test_support::scripted_peer::ScriptedPeer;
@@ -108,7 +109,7 @@ fn stored(content: &[u8]) -> MemoryStore {
 fn sealed_bytes(store: &MemoryStore) -> Vec<u8> {
     let mut file = store.open(&cookie()).expect("the store works").expect("it is there");
     let size = usize::try_from(file.file().size).expect("it is small");
-    file.read(0, size).expect("it can be read").to_vec()
+    read(&mut *file, 0, size).expect("it can be read")
 }
 
 /// Puts any bytes into a store, after the header of a file, as a damaged disk or a hostile
@@ -138,6 +139,13 @@ struct Scenario {
 }
 
 impl Scenario {
+    /// The same with other limits of the server.
+    fn with_limits(self, change: impl FnOnce(&mut Limits)) -> Self {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        Self { server: self.server.with_limits(limits), ..self }
+    }
+
     fn with(provider: &(impl CryptoProvider + Clone + 'static)) -> Self {
         let provider: Arc<dyn CryptoProvider> = Arc::new(provider.clone());
         let client = Config::new(Arc::clone(&provider), keys::client(&*provider));

@@ -4,7 +4,6 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use fss::chain::{CHECKPOINT, SEALED_CHUNK_LEN};
 use fss::crypto::Fingerprint;
 use fss::sealed::{Cost, Header};
@@ -150,11 +149,11 @@ impl FileReader for Told {
         self.inner.claim(by)
     }
 
-    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
+    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), StoreError> {
         if offset >= self.readable {
             return Err(StoreError::new(StoreErrorKind::Unavailable, "no more of it is told"));
         }
-        self.inner.read(offset, length)
+        self.inner.read(offset, buffer)
     }
 
     fn delivered(self: Box<Self>) -> Result<(), StoreError> {

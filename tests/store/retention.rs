@@ -159,7 +159,7 @@ fn a_slow_download_keeps_its_claim() {
         assert_eq!(download.claim(&key(1)), Ok(true));
         for _ in 0..10 {
             clock.advance(CLAIM_LEASE.as_secs() * 3 / 4);
-            download.read(0, 1).expect("readable");
+            download.read(0, &mut [0]).expect("readable");
             assert_eq!(
                 store.open(&cookie).expect("readable").expect("there").claim(&key(2)),
                 Ok(false)

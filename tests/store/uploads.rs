@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use fss::chain::CHECKPOINT;
-use fss::store::conformance::{chain, get, key, new_upload, put_sealed, write};
+use fss::store::conformance::{chain, get, key, new_upload, put_sealed, read, write};
 use fss::store::indexed::PENDING_PER_OWNER;
 use fss::store::{
     EmbeddedStore, FILE_CHARGE, FileWriter, LEASE, NewFile, OpenOptions, Store, StoreError,
@@ -186,7 +186,7 @@ fn of_many_that_go_on_one_wins() {
         );
         let [winner] = winners[..] else { panic!("one completes it: {ends:?}") };
         let mut file = store.open(&cookie).expect("readable").expect("there");
-        assert_eq!(file.read(0, 8000).expect("readable"), vec![winner; 8000]);
+        assert_eq!(read(&mut *file, 0, 8000).expect("readable"), vec![winner; 8000]);
     }
     assert_eq!(unsettled(directory.path()), 0);
 }
@@ -207,7 +207,7 @@ fn many_threads_go_on_with_many_uploads() {
                     write(&mut *upload, 0, &content).expect("written");
                     upload.commit().expect("stored");
                     let mut file = store.open(&cookie).expect("readable").expect("there");
-                    assert_eq!(file.read(0, content.len()).expect("readable"), content);
+                    assert_eq!(read(&mut *file, 0, content.len()).expect("readable"), content);
                     assert_eq!(store.remove_expired(), Ok(0));
                 }
             });

@@ -237,7 +237,7 @@ impl Protocol for Client {
     const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> =
         Some((b"E\0illegal user state\0", "illegal user state"));
 
-    fn waiting(&self) -> Waiting<FileRequest> {
+    fn waiting(&mut self) -> Waiting<FileRequest> {
         match self.state {
             State::Greeting(_) => Waiting::Pause,
             State::Supplying(_) => Waiting::Request(FileRequest::Supply),

@@ -12,7 +12,7 @@ use crate::driver::server::{ServeError, Server};
 use crate::error::Error;
 use crate::server::{ServerEngine, ServerEvent};
 use crate::store::Store;
-use crate::store::transfer::{StoreOperation, StoreReply, StoreRequest};
+use crate::store::transfer::{StoreReply, StoreRequest};
 
 /// Serves one connection to its end: within the limits of the server, behind a PROXY header where
 /// `peer` is a trusted proxy, and observed. A shutdown does not end it; dropping the future does.
@@ -46,15 +46,15 @@ pub async fn serve<S: Store + 'static, O: Observer>(
     let mut driver = Driver::new(stream);
     let outcome = loop {
         match driver.next(&mut *engine).await {
-            Ok(Some(Call::Request(StoreRequest { id, operation }))) => {
-                engine.complete(id, storage.answer(operation).await);
+            Ok(Some(Call::Request(request))) => {
+                engine.complete(storage.answer(request).await);
             }
             Ok(Some(Call::Event(event))) => {
                 observer.event(&mut connection, &event, driver.now());
                 if let ServerEvent::ClientProved(key) = event
                     && observer.wants_users()
                     && let Ok(StoreReply::Account(Some(account))) =
-                        storage.answer(StoreOperation::Account { key }).await
+                        storage.answer(StoreRequest::Account { key }).await
                 {
                     observer.user(&mut connection, &account.name);
                 }

@@ -5,7 +5,7 @@ use std::fmt;
 use ::tokio::task::spawn_blocking;
 
 use super::threads::StorageThreads;
-use crate::store::transfer::{StoreOperation, StoreReply, Transfer};
+use crate::store::transfer::{StoreReply, StoreRequest, Transfer};
 use crate::store::{Store, StoreError, StoreErrorKind};
 
 /// The storage side of one connection: answers what its engine needs.
@@ -25,8 +25,8 @@ impl<S: Store + Send + 'static> Storage<S> {
     ///
     /// # Errors
     /// Those of the store; [`StoreErrorKind::Unavailable`] after a panic in it.
-    pub async fn answer(&mut self, operation: StoreOperation) -> Result<StoreReply, StoreError> {
-        self.on_thread(|transfer| transfer.answer(operation)).await?
+    pub async fn answer(&mut self, request: StoreRequest) -> Result<StoreReply, StoreError> {
+        self.on_thread(|transfer| transfer.answer(request)).await?
     }
 
     /// Releases the files that the connection was busy with, which may wait for the disk too.

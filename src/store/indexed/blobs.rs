@@ -1,7 +1,5 @@
 //! The contents of files, on a file system or an object store.
 
-use bytes::Bytes;
-
 use crate::crypto::legacy::Verifier;
 use crate::store::StoreError;
 
@@ -134,9 +132,9 @@ pub trait OpenBlob: Send {
     /// The size in bytes.
     fn size(&self) -> u64;
 
-    /// Reads exactly `length` bytes at `offset`.
+    /// Fills `buffer` with the bytes at `offset`.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError>;
+    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), StoreError>;
 }

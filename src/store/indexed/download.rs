@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::{Blobs, Index, OpenBlob, Record, Shared, content_start};
 use crate::crypto::Fingerprint;
 use crate::store::{
@@ -74,8 +72,8 @@ impl<I: Index, B: Blobs> FileReader for IndexedDownload<I, B> {
         if self.is_limited { self.renew_claim(*by) } else { Ok(true) }
     }
 
-    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
-        let end = u64::try_from(length).ok().and_then(|length| offset.checked_add(length));
+    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), StoreError> {
+        let end = u64::try_from(buffer.len()).ok().and_then(|length| offset.checked_add(length));
         if end.is_none_or(|end| end > self.file.size) {
             return Err(StoreError::new(
                 StoreErrorKind::Misuse,
@@ -88,7 +86,7 @@ impl<I: Index, B: Blobs> FileReader for IndexedDownload<I, B> {
             // A slow download keeps its claim. If it is lost, the delivery counts even so.
             self.renew_claim(by)?;
         }
-        self.blob.read(content_start(self.file.header.as_ref()) + offset, length)
+        self.blob.read(content_start(self.file.header.as_ref()) + offset, buffer)
     }
 
     fn delivered(self: Box<Self>) -> Result<(), StoreError> {

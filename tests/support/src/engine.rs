@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use fss::server::{ServerEngine, ServerEvent};
 use fss::store::Store;
-use fss::store::transfer::Transfer;
+use fss::store::transfer::{StoreRequest, Transfer};
 use fss::{Error, Machine, Step, Time};
 
 /// An engine, and what answers it.
@@ -29,15 +29,29 @@ impl<S: Store> Machine for Answered<S> {
         loop {
             match self.engine.poll(now)? {
                 Step::Request(request) => {
-                    // Until it is answered, the same request is asked for.
-                    assert_eq!(self.engine.poll(now), Ok(Step::Request(request.clone())));
+                    // Until it is answered, the same is asked for; of a read, the buffer is another
+                    // one, if there is one while the first is lent.
+                    match (&request, self.engine.poll(now)) {
+                        (StoreRequest::Read { offset, buffer }, Ok(Step::Request(again))) => {
+                            let StoreRequest::Read { offset: at, buffer: other } = again else {
+                                panic!("{again:?}");
+                            };
+                            assert_eq!(
+                                (at, other.as_ref().len()),
+                                (*offset, buffer.as_ref().len())
+                            );
+                        }
+                        (StoreRequest::Read { .. }, Ok(Step::Sleep(_))) => {}
+                        (_, Ok(Step::Request(again))) => assert_eq!(again, request),
+                        (_, other) => panic!("{other:?}"),
+                    }
                     assert_eq!(
                         self.engine.deadline(),
                         None,
                         "the peer is not to blame for slow storage"
                     );
-                    let reply = self.transfer.answer(request.operation);
-                    self.engine.complete(request.id, reply);
+                    let reply = self.transfer.answer(request);
+                    self.engine.complete(reply);
                 }
                 Step::Send => return Ok(Step::Send),
                 Step::Receive => return Ok(Step::Receive),

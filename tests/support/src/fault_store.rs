@@ -25,6 +25,8 @@ struct FaultPlan {
     /// How it fails.
     kind: StoreErrorKind,
     asked: Mutex<Vec<&'static str>>,
+    /// Where in memory each read put what it read.
+    read_into: Mutex<Vec<usize>>,
     /// What was written, where that is kept.
     written: Option<Mutex<Vec<Bytes>>>,
 }
@@ -58,6 +60,7 @@ impl FaultStore {
                 left: step.into(),
                 kind,
                 asked: Mutex::default(),
+                read_into: Mutex::default(),
                 written: None,
             }),
         }
@@ -69,13 +72,24 @@ impl FaultStore {
         let (kind, written) = (StoreErrorKind::Full, Some(Mutex::default()));
         Self {
             store,
-            plan: Arc::new(FaultPlan { left: (-1).into(), kind, asked: Mutex::default(), written }),
+            plan: Arc::new(FaultPlan {
+                left: (-1).into(),
+                kind,
+                asked: Mutex::default(),
+                read_into: Mutex::default(),
+                written,
+            }),
         }
     }
 
     /// The names of the steps since the last call.
     pub fn asked(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.plan.asked.lock().expect("no test thread panicked"))
+    }
+
+    /// Where in memory each read put what it read, since the last call.
+    pub fn read_into(&self) -> Vec<usize> {
+        std::mem::take(&mut self.plan.read_into.lock().expect("no test thread panicked"))
     }
 
     fn wrap<T: ?Sized>(&self, inner: Box<T>) -> FaultFile<T> {
@@ -194,9 +208,11 @@ impl FileReader for FaultFile<dyn FileReader> {
         self.inner.claim(by)
     }
 
-    fn read(&mut self, offset: u64, length: usize) -> Result<Bytes, StoreError> {
+    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), StoreError> {
         self.plan.step("read")?;
-        self.inner.read(offset, length)
+        let address = buffer.as_ptr().addr();
+        self.plan.read_into.lock().expect("no test thread panicked").push(address);
+        self.inner.read(offset, buffer)
     }
 
     fn delivered(self: Box<Self>) -> Result<(), StoreError> {

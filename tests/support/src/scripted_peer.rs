@@ -33,6 +33,8 @@ pub struct ScriptedPeer<'a, M: Served> {
     pub events: Vec<M::Event>,
     /// The program around it.
     pub caller: Caller<'a>,
+    /// Where in memory each write of the machine began.
+    pub written_from: Vec<usize>,
     now: Time,
     config: Config,
     /// What messages are opened with: a client's own key, or a server's transport key.
@@ -76,6 +78,7 @@ impl<'a, M: Served> ScriptedPeer<'a, M> {
             machine,
             events,
             caller,
+            written_from: Vec::new(),
             now,
             config,
             key,
@@ -348,6 +351,7 @@ impl<'a, M: Served> ScriptedPeer<'a, M> {
                 Ok(Step::Send) => {
                     let output = self.machine.buffers().1;
                     let count = output.len().min(self.pace.0);
+                    self.written_from.push(output.as_ptr().addr());
                     self.said.extend_from_slice(&output[..count]);
                     self.machine.sent(count);
                     self.now = self.now + self.pace.1;
