@@ -6,7 +6,7 @@ use crate::crypto::{CryptoProvider, KeyRejected, PrivateKey, default_provider};
 use crate::limits::Limits;
 use crate::types::random::SystemRng;
 
-/// Who a side is and what it allows. It is immutable and cheap to clone: what the connections of a
+/// The identity of a side, and what it allows. It is immutable and cheap to clone: what the connections of a
 /// server share and change is [`crate::server::ServerState`].
 ///
 /// ```
@@ -25,7 +25,7 @@ pub struct Config {
 /// The versions of the protocol that a server accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Versions {
-    /// FSS/2 and FSS 1.0, as the client likes.
+    /// FSS/2 and FSS 1.0, as the client chooses.
     #[default]
     All,
     /// FSS 1.0 only.
@@ -41,24 +41,25 @@ impl Config {
         Self { provider, identity, limits: Arc::default(), versions: Versions::All }
     }
 
-    /// Uses the default provider and a new key. Making it takes a noticeable part of a second.
+    /// Uses the default provider and a new key. Generating it takes a noticeable part of a
+    /// second.
     ///
     /// # Errors
-    /// [`KeyRejected`] if the provider cannot make one.
+    /// [`KeyRejected`] if the provider cannot generate one.
     pub fn generate() -> Result<Self, KeyRejected> {
         let provider = default_provider();
         let identity = provider.generate_private_key(&mut SystemRng)?;
         Ok(Self::new(provider, identity))
     }
 
-    /// The configuration that is used where none is given: a new key, made once in a process.
+    /// The configuration that is used where none is given: a new key, generated once per process.
     ///
-    /// For tests and demonstrations: the key is gone with the process, so nobody can recognise the
-    /// server again.
+    /// For tests and demonstrations: the key is gone with the process, so no client can
+    /// recognise the server again.
     ///
     /// # Panics
-    /// Where the operating system has no random numbers to make a key of. [`Config::generate`]
-    /// reports that.
+    /// If the operating system has no random numbers to generate a key from. [`Config::generate`]
+    /// returns that as an error.
     pub fn ephemeral() -> Self {
         static CONFIG: OnceLock<Config> = OnceLock::new();
         CONFIG
@@ -87,7 +88,7 @@ impl Config {
         &self.provider
     }
 
-    /// Our own key: what the other side recognises us by.
+    /// Our own key, by which the peer recognises us.
     pub fn identity(&self) -> &Arc<dyn PrivateKey> {
         &self.identity
     }

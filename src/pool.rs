@@ -1,6 +1,5 @@
-//! Big buffers, of which only so many are lent at a time, to all connections of a server together.
-//! Who finds none left waits for one in turn: that is how a server slows its clients down instead of
-//! growing.
+//! A bounded pool of big buffers, shared by all connections of a server. A session that finds it
+//! empty waits in a queue: the server slows its clients down instead of using more memory.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,11 +23,11 @@ struct PoolState {
     idle: Vec<Box<[u8]>>,
     /// How many more may be lent.
     left: usize,
-    /// How many each source has that has any.
+    /// How many buffers each source has, without those that have none.
     peers: HashMap<PeerAddress, usize>,
     /// Sessions that wait for a buffer, longest first: at most one entry for each session.
     waiting: VecDeque<Waiter>,
-    /// Those whose turn has come, and for whom a buffer is counted already.
+    /// Sessions that were woken, and for which a buffer is counted already.
     granted: HashSet<u64>,
     next_number: u64,
 }
@@ -41,7 +40,7 @@ struct Waiter {
 }
 
 impl Pool {
-    /// A pool that lends at most so many at a time, each of `length` bytes.
+    /// A pool that lends at most `most` buffers at a time, each of `length` bytes.
     pub(crate) fn new(most: usize, length: usize) -> Arc<Self> {
         let most = most.max(2);
         let state = PoolState {
@@ -55,11 +54,11 @@ impl Pool {
         Arc::new(Self { most, length, state: Mutex::new(state) })
     }
 
-    /// A buffer, unless all are lent. When hardly any are left, who has a quarter of all gets no
+    /// A buffer, unless all are lent. When few are left, a source that has a quarter of all gets no
     /// more.
     ///
-    /// Who gets none has a place in the queue from then on, in `ticket`, and is woken when a buffer
-    /// is there for it: nobody can take that one. Ask again then, with the same ticket.
+    /// If there is none, the session has a place in the queue from then on, in `ticket`, and is
+    /// woken when a buffer is reserved for it. Ask again then, with the same ticket.
     pub(crate) fn lend(
         self: &Arc<Self>,
         peer: Option<PeerAddress>,
@@ -69,7 +68,8 @@ impl Pool {
         let mut state = self.state();
         let lent = match ticket {
             Some(ticket) => state.granted.remove(&ticket.number),
-            // While anybody waits who may have a buffer, none is left.
+            // Buffers that become free go to the queue first, so this overtakes no session that
+            // may have one.
             None => state.count(self.most, peer),
         };
         if !lent {
@@ -89,12 +89,12 @@ impl Pool {
         })
     }
 
-    /// Whether hardly any are left, so that who has one must not keep it long.
+    /// Whether few are left, so that a session that has one must not keep it long.
     pub(crate) fn is_short(&self) -> bool {
         self.state().left <= self.most / 8
     }
 
-    /// A buffer that was counted for this source is free; wakes those whose turn has come.
+    /// A buffer that was counted for this source is free; wakes the sessions that get it.
     fn release(&self, peer: Option<PeerAddress>) {
         let woken = {
             let mut state = self.state();
@@ -131,7 +131,7 @@ impl PoolState {
         true
     }
 
-    /// Gives what is left to those who wait and may have it, in their order.
+    /// Reserves what is left for the sessions that wait and may have it, in their order.
     fn grant(&mut self, most: usize) -> Vec<Waker> {
         let (mut woken, mut place) = (Vec::new(), 0);
         while self.left > 0
@@ -149,7 +149,7 @@ impl PoolState {
         woken
     }
 
-    /// A new place at the end, or who is to be woken at the place that there is.
+    /// A new place at the end, or another waker at an existing place.
     fn enqueue(
         &mut self,
         number: Option<u64>,
@@ -185,8 +185,8 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-/// A place among those who wait for a buffer. It is given up when it is dropped, and what was
-/// granted goes to the next.
+/// A place in the queue for a buffer. Dropping it leaves the queue, and what was reserved for it
+/// goes to the next.
 pub(crate) struct Ticket {
     pool: Arc<Pool>,
     number: u64,
@@ -208,7 +208,7 @@ impl Drop for Ticket {
     }
 }
 
-/// That a buffer is counted as lent. Dropping it makes room for another.
+/// Counts a buffer as lent until it is dropped.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
     peer: Option<PeerAddress>,
@@ -220,7 +220,7 @@ impl Drop for Lease {
     }
 }
 
-/// A buffer that is lent. It goes back to its pool when it is dropped, whoever has it by then.
+/// A buffer that is lent. Dropping it returns it to the pool.
 pub(crate) struct PooledBuffer {
     bytes: Box<[u8]>,
     pool: Arc<Pool>,
@@ -256,7 +256,7 @@ impl Drop for PooledBuffer {
             state.idle.push(bytes);
         } else {
             drop(state);
-            // It may have held a part of somebody's file.
+            // It may hold a part of a file.
             bytes.zeroize();
         }
         // The lease is dropped after this, when nothing is locked.
@@ -285,7 +285,7 @@ mod tests {
         }
     }
 
-    /// Somebody who asks for buffers.
+    /// A session that asks for buffers.
     #[derive(Default)]
     struct Session {
         peer: Option<PeerAddress>,

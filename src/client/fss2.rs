@@ -85,7 +85,7 @@ enum Asked {
     Challenge,
     Download(Wanted),
     LegacyDownload(WantedLegacy),
-    /// How many files may still come: a list that does not end must fill nobody's memory.
+    /// How many files may still come: a list without an end must not fill the memory.
     List {
         left: usize,
     },

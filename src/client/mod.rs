@@ -28,11 +28,11 @@ use crate::wire::reply::ServerLimits;
 pub enum Operation {
     /// Upload a file.
     Upload(Upload),
-    /// Go on with an upload that broke off.
+    /// Resume an interrupted upload.
     Resume(Resume),
     /// Ask for the header of a file, to derive its key with: answered with
-    /// [`ClientEvent::Challenged`]. Who has kept the header need not ask; who asks all the same
-    /// must take another one than his for interference (§18.4).
+    /// [`ClientEvent::Challenged`]. A client that has kept the header need not ask. If it asks
+    /// anyway and the answer is another header, someone has interfered (§18.4).
     Challenge {
         /// The file's cookie.
         cookie: Cookie,
@@ -220,7 +220,7 @@ pub enum ClientEvent {
     },
     /// The file is deleted.
     Deleted,
-    /// Who the client is to the server, and what the server takes.
+    /// The account of the client, and the limits of the server.
     Account {
         /// What the server takes; not in the answer to a sign-up.
         limits: Option<ServerLimits>,

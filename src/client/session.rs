@@ -41,9 +41,9 @@ impl ClientSession {
         self
     }
 
-    /// Goes on with the next operation when one was refused: refusals are then reported as
+    /// Continues with the next operation when one was refused: refusals are then reported as
     /// [`ClientEvent::Refused`], and are no errors. For callers that do several operations on a
-    /// connection, and look at what became of each.
+    /// connection, and handle the outcome of each.
     ///
     /// Without this the first refusal ends the connection with [`Error::PeerRefused`].
     #[must_use]
@@ -70,8 +70,8 @@ impl ClientSession {
         self.runner.protocol.finish();
     }
 
-    /// Gives up, because of something on this protocol: the server is told, and the connection ends
-    /// with `error`.
+    /// Aborts because of something on this side: the server is told, and the connection ends with
+    /// `error`.
     pub fn abort(&mut self, error: Error) {
         self.runner.context(|_, _| Err(error));
     }
@@ -81,8 +81,8 @@ impl ClientSession {
         self.runner.protocol.server()
     }
 
-    /// Room for the next bytes of the file, when [`ClientRequest::Supply`] asks for them; else
-    /// empty. It lies within the record that will be sent.
+    /// Room for the next bytes of the file, when [`ClientRequest::Supply`] asks for them;
+    /// empty otherwise. It lies within the record that will be sent.
     pub fn supply(&mut self) -> &mut [u8] {
         self.runner.protocol.supply(&mut self.runner.link)
     }
@@ -93,7 +93,7 @@ impl ClientSession {
         self.runner.context(|client, context| client.supplied(count, context));
     }
 
-    /// Bytes of the file that came, when [`ClientRequest::Data`] says so; else empty.
+    /// Bytes of the file that came, when [`ClientRequest::Data`] says so; empty otherwise.
     pub fn data(&self) -> &[u8] {
         self.runner.protocol.data()
     }

@@ -1,4 +1,4 @@
-//! A server as both drivers serve it: its configuration and store, whom it trusts, who observes it,
+//! A server as both drivers serve it: its configuration and store, the proxies it trusts, its observer,
 //! and how it stops.
 
 use std::fmt;
@@ -89,7 +89,7 @@ impl<S, O> Server<S, O> {
         }
     }
 
-    /// Says which addresses are balancers that put a PROXY header before each connection
+    /// Sets which addresses are balancers that put a PROXY header before each connection
     /// ([`crate::proxy`]). Such a connection must begin with one, within [`Limits::handshake`]; on
     /// any other it is no header. An IPv4 address in IPv6 form is passed as IPv4.
     #[must_use]

@@ -97,14 +97,14 @@ impl ServerEngine {
         engine
     }
 
-    /// Says where the client connects from, so that its connections, its wrong passwords and its
-    /// buffers are counted for that too. Say it before the first poll. Where a proxy forwards
-    /// connections, that is what the proxy says ([`crate::proxy`]). The machine's own address is no
-    /// peer: nobody knows how many come through it.
+    /// Sets the address that the client connects from, so that its connections, wrong passwords and
+    /// buffers are counted for that source too. Call it before the first poll. Behind a proxy it is
+    /// the address in the PROXY header ([`crate::proxy`]). An address of this machine is ignored:
+    /// any number of clients may connect through it.
     #[must_use]
     pub fn with_peer(mut self, peer: impl Into<PeerAddress>) -> Self {
         let peer = peer.into();
-        // Who comes through a tunnel or a proxy on this machine is many, not one.
+        // A tunnel or proxy on this machine has many clients.
         if !peer.is_local() {
             self.runner.protocol.set_peer(peer, self.runner.link.config().limits());
             self.runner.link.set_peer(peer);
@@ -113,8 +113,7 @@ impl ServerEngine {
         self
     }
 
-    /// One connection too many is told so if it says who it is soon, and if not too many are being
-    /// told.
+    /// One connection too many is told so if its key comes soon, and if few others are being told.
     fn take_place(&mut self) {
         match self.runner.protocol.admission() {
             Admission::Admitted => {}

@@ -1,4 +1,4 @@
-//! What happens on a connection, told to whoever watches the server: to `tracing` as a span of the
+//! What happens on a connection, for operators: to `tracing` as a span of the
 //! connection with a span and a line for each operation, and to `metrics` as counts.
 //!
 //! Each line names the client's address, its key by the first characters of the fingerprint, its

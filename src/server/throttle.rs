@@ -1,4 +1,4 @@
-//! Slows down whoever guesses passwords: attempts are counted for each cookie and each source
+//! Slows down guessing of passwords: attempts are counted for each cookie and each source
 //! (`docs/protocol.md` §16).
 //!
 //! Nothing is ever deleted because of wrong guesses, and connecting again changes nothing: the

@@ -11,7 +11,7 @@ const AT_ONCE: u32 = 256;
 /// One more after each such time: 128 a second, a percent or two of a processor.
 const EACH: Duration = Duration::from_nanos(1_000_000_000 / 128);
 
-/// What a peer has asked for. Who asks faster is not refused, but read more slowly.
+/// What a peer has asked for. A peer that asks faster is not refused, but read more slowly.
 pub(crate) struct Budget {
     /// When all that was asked would be paid for.
     paid_at: Time,

@@ -21,7 +21,7 @@ pub(crate) fn record_pool(most: usize) -> Arc<Pool> {
     Pool::new(most, RECORD)
 }
 
-/// A message that has come, opened: the plaintext within the buffer that it came in.
+/// A message that was received and opened: the plaintext within the buffer that it came in.
 pub(crate) struct Message {
     held: Held,
     plaintext: Range<usize>,
@@ -64,7 +64,7 @@ impl Message {
     }
 
     /// The bytes, shared without a copy if they fill a buffer of their own; and the lease of that
-    /// buffer. Who keeps the bytes keeps the memory, but others wait for it only while the lease is
+    /// buffer. The bytes keep the memory, but other sessions wait for it only while the lease is
     /// held.
     pub(crate) fn into_bytes(self) -> (Bytes, Option<Lease>) {
         match self.held {
@@ -79,7 +79,7 @@ impl Message {
     }
 }
 
-/// Bytes that came and are not used up: at most one message, and what came with its end.
+/// Bytes that were received and not yet used: at most one message, and what came with its end.
 pub(crate) struct Input {
     buffer: Box<[u8]>,
     start: usize,
@@ -95,7 +95,7 @@ impl Input {
         Self { buffer: vec![0; MAX_MESSAGE].into(), start: 0, end: 0, record: None, ended: false }
     }
 
-    /// What is there, unless a long record is on its way.
+    /// The unused bytes, unless a long record is being received.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
@@ -104,7 +104,7 @@ impl Input {
         &mut self.buffer[self.start..self.end]
     }
 
-    /// Whether nothing is there that is not used up.
+    /// Whether no bytes are left unused.
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end && self.record.is_none()
     }
@@ -137,8 +137,8 @@ impl Input {
         self.start = (self.start + count).min(self.end);
     }
 
-    /// From now on a record of `length` bytes comes into a buffer of its own, what is here of it
-    /// first.
+    /// Receives a record of `length` bytes into a buffer of its own from now on, beginning with
+    /// what has come of it.
     pub(crate) fn begin_record(&mut self, mut record: PooledBuffer, length: usize) {
         let here = (self.end - self.start).min(length);
         record.as_mut()[..here].copy_from_slice(&self.buffer[self.start..self.start + here]);
@@ -146,18 +146,18 @@ impl Input {
         self.record = Some((record, here, length));
     }
 
-    /// Whether a long record is on its way.
+    /// Whether a long record is being received.
     pub(crate) fn in_record(&self) -> bool {
         self.record.is_some()
     }
 
-    /// The long record, if it is whole.
+    /// The long record, if it is complete.
     pub(crate) fn take_record(&mut self) -> Option<(PooledBuffer, usize)> {
         let (record, _, length) = self.record.take_if(|(_, filled, length)| filled == length)?;
         Some((record, length))
     }
 
-    /// Drops all that is there, and says how much that was.
+    /// Drops all bytes, and returns how many there were.
     pub(crate) fn discard(&mut self) -> usize {
         let record = self.record.take().map_or(0, |(_, filled, _)| filled);
         let rest = self.end - self.start;
@@ -165,7 +165,7 @@ impl Input {
         record + rest
     }
 
-    /// Whether the peer has said that it will send no more. Bytes from before may still be there.
+    /// Whether the peer has ended its stream. Bytes from before may still be there.
     pub(crate) fn ended(&self) -> bool {
         self.ended
     }
@@ -218,12 +218,12 @@ impl Output {
         self.record.is_some()
     }
 
-    /// Takes the buffer of a long record that is not ready, for whoever fills it.
+    /// Takes the buffer of a long record that is not ready out, to be filled elsewhere.
     pub(crate) fn take_record(&mut self) -> Option<PooledBuffer> {
         self.record.take_if(|(_, ready, _)| *ready == 0).map(|(record, _, _)| record)
     }
 
-    /// Gives the buffer of a long record back that is not ready.
+    /// Returns the buffer of a long record that is not ready to the pool.
     pub(crate) fn drop_record(&mut self) {
         self.record.take_if(|(_, ready, _)| *ready == 0);
     }

@@ -1,9 +1,9 @@
 //! The link to a peer: key exchange, then messages both ways, with the deadlines that belong to
 //! them.
 //!
-//! It knows no sides, and of frames only where their bytes lie. A machine asks it for the next
-//! message, and gives it messages to send: RSA messages at first, and records once both hellos are
-//! said.
+//! It is the same for client and server, and knows of frames only where their bytes lie. A machine
+//! takes messages from it and passes it messages to send: RSA messages at first, and records once
+//! both hellos are exchanged.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -29,15 +29,15 @@ use crate::wire::peer_message::PeerMessage;
 use crate::wire::record::{Direction, PREFIX, sealed_length};
 use crate::wire::rsa_message::{MAX_MESSAGE, Opened, Receiver, seal_message};
 
-/// How long to wait for a buffer at a time, by whoever is woken when it is there: should that get
-/// lost, it is not for ever.
+/// How long a session with a waker waits for a buffer before it looks by itself: a wake-up that was
+/// lost must not stop it for ever.
 const WOKEN: Duration = Duration::from_secs(1);
-/// The same by whoever is not woken.
+/// The same for a session without a waker.
 const NOT_WOKEN: Duration = Duration::from_millis(10);
 
 /// Buffers for the long records of one connection of a client: one that is sent, one that comes,
-/// and one that the caller takes bytes from. The rest is so that they never seem scarce, for a
-/// client has nobody to share them with.
+/// and one that the caller takes bytes from. With the rest the pool never counts as short, since no
+/// other connection shares it.
 const BUFFERS_OF_A_CLIENT: usize = 8;
 
 pub(crate) struct Link {
@@ -93,7 +93,7 @@ pub(crate) struct Records {
 pub(crate) enum Progress {
     /// More bytes must come first.
     IncompleteInput,
-    /// There is more to do with what has come, but others should have a turn first.
+    /// There is more to do with what has come, but other tasks should run first.
     Yield,
     /// A record comes for which there is no buffer now.
     NoBuffer,
@@ -218,8 +218,8 @@ impl Link {
     /// Makes progress with the input: at most the budget of private operations, at most one
     /// message.
     ///
-    /// If `refusal` comes in clear, as the first thing after the key, it is what the peer has to
-    /// say. Long records come only `in_transfer`.
+    /// If `refusal` comes in clear, as the first bytes after the key, the peer has refused the
+    /// connection. Long records come only `in_transfer`.
     pub(crate) fn advance(
         &mut self,
         now: Time,
@@ -310,7 +310,7 @@ impl Link {
     /// written to the peer.
     pub(crate) fn send_filled(&mut self, buffer: ReadBuffer) -> Result<(), Error> {
         let length = buffer.as_ref().len();
-        // One that was lent as another's is none of ours, and says so.
+        // A buffer with memory of its own is not the one that was lent.
         self.output.begin_record(buffer.into_record().ok_or(ApiMisuse::WrongStorageReply)?);
         self.send_data(length)
     }
@@ -344,7 +344,7 @@ impl Link {
         Ok(())
     }
 
-    /// Gives back the buffer of the `F` that was begun.
+    /// Returns the buffer of the `F` that was begun to the pool.
     pub(crate) fn drop_data(&mut self) {
         self.output.drop_record();
     }

@@ -121,7 +121,7 @@ use crate::types::time::Time;
 /// ```
 ///
 /// Dropping a driver between any two calls leaves the machine valid. After an error or
-/// [`Step::Close`] it gives the same answer for ever.
+/// [`Step::Close`] each poll returns the same.
 pub trait Machine {
     /// What it reports.
     type Event;
@@ -152,13 +152,13 @@ pub trait Machine {
     /// The first `count` bytes of the slice to write were written.
     fn sent(&mut self, count: usize);
 
-    /// Writing failed: the peer reads no more. What waits to be written is dropped. What the peer
-    /// may have said before is still read, for it may be the reason; so go on.
+    /// Writing failed: the peer reads no more. What waits to be written is dropped. Continue polling:
+    /// what the peer sent before is still read, since it may say why.
     fn send_failed(&mut self);
 
-    /// Who is to be woken when what a [`Step::Sleep`] waits for may have come before its time is
-    /// over: room for a record, for which sessions wait in turn. Say it once, before the first
-    /// poll. Without it such a wait is short and repeated.
+    /// Sets the waker for a [`Step::Sleep`] that may end early: sessions wait in a queue for room for
+    /// a record. Call it once, before the first poll. Without a waker such a wait is short and
+    /// repeated.
     fn set_waker(&mut self, waker: Waker);
 
     /// When to poll again at the latest, whatever happens; `None` while nothing but the caller is
@@ -212,24 +212,23 @@ pub(crate) use machine_with_runner;
 /// done; an event comes once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<E, N = Infallible> {
-    /// Write from the buffer, and read too if you can: the peer may have something to say
-    /// meanwhile.
+    /// Write from the buffer, and read too if you can: the peer may send something meanwhile.
     Send,
     /// Read into the buffer, until the deadline. There is room.
     Receive,
-    /// Let this much time go by, or poll when the waker is woken ([`Machine::set_waker`]); to poll
-    /// earlier does no harm. (There is nothing to read, so a driver must not insist on reading
-    /// something.)
+    /// Wait for this long, or until the waker is woken ([`Machine::set_waker`]); polling earlier
+    /// does no harm. There may be nothing to read meanwhile, so do not wait for the peer.
     Sleep(Duration),
-    /// The machine needs something of you. Until it has that, it has nothing else to do. A driver
-    /// that polls on and on without answering, ten thousand times within a second, gets
-    /// [`Error::Misuse`].
+    /// The machine needs something of the caller, and has nothing else to do until then. It asks
+    /// again with each poll. A driver that polls ten thousand times within a second without
+    /// answering gets [`Error::Misuse`].
     Request(N),
     /// Something happened.
     Event(E),
-    /// There is more to do, but others should have a turn: poll again when you can.
+    /// There is more to do, but let other tasks run first: poll again soon.
     Yield,
-    /// Shut down sending, so that the peer sees the end; go on reading. Comes once.
+    /// Shut down the sending direction, so that the peer sees the end, and continue reading. Comes
+    /// once.
     Shutdown,
     /// The connection is over and all went well: close it.
     Close,

@@ -1,30 +1,37 @@
-//! The pace that a peer must keep while a file is on its way: without it, one byte a minute would
-//! hold a connection for ever, and a few hundred records that never end would hold all buffers
+//! The pace that a peer must keep during a transfer. Without it, one byte per minute would hold a
+//! connection for ever, and a few hundred records that never end would hold all buffers
 //! (`docs/protocol.md` §24).
+//!
+//! It is a budget of waiting rather than a rate over a window: a grace period that waiting for the
+//! peer spends and bytes earn back. That needs no history, and the time that our own disk or caller
+//! takes is never counted against the peer.
 
 use std::time::Duration;
 
 use crate::limits::Limits;
 use crate::types::time::Time;
 
-/// While others wait for the buffer that a record has, so many bytes of it must come or go in this
-/// time, or its end.
+/// While buffers are short, a record that has one must move [`RECORD_BYTES`] in this time, or end:
+/// a quarter of the longest record in 5 s is 13 KiB/s. Slower peers are served as long as there are
+/// buffers enough.
 const RECORD: Duration = Duration::from_secs(5);
 const RECORD_BYTES: usize = 64 * 1024;
 
-/// How much longer a peer may make us wait: a grace, and time for each byte that came or went. Only
-/// waiting for the peer counts, not what we do meanwhile.
+/// How much longer a peer may keep us waiting: a grace period, and time for each byte that moved.
 pub(crate) struct Pace {
     left: Duration,
+    /// `None` while we work, or while no limit of this module applies.
     waiting_since: Option<Time>,
-    /// How long the record that is on its way was waited for since it was looked at last, and what
-    /// moved since.
+    /// How long the present record was waited for since its bytes were last checked, and how many
+    /// moved since. Apart from `left`, because a record can be too slow for a scarce buffer and
+    /// still fast enough for the connection.
     record: Option<(Duration, usize)>,
-    /// Bytes since the last look.
+    /// Bytes since the last look. They are counted here first because nothing tells the time when
+    /// they move.
     moved: usize,
 }
 
-/// What is on its way when a peer is waited for.
+/// What is in progress when a peer is waited for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OnItsWay {
     /// A file.
@@ -38,18 +45,18 @@ impl Pace {
         Self { left: limits.idle, waiting_since: None, record: None, moved: 0 }
     }
 
-    /// So many bytes came or went.
+    /// `count` bytes were received or sent.
     pub(crate) fn moved(&mut self, count: usize) {
         self.moved = self.moved.saturating_add(count);
     }
 
-    /// A record has come or gone to its end.
+    /// A record was received or sent completely, so the next one has its full time.
     pub(crate) fn record_ended(&mut self) {
         self.record = None;
     }
 
-    /// The wait is over, for now. `buffers_are_short` says whether others wait for one, or soon
-    /// will.
+    /// The wait is over, for now. `buffers_are_short` tells whether other sessions wait for a buffer
+    /// or soon will; it takes a lock, so it is only asked about a record that is too slow.
     pub(crate) fn look(
         &mut self,
         now: Time,
@@ -67,22 +74,28 @@ impl Pace {
             if moved < RECORD_BYTES && buffers_are_short() {
                 self.left = Duration::ZERO;
             }
+            // Each span counts by itself: bytes of an earlier one do not pay for a stall.
             self.record = Some((Duration::ZERO, 0));
         }
         let moved = std::mem::take(&mut self.moved) as u64;
         if self.left.is_zero() {
-            return; // It came too late.
+            // Bytes that arrive after the time was spent must not revive the connection: whether it
+            // is lost would depend on when it was polled.
+            return;
         }
+        // A fast peer saves up no more than the grace period, or it could stall for hours afterwards.
         let earned =
             Duration::from_nanos(moved.saturating_mul(1_000_000_000) / limits.minimum_rate.max(1));
         self.left = self.left.saturating_add(earned).min(limits.idle);
     }
 
-    /// The peer is waited for; if nothing is on its way, for as long as other limits allow.
+    /// The peer is waited for; if nothing is in progress, for as long as other limits allow.
     pub(crate) fn wait(&mut self, now: Time, on_its_way: OnItsWay, limits: &Limits) {
         if !on_its_way.file || limits.minimum_rate == 0 {
+            // Between operations a client may rest, and the next transfer begins with all its grace.
             self.left = limits.idle;
         }
+        // A record that is still in progress keeps its time across polls.
         self.record = on_its_way.record.then(|| self.record.unwrap_or_default());
         let counts = on_its_way.record || (on_its_way.file && limits.minimum_rate > 0);
         self.waiting_since = counts.then_some(now);
@@ -93,7 +106,7 @@ impl Pace {
         self.left.is_zero()
     }
 
-    /// When it will be, if nothing comes.
+    /// When it will be too slow if no more bytes move.
     pub(crate) fn deadline(&self) -> Option<Time> {
         let left =
             self.record.map_or(self.left, |(time, _)| self.left.min(RECORD.saturating_sub(time)));

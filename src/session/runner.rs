@@ -27,8 +27,8 @@ pub(crate) trait Protocol {
     /// What a peer may send, in clear, instead of its first message, and what that says.
     const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = None;
 
-    /// What the present state waits for, when all that was to be sent is sent. A buffer that the
-    /// state has lends itself to the request that it is returned in.
+    /// What the present state waits for, when all output is sent. A buffer that the state holds
+    /// leaves it with the request that it is for.
     fn waiting(&mut self) -> Waiting<Self::Request>;
 
     /// The state goes on by itself: the pause that it wanted is over, or it wanted to proceed at
@@ -36,12 +36,12 @@ pub(crate) trait Protocol {
     fn proceed(&mut self, context: &mut Context<'_, Self::Event>) -> Result<(), Error>;
 
     /// The peer's key has come.
-    fn on_key(&mut self, _turn: &mut Context<'_, Self::Event>) -> Result<(), Error> {
+    fn on_key(&mut self, _context: &mut Context<'_, Self::Event>) -> Result<(), Error> {
         Ok(())
     }
 
-    /// A block of the first message has come, and the message goes on: looks whether it can still
-    /// become one, before more of it costs anything, and says whether this block alone is a hello.
+    /// A block of the first message has come, and the message continues: checks whether it can still
+    /// become valid, before more of it costs anything, and whether this block alone is a hello.
     fn on_beginning(&mut self, _beginning: &[u8], _config: &Config) -> Result<Beginning, Error> {
         Ok(Beginning::Message)
     }
@@ -105,7 +105,7 @@ pub(crate) enum Farewell {
     InClear(Vec<u8>),
 }
 
-/// What a state may do when it is its turn.
+/// What a state works with while it runs.
 pub(crate) struct Context<'a, E> {
     pub(crate) link: &'a mut Link,
     pub(crate) events: &'a mut VecDeque<E>,
@@ -180,7 +180,7 @@ impl<S: Protocol> Runner<S> {
             };
         }
         if self.protocol.reads_while_sending() && !*worked {
-            if let Some(step) = self.heed_peer(now, worked)? {
+            if let Some(step) = self.read_peer(now, worked)? {
                 return Ok(step);
             }
             if self.link.input.ended()
@@ -239,7 +239,7 @@ impl<S: Protocol> Runner<S> {
                     self.link.expect_within_idle(now);
                     return Ok(Some(Step::Sleep(wait)));
                 }
-                if let Some(step) = self.heed_peer(now, worked)? {
+                if let Some(step) = self.read_peer(now, worked)? {
                     return Ok(step);
                 }
                 let may_end = self.protocol.may_end() && self.link.is_between_messages();
@@ -256,8 +256,8 @@ impl<S: Protocol> Runner<S> {
         Ok(None)
     }
 
-    /// Takes what the peer has said, as far as it is here: `None` if that is nothing whole.
-    fn heed_peer(&mut self, now: Time, worked: &mut bool) -> Result<Option<NextStep<S>>, Error> {
+    /// Handles the next message of the peer: `None` if none is complete.
+    fn read_peer(&mut self, now: Time, worked: &mut bool) -> Result<Option<NextStep<S>>, Error> {
         let in_transfer = self.in_transfer();
         let mut context = Context { link: &mut self.link, events: &mut self.events };
         match context.link.advance(now, S::REFUSAL_IN_CLEAR, in_transfer)? {
@@ -290,7 +290,7 @@ impl<S: Protocol> Runner<S> {
         matches!(self.protocol.phase(), Phase::Transfer | Phase::Finish)
     }
 
-    /// Ends the connection because of an error of which nobody is told but the caller.
+    /// Ends the connection because of an error that only the caller is told, not the peer.
     pub(crate) fn fail_at_once(&mut self, error: Error) {
         self.link.output.clear();
         self.ending = Some(Ending::at_once(Err(error)));

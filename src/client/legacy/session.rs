@@ -55,7 +55,8 @@ impl LegacySession {
         self
     }
 
-    /// Room for the next bytes of the file, when [`FileRequest::Supply`] asks for them; else empty.
+    /// Room for the next bytes of the file, when [`FileRequest::Supply`] asks for them; empty
+    /// otherwise.
     pub fn supply(&mut self) -> &mut [u8] {
         self.runner.protocol.supply()
     }
@@ -66,7 +67,7 @@ impl LegacySession {
         self.runner.context(|client, context| client.supplied(count, context));
     }
 
-    /// Bytes of the file that came, when [`FileRequest::Data`] says so; else empty.
+    /// Bytes of the file that came, when [`FileRequest::Data`] says so; empty otherwise.
     pub fn data(&self) -> &[u8] {
         self.runner.protocol.data()
     }

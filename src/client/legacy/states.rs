@@ -280,7 +280,7 @@ impl Protocol for Client {
 
     /// Which key it is says nothing: a server of ours makes a new one again and again
     /// (`docs/protocol.md` §2.9).
-    fn on_key(&mut self, _turn: &mut Context<'_, LegacyEvent>) -> Result<(), Error> {
+    fn on_key(&mut self, _context: &mut Context<'_, LegacyEvent>) -> Result<(), Error> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
             State::KeyExchange(request) => State::Greeting(request),
             other => other,

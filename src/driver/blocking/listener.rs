@@ -130,7 +130,7 @@ where
     let registered = running.register(&stream);
     let builder = thread::Builder::new().name(format!("connection from {peer}")).stack_size(STACK);
     let spawned = builder.spawn(move || {
-        // The last to be dropped: whoever waits for it may then count on the store.
+        // Dropped last: then the store is released too.
         let _registered = registered;
         let (stream, server) = (stream, server);
         let _report = PanicReport(&server.observer);

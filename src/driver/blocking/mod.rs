@@ -84,7 +84,7 @@ pub trait Stream: Read + Write {
     /// writing go well.
     fn wait(&mut self, wanted: Ready, patience: Option<Duration>) -> io::Result<Ready>;
 
-    /// Says that no more will be written.
+    /// Ends the sending direction.
     ///
     /// # Errors
     /// Those of the system.

@@ -45,13 +45,13 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// }
 /// ```
 pub trait Timeouts: Read + Write {
-    /// Says how long the next read or write may take, at least a millisecond; `None` is for ever.
+    /// Sets how long the next read or write may take, at least a millisecond; `None` is no limit.
     ///
     /// # Errors
     /// Those of the system. The connection is then over.
     fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Says to the peer that no more will be written. All is flushed.
+    /// Tells the peer that no more will be written. Everything is flushed.
     ///
     /// # Errors
     /// Those of the system.
