@@ -6,7 +6,7 @@ use std::time::Duration;
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || {
         format!(
-            "{text:?} is no time: write a whole number above 0 and s, m, h or d, such as 90s or 30d"
+            "{text:?} is not a duration: write a whole number above 0 and s, m, h or d, such as 90s or 30d"
         )
     };
     let unit = text.chars().last().ok_or_else(wrong)?;

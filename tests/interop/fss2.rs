@@ -348,10 +348,10 @@ fn our_client_goes_on_with_its_transfers_at_a_python_server() {
     line.hold_up_after(&server, (LARGE - MIB) as u64);
     cut(&["upload", "file"]);
     let resumed = client(&["upload", "file"]);
-    fails(&resumed, 0, &["file goes on after "]);
+    fails(&resumed, 0, &["file resumes after "]);
     line.hold_down_after(&server, (LARGE - MIB) as u64);
     cut(&["download", "file", "-o", "back"]);
-    fails(&client(&["download", "file", "-o", "back"]), 0, &["the download goes on after "]);
+    fails(&client(&["download", "file", "-o", "back"]), 0, &["the download resumes after "]);
     assert!(peer.harness.read("back") == content);
     assert_eq!(succeeds(&client(&["list", "--remote"])).lines().count(), 1);
 }

@@ -21,7 +21,7 @@ fn a_server_with_another_key_gets_nothing_and_both_keys_are_shown() {
         "is not the server that it was",
         &known,
         &got,
-        "somebody may be in between",
+        "a man in the middle may be present",
         "forget-server",
     ];
     for arguments in [

@@ -155,7 +155,7 @@ fn an_interrupted_directory_leaves_nothing_whenever_the_signal_comes() {
 /// Without a destination the file gets the name that its uploader suggests; the same command again
 /// means the same.
 #[test]
-fn somebody_elses_file_goes_on_without_a_name() {
+fn a_file_of_another_user_resumes_without_a_name() {
     const SIZE: usize = 36 * MIB;
     let harness = Harness::new();
     let server = harness.serve(&NONE);
@@ -187,7 +187,7 @@ fn somebody_elses_file_goes_on_without_a_name() {
     fails(
         &end(client, Signal::INT),
         130,
-        &["what has come is kept: the same command again goes on with it"],
+        &["what was received is kept: the same command again resumes"],
     );
     drop(held);
     assert_eq!(left(&harness).len(), 1);
@@ -195,7 +195,7 @@ fn somebody_elses_file_goes_on_without_a_name() {
     fails(
         &run(&mut download()),
         0,
-        &["the download goes on after ", &format!("gift ({SIZE} bytes)")],
+        &["the download resumes after ", &format!("gift ({SIZE} bytes)")],
     );
     assert!(harness.read("gift") == content && left(&harness).is_empty());
 }

@@ -130,7 +130,7 @@ fn what_makes_no_sense_is_2() {
     fails(&harness.client(&server, &[]), 2, &["no command was given", "upload, download"]);
     for named in ["fss://there", "", ":954", "[::1", "[]:954", "a host:954"] {
         let output = harness.client(&server, &["--server", named, "upload", "file"]);
-        fails(&output, 2, &["is no server", "--server HOST:PORT"]);
+        fails(&output, 2, &["is not a server", "--server HOST:PORT"]);
     }
     fails(
         &harness.client(&server, &["upload", "file", "--name", &"n".repeat(256)]),

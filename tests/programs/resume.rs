@@ -16,7 +16,7 @@ const SIZE: usize = 36 * MIB;
 /// Where it is cut off: more than a window beyond the first checkpoint, so that this is known to
 /// both sides.
 const HELD: u64 = 28 * MIB as u64;
-const GOES_ON: &str = "goes on after ";
+const RESUMES: &str = "resumes after ";
 
 /// A file in a harness with a server, and a line between the two.
 struct Broken {
@@ -82,7 +82,7 @@ impl Broken {
         fails(
             &end(client, Signal::INT),
             130,
-            &["what has come is kept: the same command again goes on with it"],
+            &["what was received is kept: the same command again resumes"],
         );
         self.line.mend(&self.server);
         let [part] = &self.harness.parts()[..] else {
@@ -116,7 +116,7 @@ fn an_upload_goes_on_after_its_client_was_killed() {
     broken.upload(&[]);
     assert_eq!(broken.remote(), 0, "what is not whole is not there");
     let told = broken.upload_again(&[]);
-    assert!(told.contains("file goes on after ") && !told.contains("begins anew"), "{told}");
+    assert!(told.contains("file resumes after ") && !told.contains("restarts"), "{told}");
     // What is done is done: the next one is another file.
     assert_eq!(fails(&run(&mut broken.client(&["upload", "file"])), 0, &[]), "");
     assert_eq!(broken.remote(), 2);
@@ -141,7 +141,7 @@ fn an_upload_goes_on_after_the_server_was_killed() {
     );
     broken.line.mend(&broken.server);
     let told = broken.upload_again(&[]);
-    assert!(told.contains(GOES_ON), "{told}");
+    assert!(told.contains(RESUMES), "{told}");
 }
 
 #[test]
@@ -152,7 +152,8 @@ fn a_file_that_was_changed_meanwhile_is_uploaded_anew() {
     broken.harness.write("file", &broken.content);
     let told = broken.upload_again(&[]);
     assert!(
-        told.contains("file was changed since its upload broke off") && !told.contains(GOES_ON),
+        told.contains("file was changed since its upload was interrupted")
+            && !told.contains(RESUMES),
         "{told}"
     );
 }
@@ -162,7 +163,7 @@ fn an_upload_with_another_password_begins_anew() {
     let broken = Broken::new();
     broken.upload(&["--own-password"]);
     let told = broken.upload_again(&[]);
-    assert!(!told.contains(GOES_ON), "{told}");
+    assert!(!told.contains(RESUMES), "{told}");
 }
 
 #[test]
@@ -172,8 +173,8 @@ fn an_upload_with_another_own_password_begins_anew_and_says_so() {
     let output = run(broken
         .client(&["upload", "file", "--own-password"])
         .env("FSS_FILE_PASSWORD", "another"));
-    let told = fails(&output, 0, &["cannot go on", "begins anew"]);
-    assert!(!told.contains(GOES_ON), "{told}");
+    let told = fails(&output, 0, &["cannot be resumed", "restarts"]);
+    assert!(!told.contains(RESUMES), "{told}");
     let mut download = broken.client(&["download", &cookie(&output), "-o", "-"]);
     assert!(run(download.env("FSS_FILE_PASSWORD", "another")).stdout == broken.content);
 }
@@ -184,7 +185,7 @@ fn an_upload_that_is_to_be_kept_otherwise_begins_anew() {
     let broken = Broken::new();
     broken.upload(&[]);
     let told = broken.upload_again(&["--downloads", "2"]);
-    assert!(!told.contains(GOES_ON), "{told}");
+    assert!(!told.contains(RESUMES), "{told}");
     let listed = run(&mut broken.client(&["list", "--remote"]));
     assert!(String::from_utf8_lossy(&listed.stdout).contains("(1 download left)"), "{listed:?}");
 }
@@ -194,7 +195,7 @@ fn a_download_goes_on_after_it_was_interrupted() {
     let broken = Broken::new();
     broken.download();
     let told = broken.download_again();
-    assert!(told.contains("the download goes on after "), "{told}");
+    assert!(told.contains("the download resumes after "), "{told}");
 }
 
 #[test]
@@ -209,7 +210,7 @@ fn two_downloads_do_not_write_one_part_file() {
     fails(&second, 1, &["another process is downloading it there"]);
     assert_eq!(end(first, Signal::KILL).status.code(), None);
     let told = broken.download_again();
-    assert!(told.contains(GOES_ON), "{told}");
+    assert!(told.contains(RESUMES), "{told}");
 }
 
 #[test]
@@ -232,7 +233,7 @@ fn a_download_whose_part_file_is_gone_or_cut_begins_anew() {
         let part = broken.download();
         spoil(&part).expect("spoilt");
         let told = broken.download_again();
-        assert!(!told.contains(GOES_ON), "{told}");
+        assert!(!told.contains(RESUMES), "{told}");
     }
 }
 

@@ -132,11 +132,7 @@ fn a_file_comes_back_with_its_name_mode_and_time() {
         .env("FSS_FILE_PASSWORD", "its own")));
     assert_eq!(harness.read("tool.sh"), b"#!/bin/sh\n");
     let metadata = std::fs::metadata(&path).expect("there");
-    assert_eq!(
-        metadata.permissions().mode() & 0o7777,
-        0o750,
-        "but nobody becomes somebody else by it"
-    );
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o750, "but no user becomes another by it");
     assert_eq!(metadata.modified().ok(), Some::<SystemTime>(written));
 }
 

@@ -86,7 +86,7 @@ impl Found {
         let path = match wish.output {
             Some(path) => path,
             None => Path::new(local_name(label).ok_or_else(|| {
-                let why = format!("its name {label:?} is none to write a file under");
+                let why = format!("its name {label:?} cannot be used for a file");
                 Failure::usage("there is no place for the file", why, "-o PATH")
             })?),
         };
@@ -379,7 +379,7 @@ impl Transfer<'_> {
         };
         let earlier = self.partial.as_ref().and_then(Partial::earlier);
         if let Some(partial) = self.partial.as_ref().filter(|partial| partial.before > 0) {
-            self.session.say(&format!("the download goes on after {} bytes", partial.before));
+            self.session.say(&format!("the download resumes after {} bytes", partial.before));
         }
         let chain = self.record.as_ref().and_then(|record| record.chain);
         Ok(Operation::Download(Download {

@@ -87,7 +87,7 @@ pub fn drop_part() -> Option<&'static str> {
     let part = state().part.take();
     match part {
         Some(Part { keep: true, .. }) => {
-            return Some("what has come is kept: the same command again goes on with it");
+            return Some("what was received is kept: the same command again resumes");
         }
         // If it cannot be removed now, the next command removes it.
         Some(Part { path, .. }) if path.is_dir() => drop(fs::remove_dir_all(path)),

@@ -29,7 +29,7 @@ pub fn run(account: &Account, options: &Options) -> Result<(), Failure> {
             "" => Ok(()),
             other => Err(Failure::usage(
                 "This Operation Does Not Exist",
-                format!("{other:?} is none of the choices"),
+                format!("{other:?} is not one of the choices"),
                 "1, 2, 3 or 4",
             )),
         };

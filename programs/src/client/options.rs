@@ -115,7 +115,7 @@ pub enum Command {
         /// The file has a password of its own (FSS_FILE_PASSWORD, or asked for)
         #[arg(long, env = "FSS_OWN_PASSWORD", value_parser = FalseyValueParser::new())]
         own_password: bool,
-        /// Size in bytes of somebody else's file, where nothing tells it: in FSS 1.0, and of
+        /// Size in bytes of another user's file, where nothing tells it: in FSS 1.0, and of
         /// compressed standard input
         #[arg(long, env = "FSS_SIZE", value_name = "BYTES")]
         size: Option<u64>,
@@ -142,8 +142,8 @@ pub enum Command {
         /// Name or cookie
         #[arg(value_name = "NAME|COOKIE", value_parser = label())]
         file: String,
-        /// The file has a password of its own (FSS_FILE_PASSWORD, or asked for): to delete somebody
-        /// else's
+        /// The file has a password of its own (FSS_FILE_PASSWORD, or asked for): to delete that of
+        /// another user
         #[arg(long, env = "FSS_OWN_PASSWORD", value_parser = FalseyValueParser::new())]
         own_password: bool,
     },

@@ -328,7 +328,7 @@ fn check_place(path: &Path, force: bool) -> Result<(), Failure> {
     if path.file_name().is_none() {
         return Err(Failure::usage(
             format!("cannot write {}", path.display()),
-            "it is no name of a file",
+            "it is not the name of a file",
             "-o with another name",
         ));
     }

@@ -226,7 +226,7 @@ fn read_invite(secret: &Secret) -> Result<Invite, Failure> {
     Invite::parse(secret.expose().trim_ascii()).map_err(|_| {
         Failure::usage(
             "the invite cannot be used",
-            "it is none: those have 44 characters",
+            "it is not an invite: those have 44 characters",
             "the line that its operator has sent you",
         )
     })

@@ -132,7 +132,7 @@ impl<'a> Session<'a> {
         let spoken = self.account.profile.known_servers().get(&self.server).ok().flatten();
         if spoken.is_some_and(|known| known.version >= ProtocolVersion::Fss2) {
             let why = format!(
-                "{}; but it has spoken FSS/2 before, so somebody may be in between",
+                "{}; but it has spoken FSS/2 before, so a man in the middle may be present",
                 Report(error)
             );
             return Failure::new(

@@ -158,8 +158,8 @@ impl Write for Destination {
 /// A few bytes can become as many as there is room for on the disk.
 fn unbounded(path: &Path) -> Failure {
     let what = format!("{} is not unpacked", path.display());
-    let why = "it is somebody else's, and compressed, and does not say how large it becomes";
-    Failure::new(code::INTEGRITY, what, why, "ask whose it is, and say it: --size BYTES")
+    let why = "it is not yours, is compressed, and does not tell its decompressed size";
+    Failure::new(code::INTEGRITY, what, why, "ask its owner for the size: --size BYTES")
 }
 
 /// What is wrong with what came is another failure than what is wrong with the disk.

@@ -216,7 +216,7 @@ impl Source {
             let what = format!("{} is left out", path.join(within).display());
             match why {
                 Omission::Kind => {
-                    warnings.push(format!("{what}: it is no file, directory or link"));
+                    warnings.push(format!("{what}: it is not a file, a directory or a link"));
                 }
                 Omission::Excluded => warnings
                     .push(format!("{what}: it is the profile, which changes with every upload")),

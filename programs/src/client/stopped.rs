@@ -17,8 +17,8 @@ pub const NOT_PROCEEDED: &str = "Failed to proceed with the selected operation";
 pub fn cannot_connect(server: &str, error: &io::Error) -> Failure {
     let is_host = |server: &str| server.rsplit_once(':').is_some_and(|(host, _)| is_host(host));
     if error.kind() == io::ErrorKind::InvalidInput || !is_host(server) {
-        let why = "it is no name or address, with or without a port";
-        return Failure::usage(format!("{server:?} is no server"), why, "--server HOST:PORT");
+        let why = "it is not a name or an address, with or without a port";
+        return Failure::usage(format!("{server:?} is not a server"), why, "--server HOST:PORT");
     }
     let hint = "check the address and that the server runs; then the same command again";
     Failure::new(
@@ -67,7 +67,7 @@ impl Stopped {
     pub fn failure(self, what: &str) -> Failure {
         let error = match self {
             Self::Program(failure) | Self::Unsure(failure) => return failure,
-            Self::Stranger => return invalid_response("nobody knows it"),
+            Self::Stranger => return invalid_response("its key is not known"),
             Self::Session(error) => error,
         };
         let why = Report(&error).to_string();
@@ -153,7 +153,7 @@ pub fn refused(what: &str, refusal: &ErrorFrame) -> Failure {
             return Failure::new(code::LIMIT, what, why, hint);
         }
         Some(ErrorCode::TooManyUploads) => {
-            (code::LIMIT, "finish an upload that broke off: the same command as then")
+            (code::LIMIT, "resume an interrupted upload: the same command as before")
         }
         Some(ErrorCode::Busy) => (code::LIMIT, "the same command then"),
         Some(ErrorCode::Idle | ErrorCode::Superseded) => (code::NETWORK, "the same command again"),
@@ -176,7 +176,7 @@ pub fn key_changed(server: &str, known: Fingerprint, got: Fingerprint) -> Failur
     Failure::new(
         code::KEY_CHANGED,
         format!("{server} is not the server that it was"),
-        format!("its key is {got}, and {known} was expected: somebody may be in between"),
+        format!("its key is {got}, and {known} was expected: a man in the middle may be present"),
         format!(
             "ask its operator; only if he confirms the new key: {}",
             typed(&format!("--server {server} forget-server"))
@@ -189,7 +189,7 @@ pub fn other_key(server: &str, wanted: Fingerprint, got: Fingerprint) -> Failure
     Failure::new(
         code::KEY_CHANGED,
         format!("{server} is not the server that --fingerprint says"),
-        format!("its key is {got}, and not {wanted}: somebody may be in between"),
+        format!("its key is {got}, and not {wanted}: a man in the middle may be present"),
         "ask its operator for the fingerprint, and check the address",
     )
 }

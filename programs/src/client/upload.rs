@@ -277,7 +277,7 @@ impl Batch<'_> {
     fn begin_anew(&mut self, transfer: &Transfer<'_>, why: &str) -> Result<(), Failure> {
         let path = transfer.path.clone();
         self.session.say(&format!(
-            "the upload of {} that broke off cannot go on: {why}; it begins anew",
+            "the interrupted upload of {} cannot be resumed: {why}; it restarts",
             path.display()
         ));
         self.session.account.profile.uploads().abandon(&transfer.record.cookie)?;
@@ -307,7 +307,7 @@ impl Batch<'_> {
         let mut failure = stopped.failure(&what);
         if let Some(noted) = noted.filter(|_| failure.code == code::NETWORK) {
             failure.hint =
-                format!("the same command again: it goes on after {noted} bytes (kept for a day)");
+                format!("the same command again: it resumes after {noted} bytes (kept for a day)");
         }
         self.tally.failed(&failure);
         if failure.code == code::NETWORK && !self.waiting.is_empty() {
@@ -332,7 +332,7 @@ fn find_earlier(
     let changed = journal.changed(&identity, &session.server)?;
     if !changed.is_empty() {
         session.say(&format!(
-            "{} was changed since its upload broke off, so the upload begins anew",
+            "{} was changed since its upload was interrupted, so the upload restarts",
             source.name
         ));
     }
@@ -454,7 +454,7 @@ impl<'a> Transfer<'a> {
                     .cookie
                     .as_str()
                     .parse()
-                    .map_err(|_| invalid_response("it gave a cookie that is none"))?;
+                    .map_err(|_| invalid_response("it sent an invalid cookie"))?;
                 let noted = session.account.profile.uploads().checkpoints(&record.cookie)?;
                 let noted =
                     noted.into_iter().map(|Checkpoint { offset, chain }| (offset, chain)).collect();
@@ -525,9 +525,7 @@ impl<'a> Transfer<'a> {
                     .checkpoint(&self.record.cookie, &Checkpoint { offset, chain })
                     .map_err(Failure::from)?;
                 self.noted = Some(offset);
-                interrupt::hint(
-                    "what was sent is kept for a day: the same command again goes on with it",
-                );
+                interrupt::hint("what was sent is kept for a day: the same command again resumes");
             }
             Call::Event(ClientEvent::Finishing { offset, chain }) => {
                 if !self.source.is_same()? {
@@ -590,7 +588,7 @@ impl<'a> Transfer<'a> {
         self.record.cookie = cookie.clone().into();
         if self.is_resume {
             journal.resume(&self.record.cookie, offset).map_err(Failure::from)?;
-            self.session.say(&format!("{} goes on after {position} bytes", self.record.name));
+            self.session.say(&format!("{} resumes after {position} bytes", self.record.name));
         } else if self.is_noted() {
             journal.begin(&self.record).map_err(Failure::from)?;
         }
@@ -605,7 +603,7 @@ impl<'a> Transfer<'a> {
             code::OTHER,
             self.what(),
             "the file was changed while it was read",
-            "the same command again, when nobody writes to it",
+            "the same command again, when no program writes to it",
         )
     }
 }

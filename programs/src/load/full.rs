@@ -62,7 +62,7 @@ pub async fn load(
     figures.check("  what the server said then", refused.to_string(), "no room", said_so);
     figures.check("  all of them downloaded from the full disk", yes(all_there), "yes", all_there);
     figures.check("  uploads are still refused", yes(still_full), "yes", still_full);
-    figures.check("  uploads go on when half is deleted", yes(recovered), "yes", recovered);
+    figures.check("  uploads succeed again when half is deleted", yes(recovered), "yes", recovered);
     figures.check("  and after a restart", yes(reopened), "yes", reopened);
     Ok(())
 }

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "load", version)]
 pub struct Options {
-    /// The server program; by default async_server, built beside this one
+    /// The server program; by default async_server, built alongside this one
     #[arg(long, env = "FSS_LOAD_PROGRAM", value_name = "PATH", global = true)]
     pub program: Option<PathBuf>,
     /// Where the server gets a directory: the disk that is measured
@@ -61,7 +61,7 @@ pub enum Command {
         #[arg(long, env = "FSS_LOAD_ROUNDS", default_value_t = 100)]
         rounds: usize,
     },
-    /// A small file system is filled up: whether it says so, goes on with all else, and recovers
+    /// Fill a small file system: whether that is reported, all else continues, and it recovers
     Full {
         /// On the file system; a tmpfs of 16 MiB will do
         directory: PathBuf,

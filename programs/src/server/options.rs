@@ -342,7 +342,7 @@ fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse()
         .or_else(|_| address())
-        .map_err(|_| format!("{text:?} is no network: write 127.0.0.1, 10.0.0.0/8 or fd00::/8"))
+        .map_err(|_| format!("{text:?} is not a network: write 127.0.0.1, 10.0.0.0/8 or fd00::/8"))
 }
 
 fn quota(text: &str) -> Result<Quota, String> {
@@ -361,7 +361,7 @@ fn retention(text: &str) -> Result<Retention, String> {
 fn bytes(text: &str) -> Result<u64, String> {
     let wrong = || {
         format!(
-            "{text:?} is no number of bytes: write a whole number, with K, M, G or T behind it if you like"
+            "{text:?} is not a number of bytes: write a whole number, optionally followed by K, M, G or T"
         )
     };
     let (digits, shift) = match text.chars().last() {

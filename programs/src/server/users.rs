@@ -60,7 +60,7 @@ fn known(there: bool, name: &str) -> Result<(), Failure> {
     if there {
         return Ok(());
     }
-    let why = "nobody has signed up under this name";
+    let why = "no user has this name";
     Err(Failure::new(
         code::OTHER,
         format!("there is no user {name:?}"),

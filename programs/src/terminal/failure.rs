@@ -133,7 +133,7 @@ impl From<fss::key_file::KeyFileError> for Failure {
             }
             (KeyFileErrorKind::Damaged(_), _) => (
                 code::OTHER,
-                "restore the key file from a backup; without it nobody can recognise this key's owner",
+                "restore the key file from a backup; without it the owner of this key cannot be recognised",
             ),
             (KeyFileErrorKind::Locking | KeyFileErrorKind::Io(_), _) => {
                 (code::OTHER, "check that the directory exists and that you may write to it")
