@@ -1,4 +1,4 @@
-//! The chain digest of a file's stored bytes, which can be resumed with 32 bytes of state
+//! The chain digest (BLAKE3) of a file's stored bytes, which can be resumed with 32 bytes of state
 //! (`docs/protocol.md` §22).
 //!
 //! ```

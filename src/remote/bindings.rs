@@ -1,5 +1,5 @@
-//! What a password is good for: it seals files, or FSS 1.0 sends it. Never both, for a server that
-//! was sent a password could open what it seals.
+//! Password binding: a password seals files, or FSS 1.0 sends it, never both. A server that was
+//! sent a password could open what it seals.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What is compressed before it is sealed, and decompressed after it was opened, or is not.
+//! Compression before sealing and decompression after opening, where a file has it.
 
 use super::Error;
 #[cfg(feature = "compress")]

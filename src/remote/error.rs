@@ -1,4 +1,4 @@
-//! What can go wrong between a program and its files on a server.
+//! Errors of the high-level client, and which of them are worth a retry.
 
 use std::io;
 use std::time::Duration;

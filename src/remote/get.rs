@@ -1,4 +1,4 @@
-//! What is downloaded, and what it was.
+//! Options and outcome of a download.
 
 use super::bindings::Use;
 use super::progress::{Observer, Progress};

@@ -1,4 +1,4 @@
-//! FSS 1.0, for files of its time and servers that know nothing else.
+//! FSS 1.0 for the high-level client.
 
 use std::fmt;
 use std::io::{Read, Write};

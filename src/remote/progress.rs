@@ -1,4 +1,4 @@
-//! How far a transfer is.
+//! Progress of a transfer, for callbacks.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is uploaded, and what it becomes.
+//! Options and outcome of an upload.
 
 use super::progress::{Observer, Progress};
 use crate::chain::ChainDigest;

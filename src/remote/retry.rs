@@ -1,4 +1,4 @@
-//! When to try again, and when to give up.
+//! Retry policy: how often, and after which pauses.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What a client is, whether it blocks or not: whom it trusts, who it is, and how often it tries.
+//! State that the blocking and the asynchronous client have in common: configuration, trust, keys,
+//! retries, journal.
 
 use std::fmt;
 use std::sync::Arc;

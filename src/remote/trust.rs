@@ -1,4 +1,4 @@
-//! Which server is spoken to: the one whose key is known.
+//! Trust in a server: a pinned key, or one that is remembered.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -14,7 +14,7 @@ mod state;
 #[cfg(feature = "telemetry")]
 mod telemetry;
 mod throttle;
-mod transport;
+mod transport_keys;
 
 pub use decoy::Decoys;
 pub use engine::ServerEngine;
@@ -25,7 +25,7 @@ pub use state::ServerState;
 #[cfg(feature = "telemetry")]
 pub use telemetry::{Telemetry, without_cookies};
 pub use throttle::{AttemptGuard, PasswordThrottle};
-pub use transport::TransportKeys;
+pub use transport_keys::TransportKeys;
 
 use crate::crypto::Fingerprint;
 use crate::error::Error;

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::admission::{ConnectionPermit, Connections};
 use super::decoy::Decoys;
 use super::throttle::PasswordThrottle;
-use super::transport::TransportKeys;
+use super::transport_keys::TransportKeys;
 use crate::config::{Config, Versions};
 use crate::crypto::{CryptoFailure, KeyRejected, PrivateKey};
 use crate::limits::Limits;

@@ -12,6 +12,12 @@ use crate::types::cookie::Cookie;
 use crate::types::peer_address::PeerAddress;
 use crate::types::time::{SystemClock, WallClock};
 
+/// Failures for a cookie, and from an address, before any delay.
+const FREE_PER_COOKIE: u32 = 3;
+const FREE_PER_ADDRESS: u32 = 10;
+/// The longest delays, in seconds. They double from one second on.
+const LONGEST_PER_COOKIE: u64 = 30;
+const LONGEST_PER_ADDRESS: u64 = 600;
 /// The most entries: each is a few dozen bytes, so a table is a few MiB at most.
 const MOST_ENTRIES: usize = 65_536;
 /// How many entries are forgotten at once when there is no room, so that making room is not done
@@ -121,8 +127,8 @@ impl Entry {
     /// The seconds that its delay still takes, if one runs.
     fn delay(&self, key: &Key, now: u64) -> Option<u64> {
         let (free, longest) = match key {
-            Key::Cookie(_) => (3, 30),
-            Key::PeerAddress(_) => (10, 600),
+            Key::Cookie(_) => (FREE_PER_COOKIE, LONGEST_PER_COOKIE),
+            Key::PeerAddress(_) => (FREE_PER_ADDRESS, LONGEST_PER_ADDRESS),
         };
         let doublings = self.failures.checked_sub(free + 1)?;
         let delay = 1_u64.checked_shl(doublings).map_or(longest, |delay| delay.min(longest));

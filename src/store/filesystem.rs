@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::indexed::{Blobs, Free, OpenBlob, StagedBlob};
+use super::indexed::{Blobs, FreeSpace, OpenBlob, StagedBlob};
 use super::{StoreError, StoreErrorKind};
 use crate::crypto::legacy::Verifier;
 use crate::durable;
@@ -176,12 +176,12 @@ impl Blobs for FilesystemBlobs {
         Ok(Box::new(Opened { content, path, size, verifier: Verifier::from_bytes(verifier) }))
     }
 
-    fn free(&self) -> Result<Option<Free>, StoreError> {
+    fn free(&self) -> Result<Option<FreeSpace>, StoreError> {
         let disk = rustix::fs::statvfs(&self.root)
             .map_err(|error| failed("look at the disk of", &self.root)(error.into()))?;
         // A file system without a fixed number of inodes says that it has none.
         let files = (disk.f_files > 0).then_some(disk.f_favail);
-        Ok(Some(Free { bytes: disk.f_bavail.saturating_mul(disk.f_frsize), files }))
+        Ok(Some(FreeSpace { bytes: disk.f_bavail.saturating_mul(disk.f_frsize), files }))
     }
 
     fn discard(&self, blob: &str) -> Result<bool, StoreError> {

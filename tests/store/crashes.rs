@@ -13,8 +13,8 @@ use fss::crypto::legacy::Verifier;
 use fss::store::conformance::{chain, get, key, new_upload, put, put_sealed};
 use fss::store::filesystem::FilesystemBlobs;
 use fss::store::indexed::{
-    BlobOwner, Blobs, Free, Index, NameTakenFn, OpenBlob, Pending, Progress, Record, Reservation,
-    SignUp, StagedBlob,
+    BlobOwner, Blobs, FreeSpace, Index, NameTakenFn, OpenBlob, Pending, Progress, Record,
+    Reservation, SignUp, StagedBlob,
 };
 use fss::store::sqlite::SqliteIndex;
 use fss::store::{
@@ -34,11 +34,11 @@ struct PowerCut {
     /// How much of each staged blob would survive.
     synced: Arc<Mutex<HashMap<String, u64>>>,
     /// The free space that the disk reports.
-    free: Option<Free>,
+    free: Option<FreeSpace>,
 }
 
 /// A store on a disk that reports this much free space.
-pub fn on_a_disk(free: Free) -> (tempfile::TempDir, impl Store) {
+pub fn on_a_disk(free: FreeSpace) -> (tempfile::TempDir, impl Store) {
     let directory = directory();
     let store = PowerCut { free: Some(free), ..PowerCut::new(true) }.open(directory.path());
     (directory, store)
@@ -262,7 +262,7 @@ impl Blobs for CutBlobs {
         self.0.exists(blob)
     }
 
-    fn free(&self) -> Result<Option<Free>, StoreError> {
+    fn free(&self) -> Result<Option<FreeSpace>, StoreError> {
         Ok(self.1.free)
     }
 

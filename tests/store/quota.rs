@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fss::chain::CHECKPOINT;
 use fss::store::conformance::{key, new_upload, put_file, put_sealed};
-use fss::store::indexed::Free;
+use fss::store::indexed::FreeSpace;
 use fss::store::{
     EmbeddedStore, FILE_CHARGE, NewFile, OpenOptions, Store, StoreErrorKind, UserName, Users,
 };
@@ -187,7 +187,7 @@ fn the_uploads_of_a_removed_user_end() {
 /// A disk may have bytes and no inodes.
 #[test]
 fn a_disk_without_inodes_is_full() {
-    let limited = |bytes, files| super::crashes::on_a_disk(Free::new(bytes, files));
+    let limited = |bytes, files| super::crashes::on_a_disk(FreeSpace::new(bytes, files));
     for (free, is_full) in [
         ((1 << 40, Some(255)), true),
         ((1 << 40, Some(256)), false),

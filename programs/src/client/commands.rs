@@ -1,4 +1,4 @@
-//! From the command line to what is done.
+//! Dispatches the command line to the commands.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 use crate::client::account::{self, Account};
 use crate::client::options::{Command, EXAMPLES, EXIT_CODES, Options};
 use crate::client::report::{Outcome, Reporter};
-use crate::client::{download, interrupt, listing, menu, remote, upload};
+use crate::client::{download, interrupt, listing, menu, requests, upload};
 use crate::reference::Manual;
 use crate::terminal::failure::Failure;
 
@@ -20,7 +20,7 @@ const MANUAL: Manual = Manual {
         (account::PASSWORD, "The profile's password"),
         (account::NEW_PASSWORD, "The new password of change-password"),
         (account::FILE_PASSWORD, "The password of a file with its own"),
-        (remote::INVITE, "The invite of sign-up --invite"),
+        (requests::INVITE, "The invite of sign-up --invite"),
     ],
     variables: &[(
         "FSS_SERVER",
@@ -61,7 +61,7 @@ fn run(options: &Options, reporter: Reporter) -> Result<Outcome, Failure> {
     let account = Account::open(options, reporter)?;
     match command {
         Command::Upload { paths, name, own_password, keep, downloads, compress } => {
-            let how = upload::How {
+            let how = upload::UploadOptions {
                 name: name.as_deref(),
                 own: None,
                 keep: *keep,
@@ -71,7 +71,7 @@ fn run(options: &Options, reporter: Reporter) -> Result<Outcome, Failure> {
             return upload::upload_all(&account, options, paths, *own_password, how);
         }
         Command::Download { file, output, force, own_password, size } => {
-            let wish = download::Wish {
+            let wish = download::DownloadOptions {
                 file,
                 output: output.as_deref(),
                 force: *force,
@@ -80,7 +80,7 @@ fn run(options: &Options, reporter: Reporter) -> Result<Outcome, Failure> {
             };
             download::download(&account, options, &wish)?;
         }
-        Command::List { remote: true } => remote::list(&account, options)?,
+        Command::List { remote: true } => requests::list(&account, options)?,
         Command::List { remote: false } => {
             listing::list(&account, options, account.profile.files().list()?)?;
         }
@@ -90,10 +90,10 @@ fn run(options: &Options, reporter: Reporter) -> Result<Outcome, Failure> {
         Command::Forget { file } => listing::forget(&account, file)?,
         Command::Clean { yes } => listing::clean(&account, *yes)?,
         Command::Delete { file, own_password } => {
-            remote::delete(&account, options, file, *own_password)?;
+            requests::delete(&account, options, file, *own_password)?;
         }
-        Command::Info => remote::information(&account, options)?,
-        Command::SignUp { name, invite } => remote::sign_up(&account, options, name, *invite)?,
+        Command::Info => requests::information(&account, options)?,
+        Command::SignUp { name, invite } => requests::sign_up(&account, options, name, *invite)?,
         Command::ChangePassword { modern } => account.change_password(*modern)?,
         Command::ForgetServer => account.forget_server(&options.server(None))?,
         Command::Reference(_) => {}

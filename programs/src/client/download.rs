@@ -1,4 +1,4 @@
-//! Downloads, in FSS/2: what broke off goes on from what is there.
+//! Downloads in FSS/2. An interrupted download resumes from the part that is on disk.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -20,15 +20,15 @@ use crate::client::output::Output;
 use crate::client::partial::Partial;
 use crate::client::report::Progress;
 use crate::client::session::Session;
+use crate::client::session_error::{SessionError, invalid_response, refused};
 use crate::client::sink::{Expected, Sink, is_plain};
-use crate::client::stopped::{Stopped, invalid_response, refused};
-use crate::client::{legacy, room};
+use crate::client::{disk_space, legacy};
 use crate::terminal::failure::{Failure, code};
 use crate::terminal::print;
 use fss::driver::Call;
 
 /// What the user wants to download, and where to.
-pub struct Wish<'a> {
+pub struct DownloadOptions<'a> {
     pub file: &'a str,
     pub output: Option<&'a Path>,
     pub force: bool,
@@ -36,7 +36,7 @@ pub struct Wish<'a> {
     pub size: Option<u64>,
 }
 
-impl Wish<'_> {
+impl DownloadOptions<'_> {
     /// Where the file goes: to standard output only if the user says so, whatever it is called.
     pub fn output(&self, path: &Path) -> Result<Output, Failure> {
         match self.output {
@@ -71,7 +71,7 @@ pub struct Found {
 }
 
 impl Found {
-    pub fn new(account: &Account, wish: &Wish<'_>) -> Result<Self, Failure> {
+    pub fn new(account: &Account, wish: &DownloadOptions<'_>) -> Result<Self, Failure> {
         let record = account.find(wish.file)?;
         // Somebody else's file is asked for by its cookie.
         let looks_like_a_cookie = wish.file.parse::<Cookie>().is_ok();
@@ -95,7 +95,11 @@ impl Found {
     }
 }
 
-pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result<(), Failure> {
+pub fn download(
+    account: &Account,
+    options: &Options,
+    wish: &DownloadOptions<'_>,
+) -> Result<(), Failure> {
     if options.protocol == Protocol::V1 {
         return legacy::download(account, options, wish);
     }
@@ -131,7 +135,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     };
     let mut ended = session.run(|machine, call| transfer.serve(machine, call));
     transfer.progress.clear();
-    if let Err(Stopped::Unsure(failure)) = &ended
+    if let Err(SessionError::Unsure(failure)) = &ended
         && print::can_ask()
         && print::confirms(format_args!("{}: {}. Download it?", failure.what, failure.why))
     {
@@ -146,7 +150,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
         (_, Some((size, guessed))) => report(account, &transfer.path, size, guessed),
         (Err(stopped), None) => {
             if let Some(partial) = transfer.partial.take() {
-                if let Stopped::Session(fss::Error::Integrity(_)) = &stopped {
+                if let SessionError::Session(fss::Error::Integrity(_)) = &stopped {
                     partial.give_up(&account.profile)?;
                 } else {
                     partial.ended(&account.profile)?;
@@ -191,7 +195,7 @@ impl Transfer<'_> {
         &mut self,
         machine: &mut ClientSession,
         call: Call<ClientSession>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), SessionError> {
         match call {
             Call::Request(ClientRequest::Operation) if self.asked => machine.finish(),
             Call::Request(ClientRequest::Operation) => {
@@ -249,7 +253,7 @@ impl Transfer<'_> {
         &mut self,
         metadata: Option<&Metadata>,
         sent: Option<u64>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), SessionError> {
         self.choose_name(metadata)?;
         self.decoded = metadata.and_then(Metadata::size).or(self.stated);
         self.check_room(metadata, sent)?;
@@ -301,19 +305,21 @@ impl Transfer<'_> {
         &mut self,
         metadata: Option<&Metadata>,
         sent: Option<u64>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), SessionError> {
         let becomes = if is_plain(metadata) { sent } else { self.decoded.or(sent) };
         let Some(becomes) = becomes.or(self.size) else { return Ok(()) };
         if self.sink.output().is_some_and(|output| output.replaces().is_some()) {
             let before = self.partial.as_ref().map_or(0, |partial| partial.before);
-            room::check_free(&self.path, becomes.saturating_sub(before))?;
+            disk_space::check_free(&self.path, becomes.saturating_sub(before))?;
         }
         let is_wanted = self.is_confirmed || self.record.is_some() || self.stated == Some(becomes);
         let is_archive = metadata.is_some_and(|metadata| metadata.get("kind") == Some("directory"));
-        if !is_wanted && sent.is_some_and(|sent| room::is_suspicious(becomes, is_archive, sent)) {
+        if !is_wanted
+            && sent.is_some_and(|sent| disk_space::is_suspicious(becomes, is_archive, sent))
+        {
             let why = format!("{} bytes are to become {becomes}", sent.unwrap_or(0));
             let hint = format!("--size {becomes}, if you know whose it is and want it");
-            return Err(Stopped::Unsure(Failure::new(code::INTEGRITY, &self.what, why, hint)));
+            return Err(SessionError::Unsure(Failure::new(code::INTEGRITY, &self.what, why, hint)));
         }
         Ok(())
     }
@@ -324,7 +330,7 @@ impl Transfer<'_> {
         &self,
         metadata: Option<&Metadata>,
         stored: Option<u64>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), SessionError> {
         let listed = self
             .record
             .as_ref()
@@ -333,7 +339,7 @@ impl Transfer<'_> {
         let sealed = metadata.and_then(Metadata::size).or(stored);
         match listed.zip(sealed) {
             Some((expected, got)) if expected != got => {
-                Err(Stopped::Session(Integrity::Size { expected, got }.into()))
+                Err(SessionError::Session(Integrity::Size { expected, got }.into()))
             }
             _ => Ok(()),
         }

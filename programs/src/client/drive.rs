@@ -1,10 +1,10 @@
-//! How a machine gets to a server: over a blocking socket. All else of this program does not know.
+//! Connects a machine to a server over a blocking socket.
 
 use std::time::Duration;
 
 use fss::Machine;
 
-use crate::client::stopped::{Stopped, cannot_connect};
+use crate::client::session_error::{SessionError, cannot_connect};
 use fss::driver::Call;
 use fss::driver::blocking::{Driver, connect};
 
@@ -15,8 +15,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub fn run<M: Machine>(
     machine: &mut M,
     server: &str,
-    serve: impl FnMut(&mut M, Call<M>) -> Result<(), Stopped>,
-) -> Result<(), Stopped> {
+    serve: impl FnMut(&mut M, Call<M>) -> Result<(), SessionError>,
+) -> Result<(), SessionError> {
     let stream = connect(server, CONNECT).map_err(|error| cannot_connect(server, &error))?;
     Driver::new(stream).run(machine, serve)
 }

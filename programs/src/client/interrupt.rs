@@ -1,5 +1,5 @@
-//! What happens on Ctrl-C and SIGTERM: what was begun is removed, or kept to go on with, and the
-//! user hears which.
+//! Ctrl-C and SIGTERM: a part of a download is removed, or kept to be resumed, and the user is told
+//! which.
 
 use std::fs;
 use std::io;

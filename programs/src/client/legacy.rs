@@ -1,5 +1,5 @@
-//! Uploads and downloads in FSS 1.0, for whoever asks for it: the server sees the password, and
-//! nothing shows who it is.
+//! Uploads and downloads in FSS 1.0, only on request: the server sees the password, and its
+//! identity is not proved.
 
 use std::path::Path;
 
@@ -7,13 +7,13 @@ use fss::client::legacy::{FileRequest, LegacyEvent, LegacySession};
 use fss::profile::{FileRecord, Format, ProtocolVersion};
 
 use crate::client::account::{Account, Unlocked};
-use crate::client::download::{Found, Wish, report};
+use crate::client::download::{DownloadOptions, Found, report};
 use crate::client::options::Options;
 use crate::client::partial::Partial;
+use crate::client::session_error::{NOT_PROCEEDED, SessionError, invalid_response};
 use crate::client::source::{Compress, Source};
-use crate::client::stopped::{NOT_PROCEEDED, Stopped, invalid_response};
-use crate::client::upload::{How, Uploaded};
-use crate::client::{drive, room};
+use crate::client::upload::{UploadOptions, Uploaded};
+use crate::client::{disk_space, drive};
 use crate::terminal::failure::{Failure, code};
 use fss::driver::Call;
 
@@ -47,7 +47,7 @@ pub fn upload(
     unlocked: &Unlocked,
     options: &Options,
     path: &Path,
-    how: &How<'_>,
+    how: &UploadOptions<'_>,
 ) -> Result<Uploaded, Failure> {
     if how.keep.is_some() || how.downloads.is_some() {
         return Err(Failure::usage(
@@ -97,9 +97,9 @@ pub fn upload(
 
 /// What a server of FSS 1.0 says of a file that is not there, another one says to whoever speaks
 /// FSS 1.0.
-fn not_uploaded(stopped: Stopped, path: &Path) -> Failure {
+fn not_uploaded(stopped: SessionError, path: &Path) -> Failure {
     let what = format!("cannot upload {}", path.display());
-    if let Stopped::Session(fss::Error::PeerRefused(refusal)) = &stopped
+    if let SessionError::Session(fss::Error::PeerRefused(refusal)) = &stopped
         && refusal.text.as_str() == NOT_PROCEEDED
     {
         let why = format!("the server says: {NOT_PROCEEDED}; perhaps it does not take FSS 1.0");
@@ -108,7 +108,11 @@ fn not_uploaded(stopped: Stopped, path: &Path) -> Failure {
     stopped.failure(&what)
 }
 
-pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result<(), Failure> {
+pub fn download(
+    account: &Account,
+    options: &Options,
+    wish: &DownloadOptions<'_>,
+) -> Result<(), Failure> {
     let Found { record, cookie, path } = Found::new(account, wish)?;
     if record.as_ref().is_some_and(|record| record.format == Format::Sealed) {
         let why = "it is sealed, and FSS 1.0 knows nothing of sealed files";
@@ -131,7 +135,7 @@ pub fn download(account: &Account, options: &Options, wish: &Wish<'_>) -> Result
     let size = wish.size.or(record.as_ref().and_then(|record| record.size));
     let mut session = LegacySession::download(unlocked.config.clone(), &cookie, password, size);
     if let (Some(size), Some(_)) = (size, output.replaces()) {
-        room::check_free(&path, size)?;
+        disk_space::check_free(&path, size)?;
     }
     let mut partial = Partial::new(&account.profile, &output, &server, &cookie, None)?;
     let mut received = None;

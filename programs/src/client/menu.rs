@@ -4,11 +4,11 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use crate::client::account::Account;
-use crate::client::download::{Wish, download};
+use crate::client::download::{DownloadOptions, download};
 use crate::client::listing;
 use crate::client::options::Options;
 use crate::client::source::Compress;
-use crate::client::upload::{How, upload_all};
+use crate::client::upload::{UploadOptions, upload_all};
 use crate::terminal::failure::Failure;
 use crate::terminal::print;
 
@@ -46,7 +46,7 @@ fn choose_download(account: &Account, options: &Options) -> Result<(), Failure> 
     download(
         account,
         options,
-        &Wish {
+        &DownloadOptions {
             file: &file,
             output: output.as_deref(),
             force: false,
@@ -58,7 +58,13 @@ fn choose_download(account: &Account, options: &Options) -> Result<(), Failure> 
 
 fn choose_upload(account: &Account, options: &Options) -> Result<(), Failure> {
     let Some(path) = ask("File: ").filter(|path| !path.is_empty()) else { return Ok(()) };
-    let how = How { name: None, own: None, keep: None, downloads: None, compress: Compress::Auto };
+    let how = UploadOptions {
+        name: None,
+        own: None,
+        keep: None,
+        downloads: None,
+        compress: Compress::Auto,
+    };
     upload_all(account, options, &[PathBuf::from(path)], false, how).map(drop)
 }
 

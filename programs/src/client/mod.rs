@@ -1,7 +1,9 @@
-//! The client: uploads and downloads files, and keeps the list of them.
+//! The client `fss`: uploads and downloads files, and keeps a list of them. It runs the machines of
+//! the library itself (`fss::client`), not the high-level client `fss::remote`, and never retries.
 
 mod account;
 mod commands;
+mod disk_space;
 mod download;
 mod drive;
 mod interrupt;
@@ -13,13 +15,12 @@ mod names;
 mod options;
 mod output;
 mod partial;
-mod remote;
 mod report;
-mod room;
+mod requests;
 mod session;
+mod session_error;
 mod sink;
 mod source;
-mod stopped;
 mod upload;
 
 use std::process::ExitCode;

@@ -1,5 +1,4 @@
-//! What a downloaded file may be called: the user's own list may say so, its uploader may suggest
-//! it.
+//! File names of downloads: from the user's list, or suggested by the uploader.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;

@@ -1,5 +1,5 @@
-//! Where a downloaded file goes: under a temporary name until it is whole and durable, and then in
-//! one step to its own.
+//! Output files: a download has a temporary name until it is complete and durable, and is then
+//! renamed in one step.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};

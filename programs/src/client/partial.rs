@@ -1,5 +1,5 @@
-//! What the journal knows of a download: where its part is, so that it is found if the program is
-//! killed, and what of it is there for good, so that it can go on.
+//! Partial downloads in the journal: where a part file is, so that it is found after a kill, and
+//! how much of it is durable, so that it resumes.
 
 use std::fs::{self, File};
 use std::io::Read as _;

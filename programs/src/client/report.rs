@@ -1,5 +1,5 @@
-//! What the user sees: results on standard output, as text or as JSON, and all else on standard
-//! error.
+//! Output for the user: results on standard output, as text or JSON; messages and progress on
+//! standard error.
 //!
 //! `--json` prints one object a line. Each has `event`; its other fields are those of the functions
 //! here, and are only ever added to. The last object is the summary.

@@ -1,5 +1,5 @@
-//! A session with a server in FSS/2: which server, whether it is the one that is known, and what is
-//! told if it fails.
+//! A session with a server in FSS/2: which server, whether its key is trusted, and how its errors
+//! are reported.
 
 use fss::client::{ClientEvent, ClientSession};
 use fss::crypto::Fingerprint;
@@ -9,7 +9,7 @@ use fss::{Phase, Report};
 use crate::client::account::{Account, Unlocked};
 use crate::client::drive;
 use crate::client::options::Options;
-use crate::client::stopped::{Stopped, key_changed, not_the_known_key, other_key};
+use crate::client::session_error::{SessionError, key_changed, not_the_known_key, other_key};
 use crate::terminal::failure::{Failure, code};
 use crate::terminal::print;
 use fss::driver::Call;
@@ -41,8 +41,8 @@ impl<'a> Session<'a> {
     /// its key.
     pub fn run(
         &self,
-        mut serve: impl FnMut(&mut ClientSession, Call<ClientSession>) -> Result<(), Stopped>,
-    ) -> Result<(), Stopped> {
+        mut serve: impl FnMut(&mut ClientSession, Call<ClientSession>) -> Result<(), SessionError>,
+    ) -> Result<(), SessionError> {
         let mut expected = self.expected()?;
         loop {
             let mut machine =
@@ -57,7 +57,7 @@ impl<'a> Session<'a> {
                 {
                     // Nobody waits for an answer with a connection open.
                     stranger = Some(key);
-                    Err(Stopped::Stranger)
+                    Err(SessionError::Stranger)
                 }
                 Call::Event(ClientEvent::ServerKey(_)) => Ok(()),
                 Call::Event(ClientEvent::Connected(_)) => {
@@ -67,7 +67,7 @@ impl<'a> Session<'a> {
                 call => serve(machine, call),
             });
             match (ended, stranger) {
-                (Err(Stopped::Stranger), Some(key)) => {
+                (Err(SessionError::Stranger), Some(key)) => {
                     self.ask(key)?;
                     expected = Some(key);
                 }
@@ -103,7 +103,7 @@ impl<'a> Session<'a> {
     }
 
     /// The server has shown that the key is its own.
-    fn remember(&self, machine: &ClientSession) -> Result<(), Stopped> {
+    fn remember(&self, machine: &ClientSession) -> Result<(), SessionError> {
         let Some(key) = machine.server_key() else { return Ok(()) };
         let servers = self.account.profile.known_servers();
         let was_asked = self.options.fingerprint.is_none() && print::can_ask();
@@ -114,8 +114,8 @@ impl<'a> Session<'a> {
     }
 
     /// What only is known here: which server it is, and what it has spoken before.
-    fn explain(&self, stopped: Stopped, connected: bool) -> Stopped {
-        let Stopped::Session(error) = &stopped else { return stopped };
+    fn explain(&self, stopped: SessionError, connected: bool) -> SessionError {
+        let SessionError::Session(error) = &stopped else { return stopped };
         if let fss::Error::ServerKeyChanged { expected, got } = error {
             let tell =
                 if self.options.fingerprint == Some(*expected) { other_key } else { key_changed };

@@ -1,5 +1,4 @@
-//! Where the content of a download goes: to a file, or unpacked to a directory, decompressed before
-//! if need be.
+//! Sinks of downloads: a file, or a directory that is unpacked, decompressed if need be.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

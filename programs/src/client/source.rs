@@ -1,5 +1,5 @@
-//! What is uploaded: a file, a directory as a tar stream, or standard input; compressed where that
-//! helps. Its bytes, its name, and what tells whether it is still the same.
+//! Sources of uploads: a file, a directory as a tar stream, or standard input, compressed where
+//! that helps; with their names, metadata, and detection of changes.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek as _, SeekFrom};

@@ -1,4 +1,4 @@
-//! Uploads, in FSS/2: what broke off goes on where it was.
+//! Uploads in FSS/2. An interrupted upload resumes from what the server has.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ use crate::client::keyring::Keyring;
 use crate::client::options::{Options, Protocol};
 use crate::client::report::{Outcome, Progress, Reporter};
 use crate::client::session::Session;
+use crate::client::session_error::{SessionError, invalid_response, refused};
 use crate::client::source::{Compress, Source};
-use crate::client::stopped::{Stopped, invalid_response, refused};
 use crate::client::{interrupt, legacy, listing, report};
 use crate::terminal::failure::{Failure, code};
 use fss::driver::Call;
@@ -32,7 +32,7 @@ const LONGEST_NAME: usize = 255;
 const METADATA: &str = "name,size,mode,mtime,kind,encoding";
 
 /// How a file is uploaded.
-pub struct How<'a> {
+pub struct UploadOptions<'a> {
     pub name: Option<&'a str>,
     pub own: Option<Password>,
     pub keep: Option<Duration>,
@@ -40,7 +40,7 @@ pub struct How<'a> {
     pub compress: Compress,
 }
 
-impl How<'_> {
+impl UploadOptions<'_> {
     /// How the bytes of a file become those that are sealed, and what the server was asked to keep
     /// them for: resumed is only what was begun in the same way.
     fn encoding(&self, source: &Source) -> String {
@@ -57,7 +57,7 @@ pub fn upload_all(
     options: &Options,
     paths: &[PathBuf],
     own_password: bool,
-    mut how: How<'_>,
+    mut how: UploadOptions<'_>,
 ) -> Result<Outcome, Failure> {
     if how.name.is_some() && paths.len() > 1 {
         return Err(Failure::usage(
@@ -203,7 +203,7 @@ fn not_listed(path: &Path, record: &FileRecord, error: &StoreError) -> Failure {
 struct Batch<'a> {
     session: &'a Session<'a>,
     keyring: Keyring<'a>,
-    how: &'a How<'a>,
+    how: &'a UploadOptions<'a>,
     waiting: VecDeque<PathBuf>,
     current: Option<Transfer<'a>>,
     tally: &'a mut Tally,
@@ -224,7 +224,7 @@ impl Batch<'_> {
         &mut self,
         machine: &mut ClientSession,
         call: Call<ClientSession>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), SessionError> {
         match (call, &mut self.current) {
             (Call::Request(ClientRequest::Operation), _) => Ok(self.next(machine)?),
             (Call::Event(ClientEvent::Uploaded { chain, .. }), current) => match current.take() {
@@ -286,12 +286,12 @@ impl Batch<'_> {
     }
 
     /// The connection has ended, and with it the upload that was going on.
-    fn stopped(&mut self, stopped: Stopped) -> Result<(), Failure> {
+    fn stopped(&mut self, stopped: SessionError) -> Result<(), Failure> {
         let transfer = self.current.take();
         if let Some(transfer) = &transfer {
             transfer.progress.clear();
         }
-        if let (Stopped::Session(fss::Error::Integrity(Integrity::Chain)), Some(transfer)) =
+        if let (SessionError::Session(fss::Error::Integrity(Integrity::Chain)), Some(transfer)) =
             (&stopped, &transfer)
             && transfer.is_resume
         {
@@ -325,7 +325,7 @@ fn find_earlier(
     keyring: &Keyring<'_>,
     source: &Source,
     name: &str,
-    how: &How<'_>,
+    how: &UploadOptions<'_>,
 ) -> Result<Option<UploadRecord>, Failure> {
     let Some(identity) = source.identity() else { return Ok(None) };
     let journal = session.account.profile.uploads();
@@ -355,7 +355,7 @@ fn find_finished(
     keyring: &Keyring<'_>,
     source: &Source,
     name: &str,
-    how: &How<'_>,
+    how: &UploadOptions<'_>,
 ) -> Result<Option<FileRecord>, Failure> {
     let Some(identity) = source.identity().filter(|_| !keyring.has_own()) else { return Ok(None) };
     let journal = session.account.profile.uploads();
@@ -385,7 +385,7 @@ impl<'a> Begun<'a> {
         session: &'a Session<'a>,
         keyring: &mut Keyring<'_>,
         path: PathBuf,
-        how: &How<'_>,
+        how: &UploadOptions<'_>,
         tally: &mut Tally,
     ) -> Result<Self, Failure> {
         let source = Source::open(&path, how.compress, &session.account.directory)?;
@@ -429,7 +429,7 @@ impl<'a> Transfer<'a> {
         path: PathBuf,
         source: Source,
         name: &str,
-        how: &How<'_>,
+        how: &UploadOptions<'_>,
     ) -> Result<(Self, Operation), Failure> {
         let progress = session.account.reporter.progress(name, source.size);
         let earlier = find_earlier(session, keyring, &source, name, how)?;
@@ -496,7 +496,7 @@ impl<'a> Transfer<'a> {
         &mut self,
         machine: &mut ClientSession,
         call: Call<ClientSession>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), SessionError> {
         let journal = self.session.account.profile.uploads();
         match call {
             Call::Request(ClientRequest::Supply) => {
@@ -583,7 +583,12 @@ impl<'a> Transfer<'a> {
     }
 
     /// The server says where to go on; what is needed to resume is noted before the first byte.
-    fn on_start(&mut self, cookie: &Cookie, position: u64, offset: u64) -> Result<(), Stopped> {
+    fn on_start(
+        &mut self,
+        cookie: &Cookie,
+        position: u64,
+        offset: u64,
+    ) -> Result<(), SessionError> {
         let journal = self.session.account.profile.uploads();
         self.record.cookie = cookie.clone().into();
         if self.is_resume {
@@ -614,7 +619,7 @@ fn new_record(
     source: &Source,
     header: Header,
     name: &str,
-    how: &How<'_>,
+    how: &UploadOptions<'_>,
 ) -> UploadRecord {
     let nothing = SourceIdentity { device: 0, inode: 0, size: 0, mtime_ns: 0, ctime_ns: 0 };
     UploadRecord {

@@ -1,4 +1,4 @@
-//! From the command line to what is done.
+//! Dispatches the command line to the commands, and opens the server's key.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::server::Runtime;
 use crate::server::listen::listen_at_all;
 use crate::server::options::{Command, EXAMPLES, EXIT_CODES, Options};
 use crate::server::service::Service;
-use crate::server::{metrics, users, verify};
+use crate::server::{prometheus, users, verify};
 use crate::terminal::failure::Failure;
 use crate::terminal::print;
 use crate::terminal::secrets::Wanted;
@@ -72,7 +72,7 @@ fn run(options: &Options, runtime: Runtime) -> Result<(), Failure> {
             // And the ports, so that nobody is asked for a code in vain.
             let listeners = listen_at_all(&options.listen, "--listen")?;
             if let Some(address) = options.metrics {
-                metrics::expose(address)?;
+                prometheus::expose(address)?;
             }
             let identity = identity(options, &locked)?;
             let config = Config::new(default_provider(), identity)

@@ -1,13 +1,12 @@
-//! The server: commands and options, what is done beside the connections (`service`), and two ways
-//! to serve them.
+//! The server: commands, options, the service around its connections, and two ways to serve them.
 
 mod commands;
 mod listen;
-mod metrics;
 mod options;
+mod prometheus;
+mod serve_blocking;
+mod serve_tokio;
 mod service;
-mod tasks;
-mod threads;
 mod users;
 mod verify;
 
@@ -42,8 +41,8 @@ impl Runtime {
     /// Serves until a signal comes.
     fn serve(self, server: &Arc<Serving>, listeners: Vec<TcpListener>) -> Result<(), Failure> {
         match self {
-            Self::Threads => threads::serve(server, listeners),
-            Self::Tokio => tasks::serve(server, listeners),
+            Self::Threads => serve_blocking::serve(server, listeners),
+            Self::Tokio => serve_tokio::serve(server, listeners),
         }
     }
 }

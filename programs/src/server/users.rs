@@ -1,4 +1,4 @@
-//! `users`: administration of users and invites, beside a running server or without one.
+//! `users`: administers users and invites, with or without a running server.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `verify`: looks for damaged files, beside a running server or without one.
+//! `verify`: finds damaged files, with or without a running server.
 
 use std::io::ErrorKind;
 use std::path::Path;

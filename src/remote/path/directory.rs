@@ -1,4 +1,4 @@
-//! Directories as tar streams, up and down.
+//! Directories as tar streams, for uploads and downloads.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Files and directories of the file system, up and down.
+//! Uploads from paths and downloads to paths: files and directories.
 
 #[cfg(feature = "archive")]
 mod directory;

@@ -1,4 +1,4 @@
-//! What stands for directories where they cannot be packed: nothing.
+//! Placeholder for directories in a build without the feature `archive`: they are an error.
 
 use std::path::Path;
 

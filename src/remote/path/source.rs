@@ -1,4 +1,4 @@
-//! A file that is uploaded, and is found out if it changes meanwhile.
+//! A file that is uploaded; a change during the upload is detected.
 
 use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom};

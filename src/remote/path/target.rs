@@ -1,4 +1,4 @@
-//! What is made of a download: a file or a directory that has its name only when it is whole.
+//! The file or directory that a download creates. It gets its name only when it is complete.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};

@@ -1,5 +1,5 @@
-//! A download: the session's bytes, decompressed if they are compressed, to a sink, on as many
-//! connections as it takes.
+//! A download: bytes from the session, decompressed if need be, to a sink, over one connection or
+//! several.
 
 use super::query::sealed;
 use super::{Effect, Task};

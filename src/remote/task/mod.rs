@@ -1,5 +1,5 @@
-//! One operation on a connection, without I/O: what stands between the session and whoever reads,
-//! writes and waits for it. The blocking client and the asynchronous one run the same tasks.
+//! One operation on a connection, without I/O. The blocking client and the asynchronous one run the
+//! same tasks.
 
 mod download;
 mod query;

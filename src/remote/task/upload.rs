@@ -1,5 +1,5 @@
-//! An upload: the source's bytes, compressed if that is wanted, into the session, on as many
-//! connections as it takes.
+//! An upload: bytes of the source, compressed if wanted, to the session, over one connection or
+//! several.
 
 use super::{Effect, Task};
 use crate::chain::ChainDigest;

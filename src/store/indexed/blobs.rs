@@ -6,14 +6,14 @@ use crate::store::StoreError;
 /// Free space on a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Free {
+pub struct FreeSpace {
     /// Bytes.
     pub bytes: u64,
     /// Files and directories, where their number is limited.
     pub files: Option<u64>,
 }
 
-impl Free {
+impl FreeSpace {
     /// Free bytes, and free inodes where their number is limited.
     pub fn new(bytes: u64, files: Option<u64>) -> Self {
         Self { bytes, files }
@@ -71,7 +71,7 @@ pub trait Blobs: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`]
-    fn free(&self) -> Result<Option<Free>, StoreError> {
+    fn free(&self) -> Result<Option<FreeSpace>, StoreError> {
         Ok(None)
     }
 

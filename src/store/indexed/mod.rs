@@ -35,7 +35,7 @@ use crate::crypto::Fingerprint;
 use crate::sealed::Header;
 use crate::types::cookie::Cookie;
 use active::Active;
-pub use blobs::{Blobs, Free, OpenBlob, StagedBlob};
+pub use blobs::{Blobs, FreeSpace, OpenBlob, StagedBlob};
 use download::IndexedDownload;
 pub use index::{
     BlobOwner, Content, Index, NameTakenFn, PENDING_IN_ALL, PENDING_PER_OWNER, Pending, Progress,
@@ -276,10 +276,10 @@ impl<I: Index, B: Blobs> Shared<I, B> {
     fn check_room(&self, more: u64) -> Result<(), StoreError> {
         let minimum_free = self.options.minimum_free;
         let detail = match self.blobs.free()? {
-            Some(Free { bytes, .. }) if bytes < minimum_free.saturating_add(more) => {
+            Some(FreeSpace { bytes, .. }) if bytes < minimum_free.saturating_add(more) => {
                 format!("{bytes} bytes are free, and {more} more must leave {minimum_free}")
             }
-            Some(Free { files: Some(files), .. }) if files < MINIMUM_FREE_FILES => {
+            Some(FreeSpace { files: Some(files), .. }) if files < MINIMUM_FREE_FILES => {
                 format!("{files} inodes are free, and {MINIMUM_FREE_FILES} must stay so")
             }
             _ => return Ok(()),

@@ -10,9 +10,9 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::access::{self, Access};
 use super::connection::connect;
-use super::log::{self, Log};
 use super::owners;
 use super::values::{Failure, database_error};
+use super::wal::{self, Log};
 use super::writer::Writer;
 use super::{StoreError, StoreErrorKind};
 
@@ -166,7 +166,7 @@ impl Database {
 
     /// Brings what is in the log into the database, so that a copy of the file alone has it.
     pub(super) fn checkpoint(&self) -> Result<(), StoreError> {
-        self.writer.alone(|connection| log::checkpoint(connection, "PASSIVE"))
+        self.writer.alone(|connection| wal::checkpoint(connection, "PASSIVE"))
     }
 
     /// Truncates the log while no connection reads. That is soon, since reads are short and do not
@@ -212,7 +212,7 @@ impl Database {
     fn open_reader(&self) -> Result<Connection, StoreError> {
         let open = || {
             let reader = self.access.reader(&self.path)?;
-            log::leave(&reader)?;
+            wal::leave(&reader)?;
             reader.pragma_update(None, "cache_size", READER_CACHE)?;
             Ok(reader)
         };
@@ -333,13 +333,13 @@ mod tests {
     /// start.
     #[test]
     fn the_log_is_bounded_while_there_is_always_somebody_who_reads() {
-        const BOUND: u64 = 3 * log::RESERVED;
+        const BOUND: u64 = 3 * wal::RESERVED;
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("database");
         let length =
             || std::fs::metadata(directory.path().join("database-wal")).map_or(0, |log| log.len());
         let database = Database::open(&path).expect("it opens");
-        assert_eq!(length(), log::RESERVED, "its room is there beforehand");
+        assert_eq!(length(), wal::RESERVED, "its room is there beforehand");
         database
             .write(|connection| Ok(connection.execute_batch("CREATE TABLE t(n BLOB)")?))
             .expect("created");
@@ -369,7 +369,7 @@ mod tests {
         });
         drop(database);
         Database::open(&path).expect("it opens");
-        assert!(length() <= 2 * log::RESERVED);
+        assert!(length() <= 2 * wal::RESERVED);
     }
 
     /// A log that another program has made large is cut by the next start.
@@ -384,6 +384,6 @@ mod tests {
             .expect("there");
         log.set_len(80 << 20).expect("made large");
         drop(Database::open(&path).expect("it opens"));
-        assert_eq!(log.metadata().expect("there").len(), log::RESERVED);
+        assert_eq!(log.metadata().expect("there").len(), wal::RESERVED);
     }
 }

@@ -7,11 +7,11 @@ mod access;
 mod connection;
 mod database;
 mod files;
-mod log;
 mod owners;
 pub(super) mod uploads;
 pub(super) mod users;
 mod values;
+mod wal;
 mod writer;
 
 use std::path::Path;

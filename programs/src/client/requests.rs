@@ -1,4 +1,4 @@
-//! What is done on a server besides transfers: list, delete, information, sign-up.
+//! Requests besides transfers: list, delete, information, sign-up.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use crate::client::listing::{self, not_listed};
 use crate::client::options::{Options, Protocol};
 use crate::client::report;
 use crate::client::session::Session;
-use crate::client::stopped::{Stopped, invalid_response, refused};
+use crate::client::session_error::{SessionError, invalid_response, refused};
 use crate::terminal::failure::{Failure, code};
 use crate::terminal::secrets::Wanted;
 use fss::driver::Call;
@@ -63,7 +63,7 @@ fn operate(
         }
         Ok(())
     });
-    ended.map_err(|stopped: Stopped| stopped.failure(what))
+    ended.map_err(|stopped: SessionError| stopped.failure(what))
 }
 
 /// The files that the server has of this profile's key.

@@ -1,4 +1,4 @@
-//! How sessions that failed are told: by what the user can do.
+//! Error messages of failed sessions: what failed, why, and what the user can do.
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -38,7 +38,7 @@ fn is_host(host: &str) -> bool {
 }
 
 /// How a session ended that did not end well.
-pub enum Stopped {
+pub enum SessionError {
     /// The connection failed.
     Session(fss::Error),
     /// The program stopped it, and knows why.
@@ -50,19 +50,19 @@ pub enum Stopped {
     Unsure(Failure),
 }
 
-impl From<Failure> for Stopped {
+impl From<Failure> for SessionError {
     fn from(failure: Failure) -> Self {
         Self::Program(failure)
     }
 }
 
-impl From<fss::Error> for Stopped {
+impl From<fss::Error> for SessionError {
     fn from(error: fss::Error) -> Self {
         Self::Session(error)
     }
 }
 
-impl Stopped {
+impl SessionError {
     /// The failure as it is shown; `what` was not done.
     pub fn failure(self, what: &str) -> Failure {
         let error = match self {

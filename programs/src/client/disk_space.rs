@@ -1,5 +1,5 @@
-//! Whether there is room for what a download says that it becomes, and whether that is to be
-//! believed: a few bytes can become as many as the disk has.
+//! Disk space: whether a download fits, and whether its size is plausible. A few compressed bytes
+//! can decompress to as many as the disk has.
 
 use std::path::Path;
 

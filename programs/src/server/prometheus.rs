@@ -1,4 +1,5 @@
-//! `--metrics`: what is counted, for Prometheus to fetch with `GET /metrics`.
+//! Serves metrics to Prometheus (`--metrics`, `GET /metrics`). They are defined in
+//! `fss::server::Telemetry`.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
