@@ -234,7 +234,6 @@ fn bound_by(form: KeyEncoding) -> Option<Format> {
 
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ProfileError {
     /// Its directory, its database, or another of its files.
     #[error(transparent)]
@@ -243,7 +242,7 @@ pub enum ProfileError {
     #[error(transparent)]
     Key(#[from] KeyFileError),
     /// A new key could not be generated.
-    #[error("no key could be generated: {0}")]
+    #[error("no key could be generated")]
     NoKey(#[from] KeyRejected),
     /// The password is the key of the listed files, so it cannot be changed, as in 2019.
     #[error("the password cannot be changed while files are listed ({count}): it is their key")]
@@ -255,7 +254,7 @@ pub enum ProfileError {
     #[error("the new password was the profile's before: choose another")]
     PasswordUsedBefore,
     /// The former passwords are sealed, and that could not be done or undone.
-    #[error("the former passwords cannot be sealed or opened: {0}")]
+    #[error("the former passwords cannot be sealed or opened")]
     FormerPasswords(#[source] io::Error),
     /// The former passwords do not open with the present one.
     #[error(

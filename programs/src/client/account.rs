@@ -215,7 +215,10 @@ impl From<ProfileError> for Failure {
                 other.to_string(),
                 "another new password",
             ),
-            other => {
+            other @ (ProfileError::NoKey(_)
+            | ProfileError::FormerPasswords(_)
+            | ProfileError::FormerPasswordsDamaged
+            | ProfileError::ServerKeyChanged { .. }) => {
                 Self::new(code::OTHER, "cannot use the profile", Report(&other).to_string(), "")
             }
         }
