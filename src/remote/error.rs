@@ -1,10 +1,12 @@
 //! Errors of the high-level client, and which of them are worth a retry.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::io;
 use std::time::Duration;
 
 use crate::sealed::{DerivationFailed, Integrity};
-use crate::wire::error_frame::ErrorCode;
+use crate::wire::error_frame::{ErrorCode, ErrorFrame};
 
 /// Why an operation was not done.
 #[derive(Debug, thiserror::Error)]
@@ -95,32 +97,70 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::NoAnswer => true,
-            Self::Session(error) => match error {
-                crate::Error::Disconnected(_) | crate::Error::TimedOut(_) => true,
-                crate::Error::PeerRefused(frame) => frame.code == Some(ErrorCode::Busy),
-                _ => false,
-            },
-            _ => false,
+            Self::Session(error) => is_transient(error),
+            Self::ServerKeys(_)
+            | Self::Journal(_)
+            | Self::Source(_)
+            | Self::Sink(_)
+            | Self::Content(_)
+            | Self::Key(_)
+            | Self::NotSealed
+            | Self::Unbounded
+            | Self::NoCompression
+            | Self::NoDirectories
+            | Self::TooLarge { .. }
+            | Self::SourceChanged
+            | Self::FileChanged
+            | Self::Downgrade
+            | Self::PasswordSealsFiles
+            | Self::PasswordWasSent
+            | Self::EndlessList => false,
         }
     }
 
     /// How long a busy server asks to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Session(crate::Error::PeerRefused(frame)) => frame.retry.map(Duration::from_secs),
-            _ => None,
+        match self.error_frame() {
+            Some(frame) => frame.retry.map(Duration::from_secs),
+            None => None,
         }
     }
 
     /// Whether the server does not have any more what an upload would resume, or has something
     /// else.
     pub(super) fn is_lost_upload(&self) -> bool {
-        match self {
-            Self::Session(crate::Error::PeerRefused(frame)) => {
-                frame.code == Some(ErrorCode::Refused)
-            }
-            Self::Session(crate::Error::Integrity(integrity)) => *integrity == Integrity::Chain,
-            _ => false,
-        }
+        matches!(self, Self::Session(crate::Error::Integrity(Integrity::Chain)))
+            || self.error_frame().is_some_and(|frame| frame.code == Some(ErrorCode::Refused))
+    }
+
+    /// What the server replied instead of what was asked for.
+    fn error_frame(&self) -> Option<&ErrorFrame> {
+        if let Self::Session(crate::Error::PeerRefused(frame)) = self { Some(frame) } else { None }
+    }
+}
+
+fn is_transient(error: &crate::Error) -> bool {
+    match error {
+        crate::Error::Disconnected(_) | crate::Error::TimedOut(_) => true,
+        crate::Error::PeerRefused(frame) => frame.code == Some(ErrorCode::Busy),
+        crate::Error::InvalidKeyExchange(_)
+        | crate::Error::KeyRejected(_)
+        | crate::Error::BlockDoesNotOpen
+        | crate::Error::BlockAfterShortBlock
+        | crate::Error::MessageTooLong { .. }
+        | crate::Error::InvalidLegacyFrame(_)
+        | crate::Error::RecordDoesNotOpen
+        | crate::Error::InvalidHello(_)
+        | crate::Error::InvalidMessage(_)
+        | crate::Error::ServerNotProved
+        | crate::Error::ServerKeyChanged { .. }
+        | crate::Error::OwnKey
+        | crate::Error::Misbehaved(_)
+        | crate::Error::Refused(_)
+        | crate::Error::Integrity(_)
+        | crate::Error::Store(_)
+        | crate::Error::Crypto
+        | crate::Error::Misuse(_)
+        | crate::Error::Internal => false,
     }
 }
