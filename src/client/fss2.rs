@@ -541,8 +541,9 @@ impl Protocol for Client {
     type Request = ClientRequest;
 
     /// What a server that speaks only FSS 1.0 answers to a hello (§13.11).
-    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> =
-        Some((b"E\0illegal user state\0", "illegal user state"));
+    fn refusal_in_clear(&self) -> Option<(&'static [u8], &'static str)> {
+        Some((b"E\0illegal user state\0", "illegal user state"))
+    }
 
     fn waiting(&mut self) -> Waiting<ClientRequest> {
         match &self.state {

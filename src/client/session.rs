@@ -9,7 +9,7 @@ use super::{ClientEvent, ClientRequest, Operation};
 use crate::config::Config;
 use crate::crypto::Fingerprint;
 use crate::error::Error;
-use crate::session::{Link, Runner, machine_with_runner};
+use crate::session::{Link, Runner, machine};
 use crate::types::random::SystemRng;
 
 /// One connection of a client of FSS/2.
@@ -104,7 +104,7 @@ impl ClientSession {
     }
 }
 
-machine_with_runner!(ClientSession, ClientEvent, ClientRequest);
+machine!([] ClientSession, ClientEvent, ClientRequest, runner, runner.poll);
 
 impl fmt::Debug for ClientSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

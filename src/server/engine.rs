@@ -11,7 +11,7 @@ use super::negotiation::Server;
 use super::state::ServerState;
 use super::{PeerAddress, ServerEvent};
 use crate::error::{Error, Refusal};
-use crate::session::{Link, Runner, machine_with_runner};
+use crate::session::{Link, Runner, machine};
 use crate::store::StoreError;
 use crate::store::transfer::{StoreReply, StoreRequest};
 use crate::types::random::SystemRng;
@@ -72,7 +72,7 @@ const REFUSED: Duration = Duration::from_secs(2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ServerEngine {
-    runner: Runner<Server>,
+    pub(super) runner: Runner<Server>,
 }
 
 impl ServerEngine {
@@ -136,7 +136,7 @@ impl ServerEngine {
     }
 }
 
-machine_with_runner!(ServerEngine, ServerEvent, StoreRequest);
+machine!([] ServerEngine, ServerEvent, StoreRequest, runner, runner.poll);
 
 impl fmt::Debug for ServerEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

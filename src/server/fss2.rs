@@ -26,6 +26,7 @@
 use bytes::Bytes;
 
 use super::error_reply::error_frame;
+use super::server_states::ServerStates;
 use super::state::ServerState;
 use super::{AttemptGuard, PeerAddress, RequestKind, ServerEvent};
 use crate::chain::{ChainDigest, SEALED_CHUNK_LEN};
@@ -214,33 +215,6 @@ impl Fss2Server {
         peer: Option<PeerAddress>,
     ) -> Self {
         Self { shared, state: State::Ready, client, proved: false, binding, peer }
-    }
-
-    /// The answer to the storage request has come.
-    pub(super) fn on_reply(
-        &mut self,
-        reply: Result<StoreReply, StoreError>,
-        context: &mut Context<'_, ServerEvent>,
-    ) -> Result<(), Error> {
-        let is_answer = self.is_unanswered();
-        let next = match std::mem::replace(&mut self.state, State::Gone) {
-            State::Asking(asked) => match reply {
-                Ok(reply) => self.on_answer(asked, reply, context),
-                Err(error) => {
-                    // The invite was good, which is all that an attempt is about (§19.6).
-                    if let (
-                        Asked::SigningUp { attempt: Some(attempt), .. },
-                        StoreErrorKind::NameTaken,
-                    ) = (asked, error.kind())
-                    {
-                        self.shared.throttle().succeeded(attempt);
-                    }
-                    Err(error.into())
-                }
-            },
-            _ => Err(ApiMisuse::NoStorageRequest.into()),
-        };
-        self.go_on(next, is_answer, context)
     }
 
     /// Takes the next state, or refuses the request if that is all that an error ends.
@@ -703,6 +677,34 @@ fn challenge(
 /// Tells the end of a file as soon as its last byte is on its way.
 fn end_if_sent(file: &ActiveDownload, context: &mut Context<'_, ServerEvent>) -> Result<(), Error> {
     if file.sent == file.size { send(context, &Reply::Data(&[])) } else { Ok(()) }
+}
+
+impl ServerStates for Fss2Server {
+    fn on_reply(
+        &mut self,
+        reply: Result<StoreReply, StoreError>,
+        context: &mut Context<'_, ServerEvent>,
+    ) -> Result<(), Error> {
+        let is_answer = self.is_unanswered();
+        let next = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Asking(asked) => match reply {
+                Ok(reply) => self.on_answer(asked, reply, context),
+                Err(error) => {
+                    // The invite was good, which is all that an attempt is about (§19.6).
+                    if let (
+                        Asked::SigningUp { attempt: Some(attempt), .. },
+                        StoreErrorKind::NameTaken,
+                    ) = (asked, error.kind())
+                    {
+                        self.shared.throttle().succeeded(attempt);
+                    }
+                    Err(error.into())
+                }
+            },
+            _ => Err(ApiMisuse::NoStorageRequest.into()),
+        };
+        self.go_on(next, is_answer, context)
+    }
 }
 
 impl Protocol for Fss2Server {

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::error_reply::{LegacyErrorText, LegacyOperation, legacy_error_text};
+use super::server_states::ServerStates;
 use super::state::ServerState;
 use super::{AttemptGuard, PeerAddress, RequestKind, ServerEvent};
 use crate::crypto::legacy::{FileKey, Verifier};
@@ -187,19 +188,6 @@ impl LegacyServer {
         Ok(State::Finishing(file))
     }
 
-    /// The answer to the storage request has come.
-    pub(super) fn on_reply(
-        &mut self,
-        reply: Result<StoreReply, StoreError>,
-        context: &mut Context<'_, ServerEvent>,
-    ) -> Result<(), Error> {
-        self.state = match std::mem::replace(&mut self.state, State::Gone) {
-            State::Asking(asked) => self.on_answer(asked, reply?, context)?,
-            _ => return Err(ApiMisuse::NoStorageRequest.into()),
-        };
-        Ok(())
-    }
-
     fn on_answer(
         &mut self,
         asked: Asked,
@@ -260,6 +248,20 @@ impl LegacyServer {
             }
             _ => Err(ApiMisuse::WrongStorageReply.into()),
         }
+    }
+}
+
+impl ServerStates for LegacyServer {
+    fn on_reply(
+        &mut self,
+        reply: Result<StoreReply, StoreError>,
+        context: &mut Context<'_, ServerEvent>,
+    ) -> Result<(), Error> {
+        self.state = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Asking(asked) => self.on_answer(asked, reply?, context)?,
+            _ => return Err(ApiMisuse::NoStorageRequest.into()),
+        };
+        Ok(())
     }
 }
 

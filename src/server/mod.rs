@@ -9,6 +9,7 @@ mod legacy;
 #[cfg(feature = "telemetry")]
 mod log_limit;
 mod negotiation;
+mod server_states;
 mod session;
 mod state;
 #[cfg(feature = "telemetry")]

@@ -2,8 +2,8 @@
 //! chooses the version (`docs/protocol.md` §13.5). What follows is for the states of that version.
 //!
 //! ```text
-//!  KeyExchange ──key──▶ FirstMessage ──H──▶ Signing ──R, K──▶ Fss2
-//!                                    └──U, D──▶ Legacy
+//!  KeyExchange ──key──▶ FirstMessage ──H──▶ Signing ──R, K──▶ Chosen: Fss2Server
+//!                                    └──U, D──▶ Chosen: LegacyServer
 //! ```
 
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::admission::{Admission, ConnectionPermit};
 use super::error_reply::{LegacyOperation, error_frame, legacy_error_text};
 use super::fss2::{Fss2Server, server_limits};
 use super::legacy::{LegacyServer, check_beginning, legacy_farewell};
+use super::server_states::ServerStates;
 use super::state::ServerState;
 use super::{PeerAddress, ServerEvent};
 use crate::config::{Config, Versions};
@@ -32,7 +33,7 @@ pub(super) struct Server {
     shared: ServerState,
     permit: ConnectionPermit,
     peer: Option<PeerAddress>,
-    phase: Stage,
+    stage: Stage,
 }
 
 enum Stage {
@@ -40,8 +41,7 @@ enum Stage {
     FirstMessage,
     /// Nothing is left of it when it has failed.
     Signing(Option<Box<Signing>>),
-    Legacy(LegacyServer),
-    Fss2(Fss2Server),
+    Chosen(Box<dyn ServerStates>),
 }
 
 /// A hello that will be answered when the server's identity has signed for it.
@@ -54,7 +54,7 @@ struct Signing {
 
 impl Server {
     pub(super) fn new(shared: ServerState) -> Self {
-        Self { permit: shared.admit(), shared, peer: None, phase: Stage::KeyExchange }
+        Self { permit: shared.admit(), shared, peer: None, stage: Stage::KeyExchange }
     }
 
     pub(super) fn set_peer(&mut self, peer: PeerAddress, limits: &Limits) {
@@ -72,12 +72,11 @@ impl Server {
         reply: Result<StoreReply, StoreError>,
         context: &mut Context<'_, ServerEvent>,
     ) -> Result<(), Error> {
-        match &mut self.phase {
+        match &mut self.stage {
             Stage::KeyExchange | Stage::FirstMessage | Stage::Signing(_) => {
                 Err(ApiMisuse::NoStorageRequest.into())
             }
-            Stage::Legacy(server) => server.on_reply(reply, context),
-            Stage::Fss2(server) => server.on_reply(reply, context),
+            Stage::Chosen(states) => states.on_reply(reply, context),
         }
     }
 
@@ -88,7 +87,7 @@ impl Server {
     ) -> Result<(), Error> {
         let versions = context.link.config().versions();
         if Hello::is_hello(message.as_slice()) && versions != Versions::Legacy {
-            self.phase = Stage::Signing(Some(Box::new(greet(message.as_slice(), context)?)));
+            self.stage = Stage::Signing(Some(Box::new(greet(message.as_slice(), context)?)));
             return Ok(());
         }
         if versions == Versions::Fss2 {
@@ -96,7 +95,7 @@ impl Server {
         }
         let mut legacy = LegacyServer::new(self.shared.clone(), self.peer);
         let taken = legacy.on_message(message, context);
-        self.phase = Stage::Legacy(legacy);
+        self.stage = Stage::Chosen(Box::new(legacy));
         taken
     }
 }
@@ -140,26 +139,25 @@ impl Protocol for Server {
     type Request = StoreRequest;
 
     fn waiting(&mut self) -> Waiting<StoreRequest> {
-        match &mut self.phase {
+        match &mut self.stage {
             Stage::KeyExchange | Stage::FirstMessage => Waiting::Peer,
             Stage::Signing(_) => Waiting::PrivateOperation,
-            Stage::Legacy(server) => server.waiting(),
-            Stage::Fss2(server) => server.waiting(),
+            Stage::Chosen(states) => states.waiting(),
         }
     }
 
     fn proceed(&mut self, context: &mut Context<'_, ServerEvent>) -> Result<(), Error> {
-        match &mut self.phase {
+        match &mut self.stage {
             Stage::Signing(signing) => {
                 if let Some(signing) = signing.take() {
                     let shared = self.shared.clone();
-                    self.phase = Stage::Fss2(welcome(*signing, shared, self.peer, context)?);
+                    let fss2 = welcome(*signing, shared, self.peer, context)?;
+                    self.stage = Stage::Chosen(Box::new(fss2));
                 }
                 Ok(())
             }
             Stage::KeyExchange | Stage::FirstMessage => Ok(()),
-            Stage::Legacy(server) => server.proceed(context),
-            Stage::Fss2(server) => server.proceed(context),
+            Stage::Chosen(states) => states.proceed(context),
         }
     }
 
@@ -167,8 +165,8 @@ impl Protocol for Server {
         context
             .events
             .extend(context.link.peer_key().map(|key| ServerEvent::ClientKey(key.fingerprint())));
-        self.phase = Stage::FirstMessage;
-        // HelloTranscript before anything is opened, which would cost private operations (§24).
+        self.stage = Stage::FirstMessage;
+        // Before anything is opened, which would cost private operations (§24).
         match self.permit.admission() {
             Admission::Admitted => Ok(()),
             Admission::Refused | Admission::Dropped => Err(Refusal::TooManyConnections.into()),
@@ -190,36 +188,33 @@ impl Protocol for Server {
         message: Message,
         context: &mut Context<'_, ServerEvent>,
     ) -> Result<(), Error> {
-        match &mut self.phase {
+        match &mut self.stage {
             Stage::KeyExchange | Stage::FirstMessage | Stage::Signing(_) => {
                 self.on_first_message(message, context)
             }
-            Stage::Legacy(server) => server.on_message(message, context),
-            Stage::Fss2(server) => server.on_message(message, context),
+            Stage::Chosen(states) => states.on_message(message, context),
         }
     }
 
     fn reads_while_sending(&self) -> bool {
-        matches!(&self.phase, Stage::Fss2(server) if server.reads_while_sending())
+        matches!(&self.stage, Stage::Chosen(states) if states.reads_while_sending())
     }
 
     fn may_end(&self) -> bool {
-        matches!(&self.phase, Stage::Fss2(server) if server.may_end())
+        matches!(&self.stage, Stage::Chosen(states) if states.may_end())
     }
 
     fn phase(&self) -> Phase {
-        match &self.phase {
+        match &self.stage {
             Stage::KeyExchange => Phase::KeyExchange,
             Stage::FirstMessage | Stage::Signing(_) => Phase::Request,
-            Stage::Legacy(server) => server.phase(),
-            Stage::Fss2(server) => server.phase(),
+            Stage::Chosen(states) => states.phase(),
         }
     }
 
     fn farewell(&self, error: &Error) -> Option<Farewell> {
-        match (&self.phase, error) {
-            (Stage::Legacy(server), _) => server.farewell(error),
-            (Stage::Fss2(server), _) => server.farewell(error),
+        match (&self.stage, error) {
+            (Stage::Chosen(states), _) => states.farewell(error),
             // A hello is refused in the frames of FSS/2, within an RSA message (§13.10).
             (Stage::Signing(_), _)
             | (

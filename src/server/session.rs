@@ -1,13 +1,13 @@
 //! The server machine with a store: what most programs want.
 
+use std::convert::Infallible;
 use std::fmt;
-use std::task::Waker;
 
 use rand_core::CryptoRng;
 
 use super::{PeerAddress, ServerEngine, ServerEvent, ServerState};
 use crate::error::Error;
-use crate::session::{Machine, Step};
+use crate::session::{Machine as _, Step, machine};
 use crate::store::Store;
 use crate::store::transfer::Transfer;
 use crate::types::time::Time;
@@ -49,13 +49,9 @@ impl<S: Store> ServerSession<S> {
     pub fn is_ending(&self) -> bool {
         self.engine.is_ending()
     }
-}
 
-impl<S: Store> Machine for ServerSession<S> {
-    type Event = ServerEvent;
-    type Request = std::convert::Infallible;
-
-    fn poll(&mut self, now: Time) -> Result<Step<ServerEvent>, Error> {
+    /// Polls the engine, and answers what it asks of storage.
+    fn poll_and_answer(&mut self, now: Time) -> Result<Step<ServerEvent>, Error> {
         let step = self.engine.poll(now);
         if self.engine.is_ending() {
             // An upload that will not be committed leaves the store now, not when the peer has
@@ -78,31 +74,9 @@ impl<S: Store> Machine for ServerSession<S> {
             Step::Close => Step::Close,
         })
     }
-
-    fn buffers(&mut self) -> (&mut [u8], &[u8]) {
-        self.engine.buffers()
-    }
-
-    fn received(&mut self, count: usize) {
-        self.engine.received(count);
-    }
-
-    fn sent(&mut self, count: usize) {
-        self.engine.sent(count);
-    }
-
-    fn send_failed(&mut self) {
-        self.engine.send_failed();
-    }
-
-    fn set_waker(&mut self, waker: Waker) {
-        self.engine.set_waker(waker);
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.engine.deadline()
-    }
 }
+
+machine!([S: Store] ServerSession<S>, ServerEvent, Infallible, engine.runner, poll_and_answer);
 
 impl<S> fmt::Debug for ServerSession<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -166,10 +166,14 @@ pub trait Machine {
     fn deadline(&self) -> Option<Time>;
 }
 
-/// Makes a type with a `runner` a [`Machine`].
-macro_rules! machine_with_runner {
-    ($machine:ty, $event:ty, $request:ty) => {
-        impl $crate::Machine for $machine {
+/// Makes a type that holds a [`Runner`] a [`Machine`]: what it is, with its generics; where its
+/// runner is; and what polls it, a method of its own or the runner's.
+macro_rules! machine {
+    (
+        [$($generics:tt)*] $machine:ty, $event:ty, $request:ty,
+        $($runner:ident).+, $($poll:ident).+
+    ) => {
+        impl<$($generics)*> $crate::Machine for $machine {
             type Event = $event;
             type Request = $request;
 
@@ -177,36 +181,37 @@ macro_rules! machine_with_runner {
                 &mut self,
                 now: $crate::Time,
             ) -> Result<$crate::Step<$event, $request>, $crate::Error> {
-                self.runner.poll(now)
+                self.$($poll).+(now)
             }
 
             fn buffers(&mut self) -> (&mut [u8], &[u8]) {
-                (self.runner.link.input.room(), self.runner.link.output.bytes())
+                let link = &mut self.$($runner).+.link;
+                (link.input.room(), link.output.bytes())
             }
 
             fn received(&mut self, count: usize) {
-                self.runner.link.received(count);
+                self.$($runner).+.link.received(count);
             }
 
             fn sent(&mut self, count: usize) {
-                self.runner.link.sent(count);
+                self.$($runner).+.link.sent(count);
             }
 
             fn send_failed(&mut self) {
-                self.runner.link.output.clear();
+                self.$($runner).+.link.output.clear();
             }
 
             fn set_waker(&mut self, waker: ::std::task::Waker) {
-                self.runner.link.set_waker(waker);
+                self.$($runner).+.link.set_waker(waker);
             }
 
             fn deadline(&self) -> Option<$crate::Time> {
-                self.runner.deadline()
+                self.$($runner).+.deadline()
             }
         }
     };
 }
-pub(crate) use machine_with_runner;
+pub(crate) use machine;
 
 /// The one thing to do now. `Send`, `Receive`, `Sleep` and `Request` stay the same until they are
 /// done; an event comes once.

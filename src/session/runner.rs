@@ -25,7 +25,9 @@ pub(crate) trait Protocol {
     type Request;
 
     /// What a peer may send, in clear, instead of its first message, and what that says.
-    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> = None;
+    fn refusal_in_clear(&self) -> Option<(&'static [u8], &'static str)> {
+        None
+    }
 
     /// What the present state waits for, when all output is sent. A buffer that the state holds
     /// leaves it with the request that it is for.
@@ -260,7 +262,7 @@ impl<S: Protocol> Runner<S> {
     fn read_peer(&mut self, now: Time, worked: &mut bool) -> Result<Option<NextStep<S>>, Error> {
         let in_transfer = self.in_transfer();
         let mut context = Context { link: &mut self.link, events: &mut self.events };
-        match context.link.advance(now, S::REFUSAL_IN_CLEAR, in_transfer)? {
+        match context.link.advance(now, self.protocol.refusal_in_clear(), in_transfer)? {
             Progress::IncompleteInput => return Ok(None),
             Progress::Yield => return Ok(Some(Some(Step::Yield))),
             Progress::NoBuffer => {

@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use super::states::{Client, Request};
 use super::{FileRequest, LegacyEvent};
 use crate::config::Config;
-use crate::session::{Link, Runner, machine_with_runner};
+use crate::session::{Link, Runner, machine};
 use crate::types::cookie::OpaqueCookie;
 use crate::types::random::SystemRng;
 use crate::types::secret::Password;
@@ -78,7 +78,7 @@ impl LegacySession {
     }
 }
 
-machine_with_runner!(LegacySession, LegacyEvent, FileRequest);
+machine!([] LegacySession, LegacyEvent, FileRequest, runner, runner.poll);
 
 impl fmt::Debug for LegacySession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

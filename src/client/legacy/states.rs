@@ -234,8 +234,9 @@ impl Protocol for Client {
     type Request = FileRequest;
 
     /// What a 2019 server answers to a request that it does not know (`docs/protocol.md` §6).
-    const REFUSAL_IN_CLEAR: Option<(&'static [u8], &'static str)> =
-        Some((b"E\0illegal user state\0", "illegal user state"));
+    fn refusal_in_clear(&self) -> Option<(&'static [u8], &'static str)> {
+        Some((b"E\0illegal user state\0", "illegal user state"))
+    }
 
     fn waiting(&mut self) -> Waiting<FileRequest> {
         match self.state {

@@ -1,12 +1,13 @@
 //! An engine whose requests the test answers, as a driver with storage of its own does.
 
 use std::convert::Infallible;
-use std::task::Waker;
 
 use fss::server::{ServerEngine, ServerEvent};
 use fss::store::Store;
 use fss::store::transfer::{StoreRequest, Transfer};
-use fss::{Error, Machine, Step, Time};
+use fss::{Error, Machine as _, Step, Time};
+
+use crate::forward::forward_machine;
 
 /// An engine, and what answers it.
 pub struct Answered<S> {
@@ -19,13 +20,8 @@ impl<S: Store> Answered<S> {
     pub fn new(engine: ServerEngine, store: S) -> Self {
         Self { engine, transfer: Transfer::new(store) }
     }
-}
 
-impl<S: Store> Machine for Answered<S> {
-    type Event = ServerEvent;
-    type Request = Infallible;
-
-    fn poll(&mut self, now: Time) -> Result<Step<ServerEvent>, Error> {
+    fn poll_and_answer(&mut self, now: Time) -> Result<Step<ServerEvent>, Error> {
         loop {
             match self.engine.poll(now)? {
                 Step::Request(request) => {
@@ -63,28 +59,6 @@ impl<S: Store> Machine for Answered<S> {
             }
         }
     }
-
-    fn buffers(&mut self) -> (&mut [u8], &[u8]) {
-        self.engine.buffers()
-    }
-
-    fn received(&mut self, count: usize) {
-        self.engine.received(count);
-    }
-
-    fn sent(&mut self, count: usize) {
-        self.engine.sent(count);
-    }
-
-    fn send_failed(&mut self) {
-        self.engine.send_failed();
-    }
-
-    fn set_waker(&mut self, waker: Waker) {
-        self.engine.set_waker(waker);
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.engine.deadline()
-    }
 }
+
+forward_machine!([S: Store] Answered<S>, ServerEvent, Infallible, engine, poll_and_answer);

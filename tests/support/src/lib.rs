@@ -18,6 +18,7 @@ pub mod clock;
 pub mod counting;
 pub mod engine;
 pub mod fault_store;
+mod forward;
 pub mod fuzz;
 #[cfg(feature = "programs")]
 pub mod harness;

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::Read as _;
-use std::task::Waker;
 use std::time::Duration;
 
-use fss::client::{ClientRequest, ClientSession, Operation, legacy};
+use fss::client::{ClientEvent, ClientRequest, ClientSession, Operation, legacy};
 use fss::server::ServerEvent;
 use fss::store::Store;
 use fss::{Error, Machine, ServerSession, Step, Time};
+
+use crate::forward::forward_machine;
 
 /// More steps than any exchange of the sizes that are tested needs.
 const STEPS: usize = 400_000;
@@ -135,38 +136,7 @@ pub struct Scripted {
     pub operations: VecDeque<Operation>,
 }
 
-impl Machine for Scripted {
-    type Event = <ClientSession as Machine>::Event;
-    type Request = ClientRequest;
-
-    fn poll(&mut self, now: Time) -> Result<Step<Self::Event, Self::Request>, Error> {
-        self.client.poll(now)
-    }
-
-    fn buffers(&mut self) -> (&mut [u8], &[u8]) {
-        self.client.buffers()
-    }
-
-    fn received(&mut self, count: usize) {
-        self.client.received(count);
-    }
-
-    fn sent(&mut self, count: usize) {
-        self.client.sent(count);
-    }
-
-    fn send_failed(&mut self) {
-        self.client.send_failed();
-    }
-
-    fn set_waker(&mut self, waker: Waker) {
-        self.client.set_waker(waker);
-    }
-
-    fn deadline(&self) -> Option<Time> {
-        self.client.deadline()
-    }
-}
+forward_machine!([] Scripted, ClientEvent, ClientRequest, client, client.poll);
 
 impl Served for Scripted {
     fn serve(&mut self, request: ClientRequest, caller: &mut Caller<'_>) {
