@@ -30,6 +30,11 @@
 //!
 //! [`ClientSession`]: crate::client::ClientSession
 
+#![cfg_attr(
+    not(all(unix, feature = "blocking", feature = "filesystem")),
+    allow(dead_code, reason = "only transfers of paths are noted, and this build has none")
+)]
+
 mod bindings;
 #[cfg(all(unix, feature = "blocking"))]
 mod blocking;

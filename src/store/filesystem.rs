@@ -64,6 +64,7 @@ impl FilesystemBlobs {
     }
 
     /// Only for reading, while another process may hold the lock.
+    #[cfg(feature = "sqlite")]
     pub(super) fn beside(root: &Path) -> Self {
         Self { root: root.to_owned(), _lock: None }
     }

@@ -133,5 +133,5 @@ fn what_is_wrong_about_users_is_told() {
         &["there is no user \"bob\"", "server users list"],
     );
     fails(&harness.users(&["quota", "bob", "1G"]), 1, &["there is no user \"bob\""]);
-    fails(&harness.users(&["invite", "--quota", "much"]), 2, &["is no number of bytes"]);
+    fails(&harness.users(&["invite", "--quota", "much"]), 2, &["is not a number of bytes"]);
 }
