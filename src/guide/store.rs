@@ -1,6 +1,6 @@
 //! Files in a place of your own.
 //!
-//! A [`Store`](crate::Store) sees sealed bytes and verifiers only. Two promises make it one:
+//! A [`Store`](crate::store::Store) sees sealed bytes and verifiers only. Two promises make it one:
 //!
 //! - A file is invisible before [`commit`](crate::store::FileWriter::commit), and durable when that
 //!   returns: its client is told so next, and may delete the original.
