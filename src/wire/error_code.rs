@@ -98,7 +98,7 @@ impl ErrorCode {
             Self::Busy => ("busy", "The server is busy."),
             Self::Version => ("version", "This version is not spoken here."),
             Self::BadRequest => ("bad-request", "The request is not valid."),
-            Self::NameTaken => ("name-taken", "This name is not to be had."),
+            Self::NameTaken => ("name-taken", "This name is not available."),
             Self::BadInvite => ("bad-invite", "The invite is not valid."),
             Self::Idle => ("idle", "Nothing came for too long."),
             Self::Storage => ("storage", "The storage has failed."),

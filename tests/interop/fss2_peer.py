@@ -108,7 +108,7 @@ SENTENCES = {  # §20.4
     "busy": "The server is busy.",
     "version": "This version is not spoken here.",
     "bad-request": "The request is not valid.",
-    "name-taken": "This name is not to be had.",
+    "name-taken": "This name is not available.",
     "bad-invite": "The invite is not valid.",
     "idle": "Nothing came for too long.",
     "storage": "The storage has failed.",

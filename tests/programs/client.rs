@@ -350,7 +350,7 @@ fn a_client_signs_up_and_is_told_who_it_is() {
     fails(
         &run(&mut harness.stranger(&server, &["sign-up", "alice"])),
         1,
-        &["cannot sign up as alice", "not to be had", "another name"],
+        &["cannot sign up as alice", "not available", "another name"],
     );
     fails(
         &run(&mut harness.stranger(&server, &["sign-up", "not a name"])),
